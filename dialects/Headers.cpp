@@ -1,0 +1,1 @@
+// Holds the target that owns the precompiled header; see Headers.h.

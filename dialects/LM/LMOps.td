@@ -1,0 +1,420 @@
+//===- LMOps.td - Operations of the lm dialect ---------------------------===//
+#ifndef SMELT_LM_OPS
+#define SMELT_LM_OPS
+
+include "dialects/LM/LMBase.td"
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/InferTypeOpInterface.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+def LM_DifferentiableOpInterface : OpInterface<"DifferentiableOpInterface"> {
+  let cppNamespace = "::mlir::lm";
+  let description = [{An op with a gradient: builds, after the forward code, the ops that turn the gradients of its results into those of its operands.}];
+  let methods = [InterfaceMethod<
+    [{Given one gradient per result (null: zero) returns one gradient per operand (null: none, or an integer operand).}],
+    "::llvm::SmallVector<::mlir::Value>", "buildGradients",
+    (ins "::mlir::OpBuilder &":$builder, "::mlir::ValueRange":$resultGradients)>];
+}
+
+defvar Diff = DeclareOpInterfaceMethods<LM_DifferentiableOpInterface>;
+
+/// A row op without side effects.
+class LM_PureRowOp<string mnemonic, list<Trait> traits = []> : LM_Op<mnemonic, !listconcat(traits, [Pure, LM_RowOp])>;
+
+//===----------------------------------------------------------------------===//
+// Parameters, settings, constants
+//===----------------------------------------------------------------------===//
+
+def LM_ParameterOp : LM_Op<"parameter", [Symbol]> {
+  let summary = "A trained tensor of the model";
+  let description = [{
+    `init_value` is the constant, the uniform bound (values in [-b, b)), or the standard deviation.
+
+    ```mlir
+    lm.parameter @"layers.0.mlp.up" : tensor<1024x256xf32> uniform 0.054
+    ```
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttr:$type, LM_InitKindAttr:$init, F64Attr:$init_value);
+  let assemblyFormat = "$sym_name `:` $type $init $init_value attr-dict";
+  let hasVerifier = 1;
+}
+
+def LM_ReadOp : LM_Op<"read", [Diff, MemoryEffects<[MemRead]>, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "The current value of a parameter, optimiser state or other named tensor";
+  let arguments = (ins FlatSymbolRefAttr:$symbol);
+  let results = (outs LM_AnyTensor:$value);
+  let assemblyFormat = "$symbol attr-dict `:` type($value)";
+}
+
+def LM_SettingOp : LM_Op<"setting", [Diff, Pure]> {
+  let summary = "A value that the runtime sets before a step: window, learning rate, momentum …";
+  let description = [{Named by a `train.schedule` symbol, or `accumulate` / `step`, which the runtime keeps itself.}];
+  let arguments = (ins FlatSymbolRefAttr:$symbol);
+  let results = (outs LM_AnyTensor:$value);
+  let assemblyFormat = "$symbol attr-dict `:` type($value)";
+}
+
+def LM_ConstantOp : LM_Op<"constant", [Diff, Pure, ConstantLike, LM_RowOp, AllTypesMatch<["value", "result"]>]> {
+  let summary = "A constant tensor (a splat, or a small table)";
+  let arguments = (ins ElementsAttr:$value);
+  let results = (outs LM_AnyTensor:$result);
+  let assemblyFormat = "attr-dict $value";
+  let hasFolder = 1;
+  let hasVerifier = 1;
+  let builders = [OpBuilder<(ins "::mlir::RankedTensorType":$type, "double":$value)>];
+  let extraClassDeclaration = [{ static bool isBuildableWith(::mlir::Attribute value, ::mlir::Type type); }];
+}
+
+//===----------------------------------------------------------------------===//
+// Contractions, embedding, attention: the roots of kernels
+//===----------------------------------------------------------------------===//
+
+def LM_MatmulOp : LM_Op<"matmul", [Diff, Pure]> {
+  let summary = "op(a)·op(b), where op transposes if asked";
+  let description = [{`a` is [M, K] ([K, M] with `transpose_a`), `b` is [K, N] ([N, K] with `transpose_b`); a linear layer is `lm.matmul %x, %w {transpose_b}`.}];
+  let arguments = (ins LM_Tensor:$a, LM_Tensor:$b, UnitAttr:$transpose_a, UnitAttr:$transpose_b);
+  let results = (outs LM_Tensor:$result);
+  let assemblyFormat = "$a `,` $b attr-dict `:` type($a) `,` type($b) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def LM_EmbeddingOp : LM_PureRowOp<"embedding", [Diff]> {
+  let summary = "Rows of a table: result[t] = table[tokens[t]]";
+  let description = [{A token outside the table is undefined behaviour here; the data layer refuses it.}];
+  let arguments = (ins LM_Tensor:$table, LM_IndexVector:$tokens);
+  let results = (outs LM_Tensor:$result);
+  let assemblyFormat = "$table `,` $tokens attr-dict `:` type($table) `,` type($tokens) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def LM_EmbeddingBackwardOp : LM_Op<"embedding_backward", [Pure]> {
+  let summary = "Gradient of a table: result[v] = Σ over t with tokens[t] = v of dy[t], in the order of t";
+  let arguments = (ins LM_IndexVector:$tokens, LM_Tensor:$dy);
+  let results = (outs LM_Tensor:$result);
+  let assemblyFormat = "$tokens `,` $dy attr-dict `:` type($tokens) `,` type($dy) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def LM_AttentionRangeOp : LM_PureRowOp<"attention_range"> {
+  let summary = "First key that each query sees: max(document_start[t], t − window)";
+  let description = [{
+    Without `blocks`: token-exact. With `blocks = B`: the medium record's rule on blocks of B tokens; `window` is then still in
+    tokens (w·B): for the query block i of t, of the key blocks before it, nearest first, at most w−1 that are wholly visible (their
+    first token lies in the document of the query block's first token), and of the partly visible ones at most max(w − wholly visible, 1).
+    The causal mask and the document mask apply inside.
+  }];
+  let arguments = (ins LM_IndexVector:$document_start, LM_IndexScalar:$window, OptionalAttr<I64Attr>:$blocks);
+  let results = (outs LM_IndexVector:$result);
+  let assemblyFormat = "$document_start `,` $window attr-dict `:` type($document_start) `,` type($window) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def LM_AttentionOp : LM_Op<"attention", [Diff, Pure, AllTypesMatch<["q","k","v"]>]> {
+  let summary = "Causal softmax attention over keys first[t] … t";
+  let description = [{
+    `result[t,h] = Σ_j softmax_j(scale · q[t,h]·k[j,h]) v[j,h]`, j from `first[t]` to t; `lse[t,h]` is the natural logarithm of the
+    softmax denominator (of the scaled scores). q, k, v: [T, H, d].
+  }];
+  let arguments = (ins LM_Tensor:$q, LM_Tensor:$k, LM_Tensor:$v, LM_IndexVector:$first, LM_Scalar:$scale);
+  let results = (outs LM_Tensor:$result, LM_Tensor:$lse);
+  let assemblyFormat = "$q `,` $k `,` $v `first` $first `scale` $scale attr-dict `:` type($q) `,` type($first) `,` type($scale) `->` type($result) `,` type($lse)";
+  let hasVerifier = 1;
+}
+
+def LM_AttentionBackwardOp : LM_Op<"attention_backward", [Pure, AllTypesMatch<["q","k","v","out","dout","dq","dk","dv"]>]> {
+  let summary = "Gradients of attention's q, k and v";
+  let arguments = (ins LM_Tensor:$q, LM_Tensor:$k, LM_Tensor:$v, LM_IndexVector:$first, LM_Scalar:$scale,
+                       LM_Tensor:$out, LM_Tensor:$lse, LM_Tensor:$dout);
+  let results = (outs LM_Tensor:$dq, LM_Tensor:$dk, LM_Tensor:$dv);
+  let assemblyFormat = "$q `,` $k `,` $v `first` $first `scale` $scale `out` $out `,` $lse `,` $dout attr-dict `:` type($q) `,` type($first) `,` type($scale) `,` type($lse)";
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Row ops: element-wise
+//===----------------------------------------------------------------------===//
+
+def LM_AddOp : LM_PureRowOp<"add", [Diff, Commutative, SameOperandsAndResultType]> {
+  let summary = "a + b, same shapes";
+  let arguments = (ins LM_Tensor:$a, LM_Tensor:$b);
+  let results = (outs LM_Tensor:$result);
+  let assemblyFormat = "$a `,` $b attr-dict `:` type($result)";
+  let hasFolder = 1;
+}
+
+def LM_MultiplyOp : LM_PureRowOp<"multiply", [Diff, Commutative, SameOperandsAndResultType]> {
+  let summary = "a · b, element by element, same shapes";
+  let arguments = (ins LM_Tensor:$a, LM_Tensor:$b);
+  let results = (outs LM_Tensor:$result);
+  let assemblyFormat = "$a `,` $b attr-dict `:` type($result)";
+}
+
+def LM_MixOp : LM_PureRowOp<"mix", [Diff, AttrSizedOperandSegments]> {
+  let summary = "Weighted sum: Σ coefficients[i] · values[i]";
+  let description = [{
+    Coefficients are rank 0. The same value twice folds: `mix(x·a + x·b)` becomes `mix(x·(a+b))`.
+
+    ```mlir
+    %y = lm.mix %x, %x0 by %a, %b : tensor<64x32xf32>, tensor<f32>
+    ```
+  }];
+  let arguments = (ins Variadic<LM_Tensor>:$values, Variadic<LM_Scalar>:$coefficients);
+  let results = (outs LM_Tensor:$result);
+  let assemblyFormat = "$values `by` $coefficients attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+  let hasCanonicalizer = 1;
+}
+
+def LM_ScaleOp : LM_PureRowOp<"scale", [Diff, AllTypesMatch<["x","result"]>]> {
+  let summary = "x · s with s of rank 0";
+  let arguments = (ins LM_Tensor:$x, LM_Scalar:$s);
+  let results = (outs LM_Tensor:$result);
+  let assemblyFormat = "$x `,` $s attr-dict `:` type($x) `,` type($s)";
+  let hasVerifier = 1;
+}
+
+def LM_RowScaleOp : LM_PureRowOp<"row_scale", [Diff, AllTypesMatch<["x","result"]>]> {
+  let summary = "x[..., :] · g[...]: one factor per row, or per row and head";
+  let description = [{x [T, D] with g [T] or [T, 1]; x [T, H, d] with g [T, H], [T, 1] (every head alike) or [T].}];
+  let arguments = (ins LM_Tensor:$x, LM_Tensor:$g);
+  let results = (outs LM_Tensor:$result);
+  let assemblyFormat = "$x `,` $g attr-dict `:` type($x) `,` type($g)";
+  let hasVerifier = 1;
+}
+
+def LM_RowDotOp : LM_PureRowOp<"row_dot", [AllTypesMatch<["a","b"]>]> {
+  let summary = "Σ over the axes that g lacks of a·b; the gradient of row_scale's factor";
+  let description = [{a, b [T, D] → [T] or [T, 1]; a, b [T, H, d] → [T, H], [T, 1] or [T].}];
+  let arguments = (ins LM_Tensor:$a, LM_Tensor:$b);
+  let results = (outs LM_Tensor:$result);
+  let assemblyFormat = "$a `,` $b attr-dict `:` type($a) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def LM_UnaryOp : LM_PureRowOp<"unary", [Diff, SameOperandsAndResultType]> {
+  let summary = "One function applied to every element";
+  let arguments = (ins LM_UnaryKindAttr:$kind, LM_Tensor:$x);
+  let results = (outs LM_Tensor:$result);
+  let assemblyFormat = "$kind $x attr-dict `:` type($x)";
+  let hasFolder = 1;
+}
+
+def LM_UnaryBackwardOp : LM_PureRowOp<"unary_backward", [SameOperandsAndResultType]> {
+  let summary = "dy · f'(x); with `from_output`, x is f's result instead (relu_squared: 2·sqrt(y))";
+  let arguments = (ins LM_UnaryKindAttr:$kind, LM_Tensor:$x, LM_Tensor:$dy, UnitAttr:$from_output);
+  let results = (outs LM_Tensor:$dx);
+  let assemblyFormat = "$kind $x `,` $dy attr-dict `:` type($x)";
+  let hasVerifier = 1;
+}
+
+def LM_CastOp : LM_PureRowOp<"cast", [Diff]> {
+  let summary = "Conversion between float types, round to nearest even";
+  let arguments = (ins LM_Tensor:$x);
+  let results = (outs LM_Tensor:$result);
+  let assemblyFormat = "$x attr-dict `:` type($x) `->` type($result)";
+  let hasVerifier = 1;
+  let hasFolder = 1;
+}
+
+def LM_BroadcastOp : LM_PureRowOp<"broadcast", [Diff]> {
+  let summary = "A rank-0 value at every element of the result; or [T] / [T, H] repeated along the last axis";
+  let arguments = (ins LM_Tensor:$x);
+  let results = (outs LM_Tensor:$result);
+  let assemblyFormat = "$x attr-dict `:` type($x) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Row ops: shape
+//===----------------------------------------------------------------------===//
+
+def LM_ReshapeOp : LM_PureRowOp<"reshape", [Diff]> {
+  let summary = "The same elements, another shape with the same first axis: [T, H·d] ↔ [T, H, d]";
+  let arguments = (ins LM_Tensor:$x);
+  let results = (outs LM_Tensor:$result);
+  let assemblyFormat = "$x attr-dict `:` type($x) `->` type($result)";
+  let hasVerifier = 1;
+  let hasFolder = 1;
+}
+
+def LM_SplitOp : LM_PureRowOp<"split", [Diff]> {
+  let summary = "Cuts the last axis into consecutive pieces";
+  let arguments = (ins LM_Tensor:$x);
+  let results = (outs Variadic<LM_Tensor>:$parts);
+  let assemblyFormat = "$x attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+  let hasCanonicalizer = 1;
+}
+
+def LM_ConcatOp : LM_PureRowOp<"concat", [Diff]> {
+  let summary = "Joins along the last axis";
+  let arguments = (ins Variadic<LM_Tensor>:$parts);
+  let results = (outs LM_Tensor:$result);
+  let assemblyFormat = "$parts attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Row ops: norm, rotary embedding, token shift, gate
+//===----------------------------------------------------------------------===//
+
+def LM_RMSNormOp : LM_PureRowOp<"rms_norm", [Diff, SameOperandsAndResultType]> {
+  let summary = "x · rsqrt(mean(x²) + eps) over the last axis, no learned weight";
+  let arguments = (ins LM_Tensor:$x, F64Attr:$eps);
+  let results = (outs LM_Tensor:$result);
+  let assemblyFormat = "$x attr-dict `:` type($x)";
+  let hasVerifier = 1;
+}
+
+def LM_RMSNormBackwardOp : LM_PureRowOp<"rms_norm_backward", [SameOperandsAndResultType]> {
+  let summary = "r·(dy − y·mean(dy·y)), with y = r·x, r = rsqrt(mean(x²) + eps)";
+  let arguments = (ins LM_Tensor:$x, LM_Tensor:$dy, F64Attr:$eps);
+  let results = (outs LM_Tensor:$dx);
+  let assemblyFormat = "$x `,` $dy attr-dict `:` type($x)";
+  let hasVerifier = 1;
+}
+
+def LM_RopeTableOp : LM_Op<"rope_table", [Pure]> {
+  let summary = "table[t, j] = cos(t·f[j]), table[t, n+j] = sin(t·f[j]); n frequencies, table [T, 2n]";
+  let description = [{Depends only on constants and settings: it is hoisted into the `setup` program. Angles in float64, then rounded.}];
+  let arguments = (ins LM_Tensor:$frequencies);
+  let results = (outs LM_Tensor:$table);
+  let assemblyFormat = "$frequencies attr-dict `:` type($frequencies) `->` type($table)";
+  let hasVerifier = 1;
+}
+
+def LM_RopeOp : LM_PureRowOp<"rope", [Diff, AllTypesMatch<["x","result"]>]> {
+  let summary = "Rotary embedding of [T, H, d] heads by a [T, d] table; pairs (j, j + d/2)";
+  let description = [{
+    `y1 = x1·cos + x2·sin`, `y2 = −x1·sin + x2·cos` with x1 = x[j], x2 = x[j + d/2]; `inverse` rotates back (the gradient).
+    Row of the table: t, or t − document_start[t] when `document_start` is given.
+  }];
+  let arguments = (ins LM_Tensor:$x, LM_Tensor:$table, Optional<LM_IndexVector>:$document_start, UnitAttr:$inverse);
+  let results = (outs LM_Tensor:$result);
+  let assemblyFormat = "$x `,` $table (`document_start` $document_start^)? attr-dict `:` type($x) `,` type($table) (`,` type($document_start)^)?";
+  let hasVerifier = 1;
+}
+
+class LM_ShiftBase<string mnemonic, list<Trait> traits> : LM_PureRowOp<mnemonic, traits> {
+  // Common attributes of the token_shift family.
+  dag shiftAttributes = (ins LM_ShiftModeAttr:$mode, DenseI64ArrayAttr:$features, DenseI64ArrayAttr:$heads,
+                             DefaultValuedAttr<I64Attr, "1">:$distance, LM_DocumentRuleAttr:$documents);
+}
+
+def LM_TokenShiftOp : LM_ShiftBase<"token_shift", [Diff, AttrSizedOperandSegments]> {
+  let summary = "Each row takes from the row `distance` before it";
+  let description = [{
+    With e = x[t − distance], c[t] = scale · gate[t] (each 1 when absent), on the features in `features` (flat pairs [begin, end) of
+    the last axis; empty: all) of the heads in `heads` (empty: all; rank-3 x only):
+    - `add`:      y[t] = x[t] + c·e
+    - `replace`:  y[t] = x[t] + c·(e − x[t]), which is e itself when there is no scale or gate.
+
+    Elsewhere, for t < distance, and with `documents = mask` for t − distance < document_start[t], y[t] = x[t]: a row without an
+    earlier row keeps its own features. gate: [T] or [T, 1], or [T, H] for heads.
+
+    ```mlir
+    %y = lm.token_shift replace %k {features = array<i64: 32, 64, 96, 128>, heads = array<i64>} cross : tensor<256x6x128xf32>
+    ```
+  }];
+  let arguments = !con((ins LM_Tensor:$x, Optional<LM_Scalar>:$scale, Optional<LM_Tensor>:$gate, Optional<LM_IndexVector>:$document_start), shiftAttributes);
+  let results = (outs LM_Tensor:$result);
+  let assemblyFormat = "$mode $documents $x (`scale` $scale^)? (`gate` $gate^)? (`document_start` $document_start^)? attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def LM_TokenShiftAdjointOp : LM_ShiftBase<"token_shift_adjoint", [AttrSizedOperandSegments]> {
+  let summary = "Transpose of token_shift as a linear map of x: the gradient of x given that of the result";
+  let description = [{Row t reads dy[t] and dy[t + distance]. In replace mode a row that kept its own features receives its own gradient beside the later row's.}];
+  let arguments = !con((ins LM_Tensor:$dy, Optional<LM_Scalar>:$scale, Optional<LM_Tensor>:$gate, Optional<LM_IndexVector>:$document_start), shiftAttributes);
+  let results = (outs LM_Tensor:$dx);
+  let assemblyFormat = "$mode $documents $dy (`scale` $scale^)? (`gate` $gate^)? (`document_start` $document_start^)? attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def LM_TokenShiftDotOp : LM_ShiftBase<"token_shift_dot", []> {
+  let summary = "Gradient of the coefficient c: p[t] = Σ dy[t]·(e − x[t] if replace), over the shifted features; 0 where nothing is shifted";
+  let description = [{Result [T], [T, 1], or [T, H] (per head). `scale` and `gate` are not operands: dscale = Σ gate·p, dgate = scale·p.}];
+  let arguments = !con((ins LM_Tensor:$x, LM_Tensor:$dy, Optional<LM_IndexVector>:$document_start), shiftAttributes);
+  let results = (outs LM_Tensor:$result);
+  let assemblyFormat = "$mode $documents $x `,` $dy (`document_start` $document_start^)? attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def LM_GateOp : LM_PureRowOp<"gate", [Diff]> {
+  let summary = "σ(x[:, :n]·wᵀ): G gates per row from the first n features; w is [G, n], result [T, G]";
+  let arguments = (ins LM_Tensor:$x, LM_Tensor:$w);
+  let results = (outs LM_Tensor:$result);
+  let assemblyFormat = "$x `,` $w attr-dict `:` type($x) `,` type($w) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def LM_GateBackwardOp : LM_PureRowOp<"gate_backward", [AllTypesMatch<["x","dx"]>, AllTypesMatch<["w","dw"]>, AllTypesMatch<["gate","dgate"]>]> {
+  let summary = "Gradients of gate's x (zero beyond the first n features) and w (accumulated over rows), from the gate's value and its gradient";
+  let arguments = (ins LM_Tensor:$x, LM_Tensor:$w, LM_Tensor:$gate, LM_Tensor:$dgate);
+  let results = (outs LM_Tensor:$dx, LM_Tensor:$dw);
+  let assemblyFormat = "$x `,` $w `,` $gate `,` $dgate attr-dict `:` type($x) `,` type($w) `,` type($gate)";
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Row ops: the loss
+//===----------------------------------------------------------------------===//
+
+def LM_SoftcapOp : LM_PureRowOp<"softcap", [Diff, SameOperandsAndResultType]> {
+  let summary = "tanh: A·tanh(z/τ); sigmoid: A·σ(z/τ); rsqrt: A·z·rsqrt(z² + A²)";
+  let arguments = (ins LM_SoftcapKindAttr:$kind, LM_Tensor:$x, F64Attr:$amplitude, F64Attr:$temperature);
+  let results = (outs LM_Tensor:$result);
+  let assemblyFormat = "$kind $x attr-dict `:` type($x)";
+  let hasVerifier = 1;
+}
+
+def LM_SoftcapBackwardOp : LM_PureRowOp<"softcap_backward", [SameOperandsAndResultType]> {
+  let summary = "dy · softcap'(x)";
+  let arguments = (ins LM_SoftcapKindAttr:$kind, LM_Tensor:$x, LM_Tensor:$dy, F64Attr:$amplitude, F64Attr:$temperature);
+  let results = (outs LM_Tensor:$dx);
+  let assemblyFormat = "$kind $x `,` $dy attr-dict `:` type($x)";
+  let hasVerifier = 1;
+}
+
+def LM_CrossEntropyOp : LM_PureRowOp<"cross_entropy", [Diff]> {
+  let summary = "loss[t] = log Σ exp(z[t]) − z[t, targets[t]]; 0 where the target is −1; lse[t] = log Σ exp(z[t])";
+  let arguments = (ins LM_Tensor:$logits, LM_IndexVector:$targets);
+  let results = (outs LM_Tensor:$loss, LM_Tensor:$lse);
+  let assemblyFormat = "$logits `,` $targets attr-dict `:` type($logits) `,` type($targets) `->` type($loss) `,` type($lse)";
+  let hasVerifier = 1;
+}
+
+def LM_CrossEntropyBackwardOp : LM_PureRowOp<"cross_entropy_backward", [AllTypesMatch<["logits","dlogits"]>, AllTypesMatch<["lse","dloss"]>]> {
+  let summary = "dloss[t] · (softmax(z[t]) − onehot(targets[t])); 0 where the target is −1";
+  let arguments = (ins LM_Tensor:$logits, LM_IndexVector:$targets, LM_Tensor:$lse, LM_Tensor:$dloss);
+  let results = (outs LM_Tensor:$dlogits);
+  let assemblyFormat = "$logits `,` $targets `,` $lse `,` $dloss attr-dict `:` type($logits) `,` type($targets) `,` type($lse)";
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Row ops: reductions over everything
+//===----------------------------------------------------------------------===//
+
+def LM_SumOp : LM_PureRowOp<"sum", [Diff]> {
+  let summary = "Σ of all elements, a rank-0 result (rows added in order)";
+  let arguments = (ins LM_Tensor:$x);
+  let results = (outs LM_Scalar:$result);
+  let assemblyFormat = "$x attr-dict `:` type($x) `->` type($result)";
+}
+
+def LM_DotOp : LM_PureRowOp<"dot", [AllTypesMatch<["a","b"]>]> {
+  let summary = "Σ a·b over all elements, a rank-0 result: the gradient of a scalar coefficient";
+  let arguments = (ins LM_Tensor:$a, LM_Tensor:$b);
+  let results = (outs LM_Scalar:$result);
+  let assemblyFormat = "$a `,` $b attr-dict `:` type($a) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def LM_CountOp : LM_PureRowOp<"count_targets"> {
+  let summary = "How many targets are not −1, as a float of rank 0 (at least 1): the divisor of a mean loss";
+  let arguments = (ins LM_IndexVector:$targets);
+  let results = (outs LM_Scalar:$result);
+  let assemblyFormat = "$targets attr-dict `:` type($targets) `->` type($result)";
+}
+#endif
