@@ -11,9 +11,11 @@ def LM_DifferentiableOpInterface : OpInterface<"DifferentiableOpInterface"> {
   let cppNamespace = "::mlir::lm";
   let description = [{An op with a gradient: builds, after the forward code, the ops that turn the gradients of its results into those of its operands.}];
   let methods = [InterfaceMethod<
-    [{Given one gradient per result (null: zero) returns one gradient per operand (null: none, or an integer operand).}],
-    "::llvm::SmallVector<::mlir::Value>", "buildGradients",
-    (ins "::mlir::OpBuilder &":$builder, "::mlir::ValueRange":$resultGradients)>];
+    [{Given one gradient per result (null: zero; at least one is not) returns one gradient per operand, of the operand's type.
+      Builds nothing for operands that are not `needed`; their entries are null. Fails with an error on the op where it has no
+      gradient for a needed operand or for a result.}],
+    "::llvm::FailureOr<::llvm::SmallVector<::mlir::Value>>", "buildGradients",
+    (ins "::mlir::OpBuilder &":$builder, "::mlir::ValueRange":$resultGradients, "::llvm::ArrayRef<bool>":$needed)>];
 }
 
 defvar Diff = DeclareOpInterfaceMethods<LM_DifferentiableOpInterface>;
@@ -98,10 +100,9 @@ def LM_EmbeddingBackwardOp : LM_Op<"embedding_backward", [Pure]> {
 def LM_AttentionRangeOp : LM_PureRowOp<"attention_range"> {
   let summary = "First key that each query sees: max(document_start[t], t − window)";
   let description = [{
-    Without `blocks`: token-exact. With `blocks = B`: the medium record's rule on blocks of B tokens; `window` is then still in
-    tokens (w·B): for the query block i of t, of the key blocks before it, nearest first, at most w−1 that are wholly visible (their
-    first token lies in the document of the query block's first token), and of the partly visible ones at most max(w − wholly visible, 1).
-    The causal mask and the document mask apply inside.
+    Without `blocks`: token-exact. With `blocks = B`: the medium record's rule on blocks of B tokens, where `window` is w·B tokens:
+    a query sees its own block and the w − 1 blocks before it, so `result[t] = max(document_start[t], (t div B − (max(w, 1) − 1))·B)`.
+    (The record counts wholly and partly visible blocks apart; a test shows that both come to this.)
   }];
   let arguments = (ins LM_IndexVector:$document_start, LM_IndexScalar:$window, OptionalAttr<I64Attr>:$blocks);
   let results = (outs LM_IndexVector:$result);
@@ -201,10 +202,12 @@ def LM_UnaryOp : LM_PureRowOp<"unary", [Diff, SameOperandsAndResultType]> {
 
 def LM_UnaryBackwardOp : LM_PureRowOp<"unary_backward", [SameOperandsAndResultType]> {
   let summary = "dy · f'(x); with `from_output`, x is f's result instead (relu_squared: 2·sqrt(y))";
+  let description = [{`from_output` is for kinds whose derivative is a function of their value: sigmoid, tanh, relu, relu_squared, exp, sqrt, reciprocal.}];
   let arguments = (ins LM_UnaryKindAttr:$kind, LM_Tensor:$x, LM_Tensor:$dy, UnitAttr:$from_output);
   let results = (outs LM_Tensor:$dx);
   let assemblyFormat = "$kind $x `,` $dy attr-dict `:` type($x)";
   let hasVerifier = 1;
+  let extraClassDeclaration = [{ static bool supportsFromOutput(::mlir::lm::UnaryKind kind); }];
 }
 
 def LM_CastOp : LM_PureRowOp<"cast", [Diff]> {

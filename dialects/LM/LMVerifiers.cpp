@@ -39,3 +39,22 @@ LogicalResult CrossEntropyOp::verify() { return success(); }
 LogicalResult CrossEntropyBackwardOp::verify() { return success(); }
 LogicalResult DotOp::verify() { return success(); }
 LogicalResult ReadOp::verifySymbolUses(SymbolTableCollection &) { return success(); }
+
+bool UnaryBackwardOp::supportsFromOutput(UnaryKind kind) {
+  switch (kind) {
+  case UnaryKind::sigmoid:
+  case UnaryKind::tanh:
+  case UnaryKind::relu:
+  case UnaryKind::relu_squared:
+  case UnaryKind::exp:
+  case UnaryKind::sqrt:
+  case UnaryKind::reciprocal:
+    return true;
+  case UnaryKind::identity:
+  case UnaryKind::negate:
+  case UnaryKind::gelu:
+  case UnaryKind::silu:
+    return false;
+  }
+  return false;
+}
