@@ -12,7 +12,8 @@ function(smelt_mlir_target name)
   target_include_directories(${name} SYSTEM PUBLIC ${LLVM_INCLUDE_DIRS} ${MLIR_INCLUDE_DIRS})
   target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
   target_compile_definitions(${name} PRIVATE ${LLVM_DEFINITIONS_LIST})
-  target_compile_options(${name} PRIVATE -fno-exceptions -Wno-unused-function)
+  target_compile_options(${name} PRIVATE -fno-exceptions -Wno-unused-function
+    -fPIC) # Executables too (not -fPIE): the precompiled header is made once, with -fPIC.
   if(SMELT_PCH AND NOT name STREQUAL "SmeltMLIRHeaders")
     target_precompile_headers(${name} REUSE_FROM SmeltMLIRHeaders)
   endif()

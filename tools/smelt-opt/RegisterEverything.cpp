@@ -1,0 +1,49 @@
+//===- RegisterEverything.cpp - Dialects and passes of the tools ----------===//
+#include "tools/smelt-opt/RegisterEverything.h"
+
+#include "dialects/LM/LMOps.h"
+#if SMELT_HAS_TRAIN
+#include "dialects/Train/TrainOps.h"
+#endif
+#if SMELT_HAS_KERNEL
+#include "dialects/Kernel/KernelOps.h"
+#endif
+#if SMELT_HAS_EXEC
+#include "dialects/Exec/ExecOps.h"
+#endif
+
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Index/IR/IndexDialect.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/OpenMP/OpenMPDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/DialectRegistry.h"
+#include "mlir/InitAllPasses.h"
+
+void smelt::registerDialects(mlir::DialectRegistry &registry) {
+  registry.insert<mlir::lm::LMDialect>();
+#if SMELT_HAS_TRAIN
+  registry.insert<mlir::train::TrainDialect>();
+#endif
+#if SMELT_HAS_KERNEL
+  registry.insert<mlir::kernel::KernelDialect>();
+#endif
+#if SMELT_HAS_EXEC
+  registry.insert<mlir::exec::ExecDialect>();
+#endif
+  registry.insert<mlir::affine::AffineDialect, mlir::arith::ArithDialect, mlir::cf::ControlFlowDialect,
+                  mlir::func::FuncDialect, mlir::index::IndexDialect, mlir::LLVM::LLVMDialect,
+                  mlir::math::MathDialect, mlir::memref::MemRefDialect, mlir::omp::OpenMPDialect,
+                  mlir::scf::SCFDialect, mlir::tensor::TensorDialect, mlir::vector::VectorDialect>();
+}
+
+void smelt::registerPasses() {
+  mlir::registerAllPasses(); // Part of libMLIR.so already, so it costs nothing.
+}
