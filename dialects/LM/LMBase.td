@@ -5,6 +5,7 @@
 include "mlir/IR/OpBase.td"
 include "mlir/IR/AttrTypeBase.td"
 include "mlir/IR/EnumAttr.td"
+include "dialects/LM/LMTypes.td"
 
 def LM_Dialect : Dialect {
   let name = "lm";
@@ -51,16 +52,6 @@ def LM_SoftcapKindAttr : EnumAttr<LM_Dialect, LM_SoftcapKind, "softcap_kind">;
 def LM_InitKind : LM_Enum<"InitKind", "Initial values of a parameter", [
   I32EnumAttrCase<"constant", 0>, I32EnumAttrCase<"uniform", 1>, I32EnumAttrCase<"normal", 2>]>;
 def LM_InitKindAttr : EnumAttr<LM_Dialect, LM_InitKind, "init_kind">;
-
-//===- Types --------------------------------------------------------------===//
-
-def LM_Float : AnyTypeOf<[F32, BF16, F64, F16]>;
-def LM_Tensor : StaticShapeTensorOf<[LM_Float]>;
-def LM_Scalar : 0DTensorOf<[LM_Float]>;
-def LM_IndexTensor : StaticShapeTensorOf<[I32]>;
-def LM_IndexVector : 1DTensorOf<[I32]>;
-def LM_IndexScalar : 0DTensorOf<[I32]>;
-def LM_AnyTensor : AnyTypeOf<[LM_Tensor, LM_IndexTensor]>;
 
 //===- Traits and op classes ------------------------------------------------===//
 

@@ -1,0 +1,69 @@
+//===- ExecOps.td - Operations of the exec dialect -----------------------===//
+#ifndef SMELT_EXEC_OPS
+#define SMELT_EXEC_OPS
+
+include "dialects/LM/LMTypes.td"
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/EnumAttr.td"
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+def Exec_Dialect : Dialect {
+  let name = "exec";
+  let cppNamespace = "::mlir::exec";
+  let useDefaultAttributePrinterParser = 1;
+  let summary = "The step as data: buffers at fixed offsets, programs, launches";
+  let description = [{
+    One arena holds every buffer. Parameters, state, gradients, settings, inputs and outputs keep their place for the whole run; workspace
+    buffers share memory when their lifetimes do not overlap. A program is a list of launches in order; kernels are the private functions
+    of the module.
+  }];
+}
+
+class Exec_Op<string mnemonic, list<Trait> traits = []> : Op<Exec_Dialect, mnemonic, traits>;
+
+def Exec_BufferKind : I32EnumAttr<"BufferKind", "What a buffer holds", [
+  I32EnumAttrCase<"parameter", 0>, I32EnumAttrCase<"state", 1>, I32EnumAttrCase<"gradient", 2>, I32EnumAttrCase<"setting", 3>,
+  I32EnumAttrCase<"input", 4>, I32EnumAttrCase<"output", 5>, I32EnumAttrCase<"constant", 6>, I32EnumAttrCase<"workspace", 7>]> {
+  let cppNamespace = "::mlir::exec";
+  let genSpecializedAttr = 0;
+}
+def Exec_BufferKindAttr : EnumAttr<Exec_Dialect, Exec_BufferKind, "buffer_kind">;
+
+def Exec_ArenaOp : Exec_Op<"arena"> {
+  let summary = "Size of the one allocation, in bytes";
+  let arguments = (ins I64Attr:$bytes);
+  let assemblyFormat = "$bytes attr-dict";
+}
+
+def Exec_BufferOp : Exec_Op<"buffer", [Symbol]> {
+  let summary = "A range of the arena";
+  let description = [{
+    `offset` and `bytes` in bytes, offset a multiple of 64. `value` gives the contents of a constant.
+
+    ```mlir
+    exec.buffer parameter @"layers.0.mlp.up" : tensor<1024x256xf32> at 4096 bytes 1048576
+    ```
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, Exec_BufferKindAttr:$kind, TypeAttr:$type, I64Attr:$offset, I64Attr:$bytes,
+                       OptionalAttr<ElementsAttr>:$value);
+  let assemblyFormat = "$kind $sym_name `:` $type `at` $offset `bytes` $bytes (`value` $value^)? attr-dict";
+  let hasVerifier = 1;
+}
+
+def Exec_ProgramOp : Exec_Op<"program", [Symbol, SingleBlock, NoTerminator, IsolatedFromAbove]> {
+  let summary = "Launches in order";
+  let description = [{`inputs` and `outputs` map the runtime's names (tokens, targets, document_start; objective, loss_sum, logits) to buffers.}];
+  let arguments = (ins SymbolNameAttr:$sym_name, StrAttr:$role, I64Attr:$tokens, DictionaryAttr:$inputs, DictionaryAttr:$outputs);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "$sym_name $role `tokens` $tokens `inputs` $inputs `outputs` $outputs attr-dict-with-keyword $body";
+  let hasVerifier = 1;
+}
+
+def Exec_LaunchOp : Exec_Op<"launch", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "One kernel on buffers: the kernel's operands, then its results, then its workspace";
+  let arguments = (ins FlatSymbolRefAttr:$kernel, ArrayAttr:$reads, ArrayAttr:$writes, OptionalAttr<FlatSymbolRefAttr>:$workspace,
+                       StrAttr:$label, I64Attr:$flops, I64Attr:$bytes);
+  let assemblyFormat = "$kernel `reads` $reads `writes` $writes (`workspace` $workspace^)? attr-dict";
+}
+#endif

@@ -1,0 +1,49 @@
+//===- ExecVerifiers.cpp - Rules of exec ops ------------------------------===//
+#include "dialects/Exec/ExecOps.h"
+
+using namespace mlir;
+using namespace mlir::exec;
+
+LogicalResult BufferOp::verify() {
+  if (getOffset() < 0 || getOffset() % 64)
+    return emitOpError("offset ") << getOffset() << " is not a multiple of 64";
+  auto type = dyn_cast<RankedTensorType>(getType());
+  if (!type || !type.hasStaticShape())
+    return emitOpError("needs a static tensor type");
+  int64_t needed = type.getNumElements() * ((type.getElementTypeBitWidth() + 7) / 8);
+  if (getBytes() < needed)
+    return emitOpError("has ") << getBytes() << " bytes but its type needs " << needed;
+  if ((getKind() == BufferKind::constant) != getValue().has_value())
+    return emitOpError("has a value exactly if it is a constant");
+  return success();
+}
+
+LogicalResult ProgramOp::verify() {
+  for (Operation &op : getBody().front())
+    if (!isa<LaunchOp>(op))
+      return op.emitOpError("cannot stand in a program: only launches");
+  return success();
+}
+
+LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  auto module = (*this)->getParentOfType<ModuleOp>();
+  auto checkBuffers = [&](ArrayAttr list, StringRef what) -> LogicalResult {
+    for (Attribute name : list) {
+      auto symbol = dyn_cast<FlatSymbolRefAttr>(name);
+      if (!symbol || !symbols.lookupSymbolIn<BufferOp>(module, symbol))
+        return emitOpError(what) << " " << name << ", which is no exec.buffer";
+    }
+    return success();
+  };
+  auto kernel = symbols.lookupSymbolIn<func::FuncOp>(module, getKernelAttr());
+  if (!kernel)
+    return emitOpError("launches ") << getKernelAttr() << ", which is no kernel function";
+  if (kernel.getNumArguments() != getReads().size() || kernel.getNumResults() != getWrites().size())
+    return emitOpError("gives ") << getReads().size() << " operands and " << getWrites().size() << " results to " << getKernelAttr()
+                                 << ", which has " << kernel.getNumArguments() << " and " << kernel.getNumResults();
+  if (failed(checkBuffers(getReads(), "reads")) || failed(checkBuffers(getWrites(), "writes")))
+    return failure();
+  if (auto workspace = getWorkspaceAttr(); workspace && !symbols.lookupSymbolIn<BufferOp>(module, workspace))
+    return emitOpError("works in ") << workspace << ", which is no exec.buffer";
+  return success();
+}

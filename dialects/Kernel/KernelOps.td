@@ -1,0 +1,147 @@
+//===- KernelOps.td - Operations of the kernel dialect -------------------===//
+#ifndef SMELT_KERNEL_OPS
+#define SMELT_KERNEL_OPS
+
+include "dialects/LM/LMTypes.td"
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/EnumAttr.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+def Kernel_Dialect : Dialect {
+  let name = "kernel";
+  let cppNamespace = "::mlir::kernel";
+  let summary = "One op is one launch";
+  let description = [{
+    A kernel op has operands grouped by region; each region holds lm row ops on whole tensors, with the types the operands have. What a
+    kernel computes is what interpreting its regions computes; a target evaluates them on tiles or rows instead. So one generator per
+    kernel serves every fusion, and moving an op into a region is all that fusion does.
+  }];
+  let dependentDialects = ["::mlir::lm::LMDialect"];
+}
+
+def Kernel_OpInterface : OpInterface<"KernelOpInterface"> {
+  let cppNamespace = "::mlir::kernel";
+  let description = [{An op that is one launch.}];
+  let methods = [
+    InterfaceMethod<[{Operands that are the trailing block arguments of region `index`, in order.}],
+      "::mlir::OperandRange", "getRegionInputs", (ins "unsigned":$index)>,
+    InterfaceMethod<[{Mutable form of getRegionInputs.}],
+      "::mlir::MutableOperandRange", "getRegionInputsMutable", (ins "unsigned":$index)>,
+    InterfaceMethod<[{Name of region `index`, as in the assembly: "a", "b", "result", "k", "body" …}],
+      "::llvm::StringRef", "getRegionName", (ins "unsigned":$index)>,
+    InterfaceMethod<[{Block arguments of region `index` before its inputs: 1 for a result region (the accumulator), else 0.}],
+      "unsigned", "getNumLeadingArguments", (ins "unsigned":$index)>
+  ];
+}
+
+class Kernel_Op<string mnemonic, list<Trait> traits = []>
+    : Op<Kernel_Dialect, mnemonic, !listconcat(traits, [Pure, IsolatedFromAbove, SingleBlock,
+        DeclareOpInterfaceMethods<Kernel_OpInterface>])> {
+  let hasVerifier = 1;
+}
+
+def Kernel_YieldOp : Op<Kernel_Dialect, "yield", [Pure, Terminator]> {
+  let summary = "Ends a region; its operands are what the region gives";
+  let arguments = (ins Variadic<LM_AnyTensor>:$values);
+  let builders = [OpBuilder<(ins), [{ build($_builder, $_state, ::mlir::ValueRange()); }]>];
+  let assemblyFormat = "attr-dict ($values^ `:` type($values))?";
+}
+
+def Kernel_GemmOp : Kernel_Op<"gemm", [AttrSizedOperandSegments]> {
+  let summary = "C = op(A)·op(B), with regions on operand load and on result";
+  let description = [{
+    Region `a` yields A [M, K] ([K, M] with `transpose_a`), region `b` yields B [K, N] ([N, K] with `transpose_b`), region `result`
+    takes C [M, N] as its first argument and yields the op's results.
+
+    ```mlir
+    %y = kernel.gemm a(%x) b(%w) result() {transpose_b} : (tensor<64x32xf32>, tensor<96x32xf32>) -> tensor<64x96xf32>
+      a { ^bb0(%0: tensor<64x32xf32>): %1 = lm.rms_norm %0 {eps = 1.0e-6} : tensor<64x32xf32>  kernel.yield %1 : tensor<64x32xf32> }
+      b { ^bb0(%0: tensor<96x32xf32>): kernel.yield %0 : tensor<96x32xf32> }
+      result { ^bb0(%c: tensor<64x96xf32>): kernel.yield %c : tensor<64x96xf32> }
+    ```
+  }];
+  let arguments = (ins Variadic<LM_AnyTensor>:$a_inputs, Variadic<LM_AnyTensor>:$b_inputs, Variadic<LM_AnyTensor>:$result_inputs,
+                       UnitAttr:$transpose_a, UnitAttr:$transpose_b);
+  let results = (outs Variadic<LM_AnyTensor>:$outputs);
+  let regions = (region SizedRegion<1>:$a, SizedRegion<1>:$b, SizedRegion<1>:$result);
+  let assemblyFormat = [{
+    `a` `(` $a_inputs `)` `b` `(` $b_inputs `)` `result` `(` $result_inputs `)` attr-dict `:` functional-type(operands, results)
+    `a` $a `b` $b `result` $result
+  }];
+  let extraClassDeclaration = [{
+    ::mlir::RankedTensorType getAType(); // as yielded by region a
+    ::mlir::RankedTensorType getBType(); // as yielded by region b
+    int64_t getM(); int64_t getN(); int64_t getK();
+  }];
+}
+
+def Kernel_AttentionOp : Kernel_Op<"attention", [AttrSizedOperandSegments]> {
+  let summary = "lm.attention; regions give q, k and v from their inputs and turn the output into the results";
+  let description = [{
+    A token_shift in region k is a row index in the key load. Region `result` takes the attention output [T, H, d] first. The last
+    result is lse [T, H].
+  }];
+  let arguments = (ins Variadic<LM_AnyTensor>:$q_inputs, Variadic<LM_AnyTensor>:$k_inputs, Variadic<LM_AnyTensor>:$v_inputs,
+                       Variadic<LM_AnyTensor>:$result_inputs, LM_IndexVector:$first, LM_Scalar:$scale);
+  let results = (outs Variadic<LM_AnyTensor>:$outputs, LM_Tensor:$lse);
+  let regions = (region SizedRegion<1>:$q, SizedRegion<1>:$k, SizedRegion<1>:$v, SizedRegion<1>:$result);
+  let assemblyFormat = [{
+    `q` `(` $q_inputs `)` `k` `(` $k_inputs `)` `v` `(` $v_inputs `)` `result` `(` $result_inputs `)` `first` `(` $first `)` `scale` `(` $scale `)`
+    attr-dict `:` functional-type(operands, results) `q` $q `k` $k `v` $v `result` $result
+  }];
+  let extraClassDeclaration = [{ ::mlir::RankedTensorType getHeadsType(); /* [T, H, d] */ }];
+}
+
+def Kernel_AttentionBackwardOp : Kernel_Op<"attention_backward", [AttrSizedOperandSegments]> {
+  let summary = "Gradients of what regions q, k and v yield";
+  let description = [{Regions as in the forward kernel (k's token_shift is again a row index); the gradients are those of the yielded values.}];
+  let arguments = (ins Variadic<LM_AnyTensor>:$q_inputs, Variadic<LM_AnyTensor>:$k_inputs, Variadic<LM_AnyTensor>:$v_inputs,
+                       LM_IndexVector:$first, LM_Scalar:$scale, LM_Tensor:$out, LM_Tensor:$lse, LM_Tensor:$dout);
+  let results = (outs LM_Tensor:$dq, LM_Tensor:$dk, LM_Tensor:$dv);
+  let regions = (region SizedRegion<1>:$q, SizedRegion<1>:$k, SizedRegion<1>:$v);
+  let assemblyFormat = [{
+    `q` `(` $q_inputs `)` `k` `(` $k_inputs `)` `v` `(` $v_inputs `)` `first` `(` $first `)` `scale` `(` $scale `)` `out` `(` $out `,` $lse `,` $dout `)`
+    attr-dict `:` functional-type(operands, results) `q` $q `k` $k `v` $v
+  }];
+  let extraClassDeclaration = [{ ::mlir::RankedTensorType getHeadsType(); /* [T, H, d] */ }];
+}
+
+def Kernel_RowwiseOp : Kernel_Op<"rowwise"> {
+  let summary = "Row ops only: element-wise work, row reductions, neighbour rows, gathers";
+  let arguments = (ins Variadic<LM_AnyTensor>:$inputs);
+  let results = (outs Variadic<LM_AnyTensor>:$outputs);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "`(` $inputs `)` attr-dict `:` functional-type(operands, results) $body";
+}
+
+def Kernel_EmbeddingBackwardOp : Kernel_Op<"embedding_backward", [AttrSizedOperandSegments]> {
+  let summary = "lm.embedding_backward with a region that gives dy; tokens in order, so the same bits always";
+  let arguments = (ins LM_IndexVector:$tokens, Variadic<LM_AnyTensor>:$dy_inputs, Variadic<LM_AnyTensor>:$result_inputs);
+  let results = (outs Variadic<LM_AnyTensor>:$outputs);
+  let regions = (region SizedRegion<1>:$dy, SizedRegion<1>:$result);
+  let assemblyFormat = "`tokens` `(` $tokens `)` `dy` `(` $dy_inputs `)` `result` `(` $result_inputs `)` attr-dict `:` functional-type(operands, results) `dy` $dy `result` $result";
+}
+
+def Kernel_RopeTableOp : Kernel_Op<"rope_table"> {
+  let summary = "lm.rope_table: the table of cosines and sines, made in the setup program";
+  let arguments = (ins LM_Tensor:$frequencies);
+  let results = (outs LM_Tensor:$table);
+  let assemblyFormat = "$frequencies attr-dict `:` type($frequencies) `->` type($table)";
+}
+
+def Kernel_AdamWOp : Kernel_Op<"adamw", [SameVariadicOperandSize, SameVariadicResultSize]> {
+  let summary = "AdamW on many parameters in one launch";
+  let description = [{
+    For parameter i: `m = lerp(g, m, β1)`, `v = lerp(g², v, β2)`, `p −= η·(wd[i]·p + m/(1−β1ᵗ) / (sqrt(v/(1−β2ᵗ)) + eps))`,
+    η = lr · lr_scales[i]; `step` is t, the 1-based update count, as a float.
+  }];
+  let arguments = (ins Variadic<LM_Tensor>:$parameters, Variadic<LM_Tensor>:$gradients, Variadic<LM_Tensor>:$first_moments,
+                       Variadic<LM_Tensor>:$second_moments, LM_Scalar:$lr, LM_Scalar:$step,
+                       DenseF64ArrayAttr:$lr_scales, DenseF64ArrayAttr:$weight_decays, F64Attr:$beta1, F64Attr:$beta2, F64Attr:$eps);
+  let results = (outs Variadic<LM_Tensor>:$new_parameters, Variadic<LM_Tensor>:$new_first_moments, Variadic<LM_Tensor>:$new_second_moments);
+  let assemblyFormat = [{
+    `(` $parameters `)` `gradients` `(` $gradients `)` `moments` `(` $first_moments `:` $second_moments `)` `lr` `(` $lr `)` `step` `(` $step `)`
+    attr-dict `:` functional-type(operands, results)
+  }];
+}
+#endif

@@ -1,0 +1,120 @@
+//===- KernelVerifiers.cpp - Rules of kernel ops --------------------------===//
+#include "dialects/Kernel/KernelOps.h"
+
+using namespace mlir;
+using namespace mlir::kernel;
+
+/// The block arguments of every region must be the leading arguments, then its inputs, type for type, and the region must hold
+/// only row ops and end in kernel.yield.
+static LogicalResult verifyRegions(KernelOpInterface op) {
+  for (auto [index, region] : llvm::enumerate(op->getRegions())) {
+    Block &block = region.front();
+    unsigned leading = op.getNumLeadingArguments(index);
+    OperandRange inputs = op.getRegionInputs(index);
+    if (block.getNumArguments() != leading + inputs.size())
+      return op->emitOpError("region '") << op.getRegionName(index) << "' has " << block.getNumArguments()
+                                         << " arguments but needs " << leading + inputs.size();
+    for (auto [argument, input] : llvm::zip(block.getArguments().drop_front(leading), inputs))
+      if (argument.getType() != input.getType())
+        return op->emitOpError("region '") << op.getRegionName(index) << "' takes " << argument.getType()
+                                           << " where its input is " << input.getType();
+    if (!isa<YieldOp>(block.getTerminator()))
+      return op->emitOpError("region '") << op.getRegionName(index) << "' must end in kernel.yield";
+    for (Operation &inner : block.without_terminator())
+      if (!inner.hasTrait<lm::RowOp>())
+        return inner.emitOpError("is not a row op: it cannot stand in a kernel's region");
+  }
+  return success();
+}
+
+static LogicalResult verifyYields(Operation *op, Region &region, StringRef name, TypeRange types) {
+  auto yielded = region.front().getTerminator()->getOperandTypes();
+  if (yielded != types)
+    return op->emitOpError("region '") << name << "' must yield the op's result types";
+  return success();
+}
+
+static RankedTensorType yieldedType(Region &region) {
+  auto yield = cast<YieldOp>(region.front().getTerminator());
+  return yield.getValues().size() == 1 ? cast<RankedTensorType>(yield.getValues()[0].getType()) : RankedTensorType();
+}
+
+RankedTensorType GemmOp::getAType() { return yieldedType(getA()); }
+RankedTensorType GemmOp::getBType() { return yieldedType(getB()); }
+int64_t GemmOp::getM() { return getAType().getDimSize(getTransposeA() ? 1 : 0); }
+int64_t GemmOp::getK() { return getAType().getDimSize(getTransposeA() ? 0 : 1); }
+int64_t GemmOp::getN() { return getBType().getDimSize(getTransposeB() ? 0 : 1); }
+RankedTensorType AttentionOp::getHeadsType() { return yieldedType(getQ()); }
+RankedTensorType AttentionBackwardOp::getHeadsType() { return yieldedType(getQ()); }
+
+LogicalResult GemmOp::verify() {
+  if (failed(::verifyRegions(cast<KernelOpInterface>(getOperation()))))
+    return failure();
+  RankedTensorType a = getAType(), b = getBType();
+  if (!a || !b || a.getRank() != 2 || b.getRank() != 2)
+    return emitOpError("regions 'a' and 'b' must each yield one matrix");
+  int64_t kOfB = b.getDimSize(getTransposeB() ? 1 : 0);
+  if (getK() != kOfB)
+    return emitOpError("contracts ") << getK() << " with " << kOfB;
+  auto c = dyn_cast<RankedTensorType>(getResult().front().getArgument(0).getType());
+  if (!c || c.getShape() != ArrayRef<int64_t>({getM(), getN()}))
+    return emitOpError("region 'result' must take the ") << getM() << "x" << getN() << " product first";
+  return verifyYields(*this, getResult(), "result", getOutputs().getTypes());
+}
+
+/// q, k and v regions must each yield the same [T, H, d].
+static LogicalResult verifyHeads(Operation *op, ArrayRef<Region *> regions) {
+  RankedTensorType heads = yieldedType(*regions[0]);
+  for (Region *region : regions)
+    if (!heads || heads.getRank() != 3 || yieldedType(*region) != heads)
+      return op->emitOpError("regions 'q', 'k' and 'v' must each yield one tensor [T, H, d] of one type");
+  return success();
+}
+
+LogicalResult AttentionOp::verify() {
+  if (failed(::verifyRegions(cast<KernelOpInterface>(getOperation()))) || failed(verifyHeads(*this, {&getQ(), &getK(), &getV()})))
+    return failure();
+  if (getResult().front().getArgument(0).getType() != getHeadsType())
+    return emitOpError("region 'result' must take the attention output first");
+  return verifyYields(*this, getResult(), "result", getOutputs().getTypes());
+}
+
+LogicalResult AttentionBackwardOp::verify() {
+  if (failed(::verifyRegions(cast<KernelOpInterface>(getOperation()))))
+    return failure();
+  return verifyHeads(*this, {&getQ(), &getK(), &getV()});
+}
+
+LogicalResult RowwiseOp::verify() {
+  if (failed(::verifyRegions(cast<KernelOpInterface>(getOperation()))))
+    return failure();
+  return verifyYields(*this, getBody(), "body", getOutputs().getTypes());
+}
+
+LogicalResult EmbeddingBackwardOp::verify() {
+  if (failed(::verifyRegions(cast<KernelOpInterface>(getOperation()))))
+    return failure();
+  if (!yieldedType(getDy()) || yieldedType(getDy()).getRank() != 2)
+    return emitOpError("region 'dy' must yield one matrix");
+  return verifyYields(*this, getResult(), "result", getOutputs().getTypes());
+}
+
+LogicalResult RopeTableOp::verify() {
+  auto table = cast<RankedTensorType>(getTable().getType());
+  auto frequencies = cast<RankedTensorType>(getFrequencies().getType());
+  if (table.getRank() != 2 || frequencies.getRank() != 1 || table.getDimSize(1) != 2 * frequencies.getDimSize(0))
+    return emitOpError("needs n frequencies and a [T, 2n] table");
+  return success();
+}
+
+LogicalResult AdamWOp::verify() {
+  size_t count = getParameters().size();
+  if (getLrScales().size() != count || getWeightDecays().size() != count)
+    return emitOpError("needs one lr scale and one weight decay per parameter");
+  for (unsigned i = 0; i < count; ++i) {
+    Type type = getParameters()[i].getType();
+    if (getGradients()[i].getType() != type || getNewParameters()[i].getType() != type)
+      return emitOpError("parameter ") << i << " and its gradient and result differ in type";
+  }
+  return success();
+}

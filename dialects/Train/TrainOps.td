@@ -1,0 +1,129 @@
+//===- TrainOps.td - Operations of the train dialect ---------------------===//
+#ifndef SMELT_TRAIN_OPS
+#define SMELT_TRAIN_OPS
+
+include "dialects/LM/LMTypes.td"
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/EnumAttr.td"
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+def Train_Dialect : Dialect {
+  let name = "train";
+  let cppNamespace = "::mlir::train";
+  let useDefaultAttributePrinterParser = 1;
+  let summary = "Gradients, optimiser state and updates, schedules, the run";
+  let description = [{
+    Module-level ops declare what a run has (schedules, optimiser groups, state tensors, the run itself); ops inside functions turn
+    parameters and gradients into updated parameters.
+  }];
+  let dependentDialects = ["::mlir::lm::LMDialect"];
+}
+
+class Train_Op<string mnemonic, list<Trait> traits = []> : Op<Train_Dialect, mnemonic, traits>;
+
+def Train_OptimizerKind : I32EnumAttr<"OptimizerKind", "Update rule of a group of parameters", [
+  I32EnumAttrCase<"adamw", 0>, I32EnumAttrCase<"muon", 1>]> {
+  let cppNamespace = "::mlir::train";
+  let genSpecializedAttr = 0;
+}
+def Train_OptimizerKindAttr : EnumAttr<Train_Dialect, Train_OptimizerKind, "optimizer_kind">;
+
+//===----------------------------------------------------------------------===//
+// Declarations
+//===----------------------------------------------------------------------===//
+
+def Train_ScheduleOp : Train_Op<"schedule", [Symbol]> {
+  let summary = "A setting's value at every step, as straight pieces";
+  let description = [{
+    `segments` holds (first step, last step, value at first, slope per step) one after the other; the pieces cover all steps from 0 in
+    order without gaps. `type` is tensor<f32> or tensor<i32> (or a small vector tensor: then only constant schedules).
+
+    ```mlir
+    train.schedule @lr : tensor<f32> = [0.0, 9.0, 0.0, 0.1, 10.0, 99.0, 1.0, 0.0]
+    ```
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttr:$type, DenseF64ArrayAttr:$segments);
+  let assemblyFormat = "$sym_name `:` $type `=` $segments attr-dict";
+  let hasVerifier = 1;
+}
+
+def Train_OptimizerOp : Train_Op<"optimizer", [Symbol]> {
+  let summary = "A group of parameters with one update rule";
+  let description = [{
+    `lr_scales` and `weight_decay_scales` have one entry per parameter; `splits` says into how many equal row blocks a matrix is cut
+    before it is orthogonalised (muon). `lr` is the peak; the step's rate is lr · setting(lr_schedule) · lr_scales[i].
+    `config` of adamw: beta1, beta2, eps, weight_decay (f64). Of muon: weight_decay, nesterov (bool), iterations (i64),
+    coefficients (f64 array, three per iteration), momentum_schedule (symbol of a setting).
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, Train_OptimizerKindAttr:$kind, ArrayAttr:$parameters, F64Attr:$lr,
+                       FlatSymbolRefAttr:$lr_schedule, DenseF64ArrayAttr:$lr_scales, DenseF64ArrayAttr:$weight_decay_scales,
+                       DenseI64ArrayAttr:$splits, DictionaryAttr:$config);
+  let assemblyFormat = "$kind $sym_name $parameters `lr` $lr $lr_schedule attr-dict";
+  let hasVerifier = 1;
+}
+
+def Train_StateOp : Train_Op<"state", [Symbol]> {
+  let summary = "A tensor that an optimiser keeps between steps; zero at first";
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttr:$type);
+  let assemblyFormat = "$sym_name `:` $type attr-dict";
+}
+
+def Train_RunOp : Train_Op<"run"> {
+  let summary = "The run: steps, stages, validation, checkpoints, data; `config` becomes the manifest's `training` and `data`";
+  let description = [{`config` = {training = {…}, data = {…}} with the keys of the bundle manifest (runtime/bundle/README.md).}];
+  let arguments = (ins DictionaryAttr:$config);
+  let assemblyFormat = "attr-dict $config";
+}
+
+//===----------------------------------------------------------------------===//
+// Inside functions
+//===----------------------------------------------------------------------===//
+
+def Train_GradientOp : Train_Op<"gradient"> {
+  let summary = "Gives a parameter's gradient for this micro-batch";
+  let arguments = (ins FlatSymbolRefAttr:$parameter, LM_Tensor:$gradient);
+  let assemblyFormat = "$parameter `,` $gradient attr-dict `:` type($gradient)";
+}
+
+def Train_ReadGradientOp : Train_Op<"read_gradient", [MemoryEffects<[MemRead]>]> {
+  let summary = "The gradient accumulated over the step's micro-batches";
+  let arguments = (ins FlatSymbolRefAttr:$parameter);
+  let results = (outs LM_Tensor:$gradient);
+  let assemblyFormat = "$parameter attr-dict `:` type($gradient)";
+}
+
+def Train_WriteOp : Train_Op<"write"> {
+  let summary = "Sets a parameter or state for the next step";
+  let arguments = (ins FlatSymbolRefAttr:$symbol, LM_Tensor:$value);
+  let assemblyFormat = "$symbol `,` $value attr-dict `:` type($value)";
+}
+
+def Train_AdamWOp : Train_Op<"adamw", [Pure, SameVariadicOperandSize, SameVariadicResultSize]> {
+  let summary = "AdamW on a group; the equation is kernel.adamw's";
+  let arguments = (ins Variadic<LM_Tensor>:$parameters, Variadic<LM_Tensor>:$gradients, Variadic<LM_Tensor>:$first_moments,
+                       Variadic<LM_Tensor>:$second_moments, LM_Scalar:$lr, LM_Scalar:$step,
+                       DenseF64ArrayAttr:$lr_scales, DenseF64ArrayAttr:$weight_decays, F64Attr:$beta1, F64Attr:$beta2, F64Attr:$eps);
+  let results = (outs Variadic<LM_Tensor>:$new_parameters, Variadic<LM_Tensor>:$new_first_moments, Variadic<LM_Tensor>:$new_second_moments);
+  let assemblyFormat = [{
+    `(` $parameters `)` `gradients` `(` $gradients `)` `moments` `(` $first_moments `:` $second_moments `)` `lr` `(` $lr `)` `step` `(` $step `)`
+    attr-dict `:` functional-type(operands, results)
+  }];
+  let hasVerifier = 1;
+}
+
+def Train_MuonOp : Train_Op<"muon", [Pure, AllTypesMatch<["parameter", "gradient", "momentum", "new_parameter", "new_momentum"]>]> {
+  let summary = "Muon on one matrix: momentum, orthogonalisation by Newton–Schulz, decayed update";
+  let description = [{
+    `buf = lerp(buf, g, 1 − μ)`; `u = nesterov ? lerp(g, buf, μ) : buf`; each of `splits` row blocks: `X = u / (‖u‖·(1+2⁻⁶) + 1e-7)`,
+    for each coefficient triple (a, b, c): `A = XXᵀ; X = aX + (bA + cAA)X` (XᵀX on the right for tall blocks);
+    `p ← p − η·wd·p − η·sqrt(max(1, rows/cols))·X` with η = lr · lr_scale and rows, cols those of a block.
+    Source: Jordan et al., Muon (2024).
+  }];
+  let arguments = (ins LM_Tensor:$parameter, LM_Tensor:$gradient, LM_Tensor:$momentum, LM_Scalar:$lr, LM_Scalar:$mu,
+                       F64Attr:$lr_scale, F64Attr:$weight_decay, I64Attr:$splits, BoolAttr:$nesterov, DenseF64ArrayAttr:$coefficients);
+  let results = (outs LM_Tensor:$new_parameter, LM_Tensor:$new_momentum);
+  let assemblyFormat = "$parameter `gradient` $gradient `momentum` $momentum `lr` $lr `mu` $mu attr-dict `:` type($parameter) `,` type($lr) `,` type($mu)";
+  let hasVerifier = 1;
+}
+#endif

@@ -1,0 +1,47 @@
+//===- TrainVerifiers.cpp - Rules of train ops ----------------------------===//
+#include "dialects/Train/TrainOps.h"
+
+using namespace mlir;
+using namespace mlir::train;
+
+LogicalResult ScheduleOp::verify() {
+  ArrayRef<double> segments = getSegments();
+  if (segments.empty() || segments.size() % 4)
+    return emitOpError("needs segments of four numbers each: first step, last step, value, slope");
+  double next = 0;
+  for (size_t i = 0; i < segments.size(); i += 4) {
+    if (!(segments[i] == next) || !(segments[i + 1] >= segments[i]))
+      return emitOpError("segment ") << i / 4 << " covers steps " << segments[i] << " to " << segments[i + 1] << ", but step "
+                                     << next << " must come next";
+    next = segments[i + 1] + 1;
+  }
+  return success();
+}
+
+LogicalResult OptimizerOp::verify() {
+  size_t count = getParameters().size();
+  if (getLrScales().size() != count || getWeightDecayScales().size() != count || getSplits().size() != count)
+    return emitOpError("needs one lr scale, weight decay scale and split per parameter");
+  for (Attribute parameter : getParameters())
+    if (!isa<FlatSymbolRefAttr>(parameter))
+      return emitOpError("lists a parameter that is not a symbol");
+  return success();
+}
+
+LogicalResult AdamWOp::verify() {
+  size_t count = getParameters().size();
+  if (getLrScales().size() != count || getWeightDecays().size() != count)
+    return emitOpError("needs one lr scale and one weight decay per parameter");
+  return success();
+}
+
+LogicalResult MuonOp::verify() {
+  auto type = cast<RankedTensorType>(getParameter().getType());
+  if (type.getRank() != 2)
+    return emitOpError("orthogonalises matrices, not ") << type;
+  if (getSplits() < 1 || type.getDimSize(0) % getSplits())
+    return emitOpError("cannot cut ") << type.getDimSize(0) << " rows into " << getSplits() << " equal blocks";
+  if (getCoefficients().empty() || getCoefficients().size() % 3)
+    return emitOpError("needs three coefficients per iteration");
+  return success();
+}
