@@ -1,0 +1,183 @@
+//===- Manifest.h - The bundle's manifest.json as C++ -----------*- C++ -*-===//
+//
+// A bundle is a folder `NAME.smelt/` with manifest.json, spec.json and the machine code. The
+// compiler fills a Manifest and calls writeBundle (Bundle.h); the runtime calls openBundle. Nothing
+// else crosses between them. parseManifest checks everything that can be checked without the other
+// files; after it every index, offset and size in the Manifest is safe to use.
+//
+//===----------------------------------------------------------------------===//
+#pragma once
+
+#include "runtime/base/DType.h"
+#include "runtime/base/Status.h"
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace smelt::runtime {
+
+/// The version this runtime writes, and the newest that it reads.
+inline constexpr int kBundleVersion = 1;
+/// Every buffer offset is a multiple of this many bytes.
+inline constexpr uint64_t kBufferAlignment = 64;
+
+enum class BufferKind { Parameter, State, Gradient, Setting, Input, Output, Constant, Workspace };
+const char *bufferKindName(BufferKind kind);
+std::optional<BufferKind> parseBufferKind(std::string_view name);
+
+enum class InitKind { Zeros, Constant, Uniform, Normal };
+
+/// Initial values: zeros; `value` everywhere; uniform in [-value, value); normal with standard
+/// deviation `value`. Random values depend on the run's seed, the buffer's name and the element
+/// index alone.
+struct Init {
+  InitKind kind = InitKind::Zeros;
+  double value = 0;
+};
+
+/// A named range of the arena. Parameter, state, setting and constant buffers own their bytes; the
+/// others may share theirs (static memory planning).
+struct Buffer {
+  std::string name; ///< Unique among parameters and among states; used in checkpoints.
+  BufferKind kind = BufferKind::Workspace;
+  DType dtype = DType::F32;
+  std::vector<int64_t> shape; ///< Empty: one element.
+  uint64_t offset = 0;        ///< In bytes, a multiple of kBufferAlignment.
+  uint64_t bytes = 0;         ///< At least shape × element size.
+  std::optional<Init> init;   ///< Of parameters, states and constants; absent means zeros.
+};
+
+/// A line over steps `first`..`last` (0-based, inclusive): value + slope * (step - first).
+struct Segment {
+  int64_t first = 0;
+  int64_t last = 0;
+  double value = 0;
+  double slope = 0;
+};
+
+/// A rank-0 buffer that the runtime writes before each step. The segments are contiguous from step
+/// 0 to the last step of training. "accumulate" and "step" have none: the runtime sets them itself.
+struct Setting {
+  std::string name;
+  uint32_t buffer = 0;
+  std::vector<Segment> segments;
+};
+
+struct Kernel {
+  std::string name;
+  std::string symbol;     ///< extern "C" void symbol(void *const *buffers)
+  uint32_t arguments = 0; ///< How many pointers the function reads.
+};
+
+struct Launch {
+  uint32_t kernel = 0;
+  std::vector<uint32_t> arguments; ///< Buffer indices.
+  std::string label;               ///< What it computes, for people: "gemm qkv+rms_norm+rope".
+  std::vector<std::string> steps;  ///< Paths of the spec steps that ended here.
+  uint64_t flops = 0;
+  uint64_t bytes = 0; ///< Read and written.
+};
+
+/// Roles: "setup", "train", "update", "evaluate", "generate".
+/// Inputs by role: train and evaluate "tokens", "targets", "document_start" (i32 [tokens]);
+/// generate "tokens", "document_start". Outputs: train and evaluate "objective", "loss_sum" (rank
+/// 0); generate "logits" [tokens, vocabulary].
+struct Program {
+  std::string name;
+  std::string role;
+  int64_t tokens = 0; ///< 0 for setup and update.
+  std::map<std::string, uint32_t> inputs;
+  std::map<std::string, uint32_t> outputs;
+  std::vector<Launch> launches;
+};
+
+/// Training steps `first`..`last` (0-based, inclusive) run `program` `microBatches` times each.
+struct Stage {
+  int64_t first = 0;
+  int64_t last = 0;
+  std::string program;
+  int64_t microBatches = 1;
+};
+
+struct Validation {
+  int64_t every = 0;   ///< Steps between validations; 0 = only at the end.
+  int64_t tokens = 0;  ///< Tokens of one validation.
+  std::string program; ///< Role "evaluate"; empty = no validation.
+};
+
+struct Training {
+  int64_t steps = 0;
+  uint64_t seed = 0;
+  std::vector<Stage> stages; ///< Contiguous from step 0 to steps-1.
+  Validation validation;
+  int64_t checkpointEvery = 0; ///< 0 = only at the end.
+  int64_t optimizerEvery =
+      1; ///< `update` runs at every so many steps, gradients accumulate between.
+};
+
+/// How the token stream becomes samples.
+enum class SampleOrder {
+  Random,     ///< Samples of `sequence` tokens at random positions, each its own document;
+              ///< with `sequence` = 0, as Contiguous.
+  Contiguous, ///< In stream order; `sequence` > 0 cuts it into documents of that many tokens.
+  Documents,  ///< In stream order; a document begins at each `startToken`.
+};
+const char *sampleOrderName(SampleOrder order);
+std::optional<SampleOrder> parseSampleOrder(std::string_view name);
+
+struct Data {
+  std::string train;      ///< Path or glob of .bin shards or text files; may be empty.
+  std::string validation; ///< Likewise; empty = the last part of `train` is held out.
+  std::string tokenizer = "bytes";
+  int64_t vocabulary = 256; ///< Token values are below this.
+  int64_t sequence = 0;     ///< 0 = not cut.
+  SampleOrder order = SampleOrder::Random;
+  int64_t startToken = -1; ///< First token of each document; -1 = none.
+};
+
+struct CpuTarget {
+  std::string name;                  ///< LLVM's name: "sapphirerapids".
+  std::vector<std::string> features; ///< LLVM's names, those the code needs: "avx2", "avx512f".
+};
+
+struct FileRecord {
+  uint64_t bytes = 0;
+  std::string sha256; ///< 64 lower-case hexadecimal digits.
+};
+
+struct Manifest {
+  int version = kBundleVersion;
+  std::string compiler; ///< "smelt 0.1.0"
+  std::string name;     ///< The model's name.
+  std::string target = "cpu";
+  CpuTarget cpu;
+  std::map<std::string, FileRecord> files; ///< By file name; writeBundle fills it.
+  uint64_t arenaBytes = 0;
+  std::vector<Buffer> buffers;
+  std::vector<Setting> settings;
+  std::vector<Kernel> kernels;
+  std::vector<Program> programs;
+  Training training;
+  Data data;
+
+  /// The program of that name; null if there is none.
+  const Program *findProgram(std::string_view name) const;
+  /// The first program of that role; null if there is none.
+  const Program *findProgramByRole(std::string_view role) const;
+  const Setting *findSetting(std::string_view name) const;
+};
+
+/// Reads and validates manifest.json's text. Failures have the code Corrupt.
+StatusOr<Manifest> parseManifest(std::string_view text);
+
+/// The text of manifest.json: one buffer, kernel, launch … a line.
+std::string writeManifest(const Manifest &manifest);
+
+/// Every check that does not need the text: called by parseManifest and writeBundle.
+Status validateManifest(const Manifest &manifest);
+
+} // namespace smelt::runtime

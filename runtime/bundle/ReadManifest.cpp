@@ -1,0 +1,260 @@
+//===- ReadManifest.cpp - manifest.json's text → Manifest -----------------===//
+
+#include "runtime/base/JsonReader.h"
+#include "runtime/bundle/Manifest.h"
+
+#include <limits>
+
+namespace smelt::runtime {
+
+using nlohmann::json;
+
+namespace {
+constexpr int64_t kMaxSteps = int64_t(1) << 40;
+constexpr int64_t kMaxTokens = int64_t(1) << 40;
+constexpr uint64_t kMaxBytes = uint64_t(1) << 46;
+constexpr uint64_t kAny = std::numeric_limits<uint64_t>::max();
+constexpr uint64_t kMaxIndex = std::numeric_limits<uint32_t>::max();
+
+/// Reads each element of `owner[key]` as an object.
+template <typename Result, typename ReadOne>
+std::vector<Result> readArray(JsonObject &owner, const char *key, Status &failure,
+                              ReadOne readOne) {
+  std::vector<Result> result;
+  const json::array_t &elements = owner.array(key);
+  result.reserve(elements.size());
+  for (const json &element : elements) {
+    JsonObject object(element, concat(owner.pathOf(key), "[", result.size(), "]"), failure);
+    result.push_back(readOne(object));
+    object.finish();
+    if (!failure.isOk())
+      return {};
+  }
+  return result;
+}
+
+std::optional<Init> readInit(JsonObject &buffer, Status &failure) {
+  if (!buffer.has("init"))
+    return std::nullopt;
+  JsonObject object(buffer.value("init"), buffer.pathOf("init"), failure);
+  Init init;
+  if (object.has("zeros")) {
+    if (!object.boolean("zeros"))
+      object.fail("\"zeros\" must be true");
+  } else if (object.has("constant")) {
+    init = {InitKind::Constant, object.number("constant")};
+  } else if (object.has("uniform")) {
+    init = {InitKind::Uniform, object.number("uniform")};
+  } else if (object.has("normal")) {
+    init = {InitKind::Normal, object.number("normal")};
+  } else {
+    object.fail("expected one of zeros, constant, uniform, normal");
+  }
+  object.finish();
+  return init;
+}
+
+Buffer readBuffer(JsonObject &object, Status &failure) {
+  Buffer buffer;
+  buffer.name = object.text("name");
+  std::string kind = object.text("kind");
+  if (auto parsed = parseBufferKind(kind))
+    buffer.kind = *parsed;
+  else
+    object.fail(concat("unknown buffer kind \"", kind, "\""));
+  std::string dtype = object.text("dtype");
+  if (auto parsed = parseDType(dtype))
+    buffer.dtype = *parsed;
+  else
+    object.fail(concat("unknown dtype \"", dtype, "\""));
+  buffer.shape = object.integers("shape", 0, std::numeric_limits<int64_t>::max());
+  buffer.offset = object.unsignedInteger("offset", kMaxBytes);
+  buffer.bytes = object.unsignedInteger("bytes", kMaxBytes);
+  buffer.init = readInit(object, failure);
+  return buffer;
+}
+
+Segment readSegment(JsonObject &object) {
+  Segment segment;
+  segment.first = object.integer("first", 0, kMaxSteps);
+  segment.last = object.integer("last", 0, kMaxSteps);
+  segment.value = object.number("value");
+  segment.slope = object.number("slope");
+  return segment;
+}
+
+Setting readSetting(JsonObject &object, Status &failure) {
+  Setting setting;
+  setting.name = object.text("name");
+  setting.buffer = static_cast<uint32_t>(object.unsignedInteger("buffer", kMaxIndex));
+  if (object.has("segments"))
+    setting.segments = readArray<Segment>(object, "segments", failure, readSegment);
+  return setting;
+}
+
+Kernel readKernel(JsonObject &object) {
+  Kernel kernel;
+  kernel.name = object.text("name");
+  kernel.symbol = object.text("symbol");
+  kernel.arguments = static_cast<uint32_t>(object.unsignedInteger("arguments", 1 << 20));
+  return kernel;
+}
+
+Launch readLaunch(JsonObject &object) {
+  Launch launch;
+  launch.kernel = static_cast<uint32_t>(object.unsignedInteger("kernel", kMaxIndex));
+  for (int64_t argument : object.integers("arguments", 0, static_cast<int64_t>(kMaxIndex)))
+    launch.arguments.push_back(static_cast<uint32_t>(argument));
+  launch.label = object.text("label", "");
+  if (object.has("steps"))
+    launch.steps = object.texts("steps");
+  if (object.has("flops"))
+    launch.flops = object.unsignedInteger("flops", kAny);
+  if (object.has("bytes"))
+    launch.bytes = object.unsignedInteger("bytes", kAny);
+  return launch;
+}
+
+std::map<std::string, uint32_t> readNamedBuffers(JsonObject &program, const char *key) {
+  std::map<std::string, uint32_t> result;
+  if (!program.has(key))
+    return result;
+  for (const auto &[name, index] : program.object(key)) {
+    if (!isIntegerWithin(index, 0, static_cast<int64_t>(kMaxIndex))) {
+      program.fail(concat("\"", key, ".", name, "\" must be a buffer index"));
+      return {};
+    }
+    result[name] = index.get<uint32_t>();
+  }
+  return result;
+}
+
+Program readProgram(JsonObject &object, Status &failure) {
+  Program program;
+  program.name = object.text("name");
+  program.role = object.text("role");
+  program.tokens = object.integer("tokens", 0, kMaxTokens, 0);
+  program.inputs = readNamedBuffers(object, "inputs");
+  program.outputs = readNamedBuffers(object, "outputs");
+  program.launches = readArray<Launch>(object, "launches", failure, readLaunch);
+  return program;
+}
+
+Stage readStage(JsonObject &object) {
+  Stage stage;
+  stage.first = object.integer("first", 0, kMaxSteps);
+  stage.last = object.integer("last", 0, kMaxSteps);
+  stage.program = object.text("program");
+  stage.microBatches = object.integer("micro_batches", 1, 1 << 20);
+  object.ignore("tokens"); // For people: the program's tokens.
+  return stage;
+}
+
+Training readTraining(const json &value, Status &failure) {
+  JsonObject object(value, "training", failure);
+  Training training;
+  training.steps = object.integer("steps", 0, kMaxSteps);
+  training.seed = object.unsignedInteger("seed", kAny);
+  training.stages = readArray<Stage>(object, "stages", failure, readStage);
+  if (object.has("validation")) {
+    JsonObject validation(object.value("validation"), "training.validation", failure);
+    training.validation.every = validation.integer("every", 0, kMaxSteps);
+    training.validation.tokens = validation.integer("tokens", 0, kMaxTokens);
+    training.validation.program = validation.text("program");
+    validation.finish();
+  }
+  training.checkpointEvery = object.integer("checkpoint_every", 0, kMaxSteps, 0);
+  training.optimizerEvery = object.integer("optimizer_every", 1, 1 << 20, 1);
+  object.finish();
+  return training;
+}
+
+Data readData(const json &value, Status &failure) {
+  JsonObject object(value, "data", failure);
+  Data data;
+  data.train = object.text("train", "");
+  data.validation = object.text("validation", "");
+  data.tokenizer = object.text("tokenizer", "bytes");
+  data.vocabulary = object.integer("vocabulary", 1, 1 << 30, 256);
+  data.sequence = object.integer("sequence", 0, kMaxTokens, 0);
+  if (object.has("documents")) {
+    JsonObject documents(object.value("documents"), "data.documents", failure);
+    std::string order = documents.text("order");
+    if (auto parsed = parseSampleOrder(order))
+      data.order = *parsed;
+    else
+      documents.fail(concat("unknown order \"", order, "\""));
+    data.startToken = documents.integer("start_token", -1, 1 << 30, -1);
+    documents.finish();
+  }
+  object.finish();
+  return data;
+}
+
+void readFiles(JsonObject &manifest, Status &failure, std::map<std::string, FileRecord> &files) {
+  for (const auto &[name, value] : manifest.object("files")) {
+    JsonObject object(value, concat("files[\"", name, "\"]"), failure);
+    files[name] = {object.unsignedInteger("bytes", kMaxBytes), object.text("sha256")};
+    object.finish();
+  }
+}
+
+CpuTarget readCpu(JsonObject &manifest, Status &failure) {
+  JsonObject object(manifest.value("cpu"), "cpu", failure);
+  CpuTarget cpu;
+  cpu.name = object.text("name");
+  cpu.features = object.texts("features");
+  object.finish();
+  return cpu;
+}
+
+/// The format and the version come first: a newer manifest may differ in everything else.
+Status checkFormat(const json &document) {
+  if (!document.is_object() || !document.contains("format") ||
+      document.at("format") != json("smelt-bundle"))
+    return corruptError("this is not a Smelt bundle (\"format\" is not \"smelt-bundle\")");
+  if (!document.contains("version") || !isIntegerWithin(document.at("version"), 1, 1 << 30))
+    return corruptError("\"version\" must be a positive integer");
+  if (int version = document.at("version").get<int>(); version > kBundleVersion)
+    return corruptError("the bundle has version ", version, ", newer than ", kBundleVersion,
+                        ", the newest that this smelt reads; use the smelt that wrote it");
+  return Status::ok();
+}
+} // namespace
+
+StatusOr<Manifest> parseManifest(std::string_view text) {
+  json document = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (document.is_discarded())
+    return corruptError("not valid JSON");
+  SMELT_RETURN_IF_ERROR(checkFormat(document));
+  Status failure;
+  JsonObject object(document, "", failure);
+  object.ignore("format");
+  Manifest manifest;
+  manifest.version = static_cast<int>(object.integer("version", 1, kBundleVersion));
+  manifest.compiler = object.text("compiler");
+  manifest.name = object.text("name");
+  manifest.target = object.text("target");
+  if (object.has("cpu"))
+    manifest.cpu = readCpu(object, failure);
+  readFiles(object, failure, manifest.files);
+  manifest.arenaBytes = object.unsignedInteger("arena_bytes", kMaxBytes);
+  manifest.buffers = readArray<Buffer>(object, "buffers", failure, [&](JsonObject &element) {
+    return readBuffer(element, failure);
+  });
+  manifest.settings = readArray<Setting>(object, "settings", failure, [&](JsonObject &element) {
+    return readSetting(element, failure);
+  });
+  manifest.kernels = readArray<Kernel>(object, "kernels", failure, readKernel);
+  manifest.programs = readArray<Program>(object, "programs", failure, [&](JsonObject &element) {
+    return readProgram(element, failure);
+  });
+  manifest.training = readTraining(object.value("training"), failure);
+  manifest.data = readData(object.value("data"), failure);
+  object.finish();
+  SMELT_RETURN_IF_ERROR(failure);
+  SMELT_RETURN_IF_ERROR(validateManifest(manifest));
+  return manifest;
+}
+
+} // namespace smelt::runtime

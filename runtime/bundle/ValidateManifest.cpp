@@ -1,0 +1,270 @@
+//===- ValidateManifest.cpp - Every index, offset and size ----------------===//
+//
+// After validateManifest the runtime indexes and copies without further checks.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/bundle/Manifest.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+namespace smelt::runtime {
+
+namespace {
+bool ownsItsBytes(BufferKind kind) {
+  return kind == BufferKind::Parameter || kind == BufferKind::State ||
+         kind == BufferKind::Setting || kind == BufferKind::Constant;
+}
+
+/// File names are plain: no folders, nothing hidden.
+bool isPlainFileName(const std::string &name) {
+  return !name.empty() && name[0] != '.' && name.size() < 200 &&
+         name.find_first_of(std::string("/\0", 2)) == std::string::npos;
+}
+
+bool isSha256(const std::string &text) {
+  return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
+Status checkFiles(const Manifest &manifest) {
+  for (const auto &[name, record] : manifest.files) {
+    if (!isPlainFileName(name))
+      return corruptError("files: \"", name, "\" is not a plain file name");
+    if (!isSha256(record.sha256))
+      return corruptError("files: the sha256 of \"", name, "\" is not 64 hexadecimal digits");
+  }
+  return Status::ok();
+}
+
+Status checkBuffer(const Manifest &manifest, const Buffer &buffer) {
+  auto needed = shapeBytes(buffer.shape, buffer.dtype);
+  if (!needed)
+    return corruptError("the shape overflows");
+  if (*needed > buffer.bytes)
+    return corruptError("the shape needs ", *needed, " bytes but the buffer has ", buffer.bytes);
+  if (buffer.offset % kBufferAlignment != 0)
+    return corruptError("offset ", buffer.offset, " is not a multiple of ", kBufferAlignment);
+  if (buffer.offset > manifest.arenaBytes || buffer.bytes > manifest.arenaBytes - buffer.offset)
+    return corruptError("bytes ", buffer.offset, "..", buffer.offset + buffer.bytes,
+                        " lie outside the arena of ", manifest.arenaBytes);
+  if (buffer.init && !std::isfinite(buffer.init->value))
+    return corruptError("the initial value is not finite");
+  return Status::ok();
+}
+
+/// Buffers that own their bytes overlap nothing.
+Status checkOverlaps(const Manifest &manifest) {
+  std::vector<const Buffer *> sorted;
+  for (const Buffer &buffer : manifest.buffers)
+    if (buffer.bytes)
+      sorted.push_back(&buffer);
+  std::sort(sorted.begin(), sorted.end(),
+            [](const Buffer *a, const Buffer *b) { return a->offset < b->offset; });
+  // In offset order, two kinds of frontier: the furthest end of all, and of the owning ones.
+  const Buffer *furthest = nullptr, *furthestOwner = nullptr;
+  auto end = [](const Buffer *buffer) { return buffer->offset + buffer->bytes; };
+  for (const Buffer *buffer : sorted) {
+    const Buffer *other = ownsItsBytes(buffer->kind) ? furthest : furthestOwner;
+    if (other && end(other) > buffer->offset)
+      return corruptError("buffers: \"", other->name, "\" and \"", buffer->name, "\" overlap");
+    if (!furthest || end(buffer) > end(furthest))
+      furthest = buffer;
+    if (ownsItsBytes(buffer->kind) && (!furthestOwner || end(buffer) > end(furthestOwner)))
+      furthestOwner = buffer;
+  }
+  return Status::ok();
+}
+
+Status checkBuffers(const Manifest &manifest) {
+  std::set<std::string> names;
+  for (const Buffer &buffer : manifest.buffers) {
+    SMELT_RETURN_IF_ERROR(
+        checkBuffer(manifest, buffer).withContext(concat("buffer \"", buffer.name, "\"")));
+    bool named = buffer.kind == BufferKind::Parameter || buffer.kind == BufferKind::State;
+    if (named && (buffer.name.empty() || !names.insert(buffer.name).second))
+      return corruptError("buffers: two parameters or states have the name \"", buffer.name, "\"");
+  }
+  return checkOverlaps(manifest);
+}
+
+Status checkSetting(const Manifest &manifest, const Setting &setting) {
+  if (setting.buffer >= manifest.buffers.size())
+    return corruptError("there is no buffer ", setting.buffer);
+  const Buffer &buffer = manifest.buffers[setting.buffer];
+  if (buffer.kind != BufferKind::Setting || buffer.bytes < dtypeBytes(buffer.dtype) ||
+      shapeBytes(buffer.shape, buffer.dtype) != dtypeBytes(buffer.dtype))
+    return corruptError("buffer ", setting.buffer, " is not one element of kind setting");
+  bool automatic = setting.name == "accumulate" || setting.name == "step";
+  if (automatic != setting.segments.empty())
+    return corruptError(automatic ? "the runtime sets it, so it has no segments"
+                                  : "it has no segments");
+  int64_t next = 0;
+  for (const Segment &segment : setting.segments) {
+    if (segment.first != next || segment.last < segment.first)
+      return corruptError("step ", next, " must begin a segment, but one has steps ", segment.first,
+                          "..", segment.last);
+    if (!std::isfinite(segment.value) || !std::isfinite(segment.slope))
+      return corruptError("a value or slope is not finite");
+    next = segment.last + 1;
+  }
+  if (!automatic && next < manifest.training.steps)
+    return corruptError("the segments end at step ", next - 1, " but training has ",
+                        manifest.training.steps, " steps");
+  return Status::ok();
+}
+
+Status checkSettings(const Manifest &manifest) {
+  std::set<std::string> names;
+  for (const Setting &setting : manifest.settings) {
+    SMELT_RETURN_IF_ERROR(
+        checkSetting(manifest, setting).withContext(concat("setting \"", setting.name, "\"")));
+    if (!names.insert(setting.name).second)
+      return corruptError("settings: \"", setting.name, "\" appears twice");
+  }
+  return Status::ok();
+}
+
+Status checkKernels(const Manifest &manifest) {
+  for (const Kernel &kernel : manifest.kernels)
+    if (kernel.symbol.empty() || kernel.symbol.find('\0') != std::string::npos)
+      return corruptError("kernel \"", kernel.name, "\" has no symbol");
+  return Status::ok();
+}
+
+Status checkLaunch(const Manifest &manifest, const Launch &launch) {
+  if (launch.kernel >= manifest.kernels.size())
+    return corruptError("there is no kernel ", launch.kernel);
+  const Kernel &kernel = manifest.kernels[launch.kernel];
+  if (launch.arguments.size() != kernel.arguments)
+    return corruptError("kernel \"", kernel.name, "\" takes ", kernel.arguments,
+                        " arguments but gets ", launch.arguments.size());
+  for (uint32_t argument : launch.arguments)
+    if (argument >= manifest.buffers.size())
+      return corruptError("there is no buffer ", argument);
+  return Status::ok();
+}
+
+/// An input of `tokens` i32 elements.
+Status checkTokenInput(const Manifest &manifest, const Program &program, const char *name) {
+  auto it = program.inputs.find(name);
+  if (it == program.inputs.end())
+    return corruptError("input \"", name, "\" is missing");
+  const Buffer &buffer = manifest.buffers[it->second];
+  if (buffer.dtype != DType::I32 || buffer.shape != std::vector<int64_t>{program.tokens})
+    return corruptError("input \"", name, "\" must be i32 [", program.tokens, "]");
+  return Status::ok();
+}
+
+Status checkScalarOutput(const Manifest &manifest, const Program &program, const char *name) {
+  auto it = program.outputs.find(name);
+  if (it == program.outputs.end())
+    return corruptError("output \"", name, "\" is missing");
+  const Buffer &buffer = manifest.buffers[it->second];
+  if (!isFloat(buffer.dtype) || !buffer.shape.empty())
+    return corruptError("output \"", name, "\" must be one floating-point number");
+  return Status::ok();
+}
+
+Status checkLogits(const Manifest &manifest, const Program &program) {
+  auto it = program.outputs.find("logits");
+  if (it == program.outputs.end())
+    return corruptError("output \"logits\" is missing");
+  const Buffer &buffer = manifest.buffers[it->second];
+  if (!isFloat(buffer.dtype) || buffer.shape.size() != 2 || buffer.shape[0] != program.tokens ||
+      buffer.shape[1] < manifest.data.vocabulary)
+    return corruptError("output \"logits\" must be floating-point [", program.tokens, ", at least ",
+                        manifest.data.vocabulary, "]");
+  return Status::ok();
+}
+
+Status checkRole(const Manifest &manifest, const Program &program) {
+  if (program.role == "setup" || program.role == "update")
+    return Status::ok();
+  bool trains = program.role == "train" || program.role == "evaluate";
+  if (!trains && program.role != "generate")
+    return corruptError("unknown role \"", program.role, "\"");
+  if (program.tokens < 1)
+    return corruptError("tokens must be positive");
+  SMELT_RETURN_IF_ERROR(checkTokenInput(manifest, program, "tokens"));
+  SMELT_RETURN_IF_ERROR(checkTokenInput(manifest, program, "document_start"));
+  if (!trains)
+    return checkLogits(manifest, program);
+  SMELT_RETURN_IF_ERROR(checkTokenInput(manifest, program, "targets"));
+  SMELT_RETURN_IF_ERROR(checkScalarOutput(manifest, program, "objective"));
+  return checkScalarOutput(manifest, program, "loss_sum");
+}
+
+Status checkProgram(const Manifest &manifest, const Program &program) {
+  for (const auto *named : {&program.inputs, &program.outputs})
+    for (const auto &[name, buffer] : *named)
+      if (buffer >= manifest.buffers.size())
+        return corruptError("\"", name, "\": there is no buffer ", buffer);
+  for (size_t i = 0; i < program.launches.size(); ++i)
+    SMELT_RETURN_IF_ERROR(
+        checkLaunch(manifest, program.launches[i]).withContext(concat("launch ", i)));
+  return checkRole(manifest, program);
+}
+
+Status checkPrograms(const Manifest &manifest) {
+  std::set<std::string> names;
+  for (const Program &program : manifest.programs) {
+    SMELT_RETURN_IF_ERROR(
+        checkProgram(manifest, program).withContext(concat("program \"", program.name, "\"")));
+    if (!names.insert(program.name).second)
+      return corruptError("programs: \"", program.name, "\" appears twice");
+  }
+  return Status::ok();
+}
+
+Status checkTraining(const Manifest &manifest) {
+  const Training &training = manifest.training;
+  int64_t next = 0;
+  bool accumulates = training.optimizerEvery > 1;
+  for (const Stage &stage : training.stages) {
+    if (stage.first != next || stage.last < stage.first)
+      return corruptError("training: step ", next, " must begin a stage, but one has steps ",
+                          stage.first, "..", stage.last);
+    const Program *program = manifest.findProgram(stage.program);
+    if (!program || program->role != "train")
+      return corruptError("training: \"", stage.program, "\" is not a program of role train");
+    if (stage.microBatches < 1)
+      return corruptError("training: a stage has ", stage.microBatches, " micro-batches");
+    accumulates |= stage.microBatches > 1;
+    next = stage.last + 1;
+  }
+  if (next != training.steps)
+    return corruptError("training: the stages end at step ", next - 1, " but training has ",
+                        training.steps, " steps");
+  if (accumulates && !manifest.findSetting("accumulate"))
+    return corruptError("training: gradients accumulate but there is no setting \"accumulate\"");
+  if (training.optimizerEvery < 1)
+    return corruptError("training: optimizer_every must be positive");
+  const std::string &name = training.validation.program;
+  const Program *evaluate = manifest.findProgram(name);
+  if (!name.empty() && (!evaluate || evaluate->role != "evaluate"))
+    return corruptError("training: \"", name, "\" is not a program of role evaluate");
+  return Status::ok();
+}
+
+Status checkData(const Data &data) {
+  if (data.vocabulary < 1 || data.sequence < 0 || data.startToken >= data.vocabulary)
+    return corruptError("data: vocabulary, sequence or start_token is out of range");
+  if (data.order == SampleOrder::Documents && data.startToken < 0)
+    return corruptError("data: order documents needs a start_token");
+  return Status::ok();
+}
+} // namespace
+
+Status validateManifest(const Manifest &manifest) {
+  SMELT_RETURN_IF_ERROR(checkFiles(manifest));
+  SMELT_RETURN_IF_ERROR(checkBuffers(manifest));
+  SMELT_RETURN_IF_ERROR(checkSettings(manifest));
+  SMELT_RETURN_IF_ERROR(checkKernels(manifest));
+  SMELT_RETURN_IF_ERROR(checkPrograms(manifest));
+  SMELT_RETURN_IF_ERROR(checkTraining(manifest));
+  return checkData(manifest.data);
+}
+
+} // namespace smelt::runtime

@@ -1,0 +1,163 @@
+//===- WriteManifest.cpp - Manifest → manifest.json's text ----------------===//
+
+#include "runtime/bundle/Manifest.h"
+
+#include <nlohmann/json.hpp>
+
+namespace smelt::runtime {
+
+using nlohmann::ordered_json;
+
+namespace {
+ordered_json initJson(const Init &init) {
+  switch (init.kind) {
+  case InitKind::Zeros:
+    return {{"zeros", true}};
+  case InitKind::Constant:
+    return {{"constant", init.value}};
+  case InitKind::Uniform:
+    return {{"uniform", init.value}};
+  case InitKind::Normal:
+    return {{"normal", init.value}};
+  }
+  return {};
+}
+
+ordered_json bufferJson(const Buffer &buffer) {
+  ordered_json json = {{"name", buffer.name},
+                       {"kind", bufferKindName(buffer.kind)},
+                       {"dtype", dtypeName(buffer.dtype)},
+                       {"shape", buffer.shape},
+                       {"offset", buffer.offset},
+                       {"bytes", buffer.bytes}};
+  if (buffer.init)
+    json["init"] = initJson(*buffer.init);
+  return json;
+}
+
+ordered_json settingJson(const Setting &setting) {
+  ordered_json json = {{"name", setting.name}, {"buffer", setting.buffer}};
+  if (!setting.segments.empty()) {
+    ordered_json segments = ordered_json::array();
+    for (const Segment &segment : setting.segments)
+      segments.push_back({{"first", segment.first},
+                          {"last", segment.last},
+                          {"value", segment.value},
+                          {"slope", segment.slope}});
+    json["segments"] = std::move(segments);
+  }
+  return json;
+}
+
+ordered_json kernelJson(const Kernel &kernel) {
+  return {{"name", kernel.name}, {"symbol", kernel.symbol}, {"arguments", kernel.arguments}};
+}
+
+ordered_json launchJson(const Launch &launch) {
+  return {{"kernel", launch.kernel}, {"arguments", launch.arguments}, {"label", launch.label},
+          {"steps", launch.steps},   {"flops", launch.flops},         {"bytes", launch.bytes}};
+}
+
+ordered_json trainingJson(const Training &training, const Manifest &manifest) {
+  ordered_json stages = ordered_json::array();
+  for (const Stage &stage : training.stages) {
+    const Program *program = manifest.findProgram(stage.program);
+    stages.push_back({{"first", stage.first},
+                      {"last", stage.last},
+                      {"program", stage.program},
+                      {"micro_batches", stage.microBatches},
+                      {"tokens", program ? program->tokens : 0}});
+  }
+  return {{"steps", training.steps},
+          {"seed", training.seed},
+          {"stages", stages},
+          {"validation",
+           {{"every", training.validation.every},
+            {"tokens", training.validation.tokens},
+            {"program", training.validation.program}}},
+          {"checkpoint_every", training.checkpointEvery},
+          {"optimizer_every", training.optimizerEvery}};
+}
+
+ordered_json dataJson(const Data &data) {
+  return {
+      {"train", data.train},
+      {"validation", data.validation},
+      {"tokenizer", data.tokenizer},
+      {"vocabulary", data.vocabulary},
+      {"sequence", data.sequence},
+      {"documents", {{"order", sampleOrderName(data.order)}, {"start_token", data.startToken}}}};
+}
+
+ordered_json filesJson(const std::map<std::string, FileRecord> &files) {
+  ordered_json json = ordered_json::object();
+  for (const auto &[name, record] : files)
+    json[name] = {{"bytes", record.bytes}, {"sha256", record.sha256}};
+  return json;
+}
+
+/// Text that is not UTF-8 is replaced: a manifest must always be writable.
+std::string dump(const ordered_json &json) {
+  return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+}
+
+/// Appends `"key":VALUE,`.
+void appendMember(std::string &out, const char *key, const ordered_json &value) {
+  out += concat("\"", key, "\":", dump(value), ",\n");
+}
+
+/// Appends an array with one element a line, without what follows it.
+template <typename Element, typename ToJson>
+void appendArray(std::string &out, const char *key, const std::vector<Element> &elements,
+                 ToJson toJson) {
+  out += concat("\"", key, "\":[");
+  const char *separator = "\n ";
+  for (const Element &element : elements) {
+    out += separator + dump(toJson(element));
+    separator = ",\n ";
+  }
+  out += "]";
+}
+
+void appendProgram(std::string &out, const Program &program) {
+  out +=
+      concat(" {\"name\":", dump(program.name), ",\"role\":", dump(program.role),
+             ",\"tokens\":", program.tokens, ",\"inputs\":",
+             dump(program.inputs.empty() ? ordered_json::object() : ordered_json(program.inputs)),
+             ",\"outputs\":",
+             dump(program.outputs.empty() ? ordered_json::object() : ordered_json(program.outputs)),
+             ",\n ");
+  appendArray(out, "launches", program.launches, launchJson);
+  out += "}";
+}
+} // namespace
+
+std::string writeManifest(const Manifest &manifest) {
+  std::string out = "{";
+  appendMember(out, "format", "smelt-bundle");
+  appendMember(out, "version", manifest.version);
+  appendMember(out, "compiler", manifest.compiler);
+  appendMember(out, "name", manifest.name);
+  appendMember(out, "target", manifest.target);
+  appendMember(out, "cpu", {{"name", manifest.cpu.name}, {"features", manifest.cpu.features}});
+  appendMember(out, "files", filesJson(manifest.files));
+  appendMember(out, "arena_bytes", manifest.arenaBytes);
+  appendArray(out, "buffers", manifest.buffers, bufferJson);
+  out += ",\n";
+  appendArray(out, "settings", manifest.settings, settingJson);
+  out += ",\n";
+  appendArray(out, "kernels", manifest.kernels, kernelJson);
+  out += ",\n\"programs\":[";
+  const char *separator = "\n";
+  for (const Program &program : manifest.programs) {
+    out += separator;
+    appendProgram(out, program);
+    separator = ",\n";
+  }
+  out += "],\n";
+  appendMember(out, "training", trainingJson(manifest.training, manifest));
+  out += concat("\"data\":", dump(dataJson(manifest.data)), "}\n");
+  return out;
+}
+
+} // namespace smelt::runtime
