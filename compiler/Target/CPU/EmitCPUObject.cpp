@@ -1,0 +1,168 @@
+//===- EmitCPUObject.cpp - llvm dialect to LLVM IR to object to shared object -===//
+#include "compiler/Target/CPU/EmitCPUObject.h"
+#include "compiler/Target/CPU/LinkSharedObject.h"
+
+#include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/LLVMContext.h"
+#include "llvm/IR/Module.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/Support/raw_ostream.h"
+#include "llvm/Target/TargetMachine.h"
+#include "llvm/TargetParser/Triple.h"
+#include "llvm/Transforms/Utils/Cloning.h"
+#include <chrono>
+
+using namespace mlir;
+
+namespace smelt {
+namespace {
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+std::unique_ptr<llvm::TargetMachine> createMachine(const CPUTarget &target, std::string &error) {
+  static const bool initialized = [] {
+    llvm::InitializeNativeTarget();
+    llvm::InitializeNativeTargetAsmPrinter();
+    llvm::InitializeNativeTargetAsmParser();
+    return true;
+  }();
+  (void)initialized;
+  llvm::Triple triple("x86_64-unknown-linux-gnu");
+  const llvm::Target *backend = llvm::TargetRegistry::lookupTarget(triple, error);
+  if (!backend)
+    return nullptr;
+  llvm::TargetOptions options;
+  // Only explicit vector.fma contracts: the same source expression gives the same bits wherever it is inlined.
+  options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
+  std::unique_ptr<llvm::TargetMachine> machine(
+      backend->createTargetMachine(triple, target.level, "", options, llvm::Reloc::PIC_,
+                                   std::nullopt, llvm::CodeGenOptLevel::Aggressive));
+  return machine;
+}
+
+/// Gives every function, those outlined by OpenMP included, the target's attributes.
+void setTargetAttributes(llvm::Module &module, const CPUTarget &target) {
+  for (llvm::Function &function : module) {
+    if (function.isDeclaration())
+      continue;
+    function.addFnAttr("target-cpu", target.level);
+    function.addFnAttr("tune-cpu", target.name);
+    // CPUs with AVX-512 ask for 256-bit vectors by default; the kernels are written for whole registers.
+    function.addFnAttr("target-features", target.lanes == 16 ? "-prefer-256-bit" : "");
+    function.addFnAttr("prefer-vector-width", std::to_string(target.lanes * 32));
+    function.addFnAttr(llvm::Attribute::NoUnwind);
+  }
+}
+
+void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
+  llvm::PipelineTuningOptions tuning;
+  // The kernels are vectorised and unrolled by their generator.
+  tuning.LoopVectorization = false;
+  tuning.SLPVectorization = false;
+  tuning.LoopUnrolling = false;
+  tuning.LoopInterleaving = false;
+  llvm::LoopAnalysisManager loops;
+  llvm::FunctionAnalysisManager functions;
+  llvm::CGSCCAnalysisManager sccs;
+  llvm::ModuleAnalysisManager modules;
+  llvm::PassBuilder builder(&machine, tuning);
+  builder.registerModuleAnalyses(modules);
+  builder.registerCGSCCAnalyses(sccs);
+  builder.registerFunctionAnalyses(functions);
+  builder.registerLoopAnalyses(loops);
+  builder.crossRegisterProxies(loops, functions, sccs, modules);
+  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3).run(module, modules);
+}
+
+/// Runs the backend on `module` into `path`.
+LogicalResult writeCode(llvm::Module &module, llvm::TargetMachine &machine, llvm::CodeGenFileType type, llvm::StringRef path,
+                        std::string &error) {
+  std::error_code code;
+  llvm::raw_fd_ostream out(path, code, llvm::sys::fs::OF_None);
+  if (code) {
+    error = "cannot write '" + path.str() + "': " + code.message();
+    return failure();
+  }
+  llvm::legacy::PassManager passes;
+  if (machine.addPassesToEmitFile(passes, out, nullptr, type)) {
+    error = "the X86 backend cannot emit this kind of file";
+    return failure();
+  }
+  passes.run(module);
+  out.close();
+  if (out.has_error()) {
+    error = "cannot write '" + path.str() + "': " + out.error().message();
+    out.clear_error();
+    return failure();
+  }
+  return success();
+}
+
+LogicalResult dump(llvm::Module &module, llvm::TargetMachine &machine, const std::string &prefix, std::string &error) {
+  std::error_code code;
+  llvm::raw_fd_ostream out(prefix + ".ll", code);
+  if (code) {
+    error = "cannot write '" + prefix + ".ll': " + code.message();
+    return failure();
+  }
+  module.print(out, nullptr);
+  std::unique_ptr<llvm::Module> copy = llvm::CloneModule(module);
+  return writeCode(*copy, machine, llvm::CodeGenFileType::AssemblyFile, prefix + ".s", error);
+}
+
+} // namespace
+
+LogicalResult emitCPUObject(ModuleOp module, const CPUTarget &target, llvm::StringRef path, const CPUEmissionOptions &options) {
+  CPUEmissionTimes times;
+  std::string error;
+  double start = now();
+  auto lap = [&](double &slot) {
+    double end = now();
+    slot += end - start;
+    start = end;
+  };
+
+  PassManager passes(module.getContext());
+  buildLowerToLLVMPipeline(passes);
+  if (failed(passes.run(module)))
+    return module.emitError("cannot lower the kernels to the llvm dialect");
+  llvm::LLVMContext context;
+  std::unique_ptr<llvm::Module> code = translateModuleToLLVMIR(module, context, "smelt-kernels");
+  if (!code)
+    return module.emitError("cannot translate the kernels to LLVM IR");
+  lap(times.lowering);
+
+  std::unique_ptr<llvm::TargetMachine> machine = createMachine(target, error);
+  if (!machine)
+    return module.emitError("no x86-64 backend in this LLVM: ") << error;
+  code->setTargetTriple(machine->getTargetTriple());
+  code->setDataLayout(machine->createDataLayout());
+  setTargetAttributes(*code, target);
+  optimize(*code, *machine);
+  lap(times.optimization);
+
+  if (!options.dumpPrefix.empty() && failed(dump(*code, *machine, options.dumpPrefix, error)))
+    return module.emitError(error);
+  std::string object = (path + ".o").str();
+  start = now();
+  if (failed(writeCode(*code, *machine, llvm::CodeGenFileType::ObjectFile, object, error)))
+    return module.emitError(error);
+  lap(times.codeGeneration);
+
+  bool linked = linkSharedObject(object, path, error);
+  llvm::sys::fs::remove(object);
+  lap(times.linking);
+  if (options.times)
+    *options.times = times;
+  if (!linked)
+    return module.emitError(error);
+  return success();
+}
+
+} // namespace smelt
