@@ -52,7 +52,7 @@ struct Compiler {
   MLIRContext context;
 };
 
-std::vector<float> apply(const std::string &expression, const std::vector<float> &x, const char *cpu = "host") {
+std::vector<float> evaluate(const std::string &expression, const std::vector<float> &x, const char *cpu = "host") {
   Compiler compiler;
   OwningOpRef<ModuleOp> module = compiler.parse(mathKernel(expression));
   std::vector<float> y(count, std::nanf(""));
@@ -93,7 +93,7 @@ double worstULP(const std::vector<float> &x, const std::vector<float> &y, double
 TEST(EmitCPUObject, Exp) {
   for (auto [low, high] : {std::pair{-87.0f, 88.0f}, {-1.0f, 1.0f}, {-20.0f, 0.0f}}) {
     auto x = sweep(low, high);
-    double worst = worstULP(x, apply("math.exp %x : vector<16xf32>", x), std::exp);
+    double worst = worstULP(x, evaluate("math.exp %x : vector<16xf32>", x), std::exp);
     EXPECT_TRUE(worst <= 2) << worst << " ulp in [" << low << ", " << high << "]";
   }
 }
@@ -101,7 +101,7 @@ TEST(EmitCPUObject, Exp) {
 TEST(EmitCPUObject, Log) {
   for (auto [low, high] : {std::pair{1e-30f, 1e-20f}, {0.5f, 2.0f}, {1.0f, 1e6f}}) {
     auto x = sweep(low, high);
-    double worst = worstULP(x, apply("math.log %x : vector<16xf32>", x), std::log);
+    double worst = worstULP(x, evaluate("math.log %x : vector<16xf32>", x), std::log);
     EXPECT_TRUE(worst <= 2) << worst << " ulp in [" << low << ", " << high << "]";
   }
 }
@@ -109,16 +109,16 @@ TEST(EmitCPUObject, Log) {
 TEST(EmitCPUObject, Tanh) {
   for (auto [low, high] : {std::pair{-10.0f, 10.0f}, {-0.5f, 0.5f}, {-1e-3f, 1e-3f}}) {
     auto x = sweep(low, high);
-    double worst = worstULP(x, apply("math.tanh %x : vector<16xf32>", x), std::tanh);
+    double worst = worstULP(x, evaluate("math.tanh %x : vector<16xf32>", x), std::tanh);
     EXPECT_TRUE(worst <= 5) << worst << " ulp in [" << low << ", " << high << "]";
   }
 }
 
 TEST(EmitCPUObject, RsqrtAndSqrt) {
   auto x = sweep(1e-6f, 1e6f);
-  double worst = worstULP(x, apply("math.rsqrt %x : vector<16xf32>", x), [](double v) { return 1 / std::sqrt(v); });
+  double worst = worstULP(x, evaluate("math.rsqrt %x : vector<16xf32>", x), [](double v) { return 1 / std::sqrt(v); });
   EXPECT_TRUE(worst <= 1.5) << worst; // Two rounded operations.
-  worst = worstULP(x, apply("math.sqrt %x : vector<16xf32>", x), std::sqrt);
+  worst = worstULP(x, evaluate("math.sqrt %x : vector<16xf32>", x), std::sqrt);
   EXPECT_TRUE(worst <= 0.5) << worst;
 }
 
@@ -131,30 +131,30 @@ TEST(EmitCPUObject, SpecialValues) {
   x[3] = 1e-40f; // Denormal: must not be flushed.
   x[4] = -200;
   x[5] = 200;
-  auto exp = apply("math.exp %x : vector<16xf32>", x);
+  auto exp = evaluate("math.exp %x : vector<16xf32>", x);
   EXPECT_TRUE(std::isnan(exp[0]));
   EXPECT_EQ(exp[1], infinity);
   EXPECT_EQ(exp[2], 0.0f);
   EXPECT_EQ(exp[4], 0.0f);
   EXPECT_EQ(exp[5], infinity);
-  auto tanh = apply("math.tanh %x : vector<16xf32>", x);
+  auto tanh = evaluate("math.tanh %x : vector<16xf32>", x);
   EXPECT_TRUE(std::isnan(tanh[0]));
   EXPECT_EQ(tanh[1], 1.0f);
   EXPECT_EQ(tanh[2], -1.0f);
   x[2] = -1;
-  auto log = apply("math.log %x : vector<16xf32>", x);
+  auto log = evaluate("math.log %x : vector<16xf32>", x);
   EXPECT_TRUE(std::isnan(log[0]));
   EXPECT_EQ(log[1], infinity);
   EXPECT_TRUE(std::isnan(log[2]));
   EXPECT_EQ(log[6], -infinity);
-  auto same = apply("arith.mulf %x, %one : vector<16xf32>", x);
+  auto same = evaluate("arith.mulf %x, %one : vector<16xf32>", x);
   EXPECT_EQ(same[3], 1e-40f);
 }
 
 TEST(EmitCPUObject, DoesNotContract) {
   // fma(x, x, −1) differs from the two rounded operations for most x.
   auto x = sweep(0.1f, 3.0f);
-  auto y = apply("arith.subf %square, %one : vector<16xf32>", x);
+  auto y = evaluate("arith.subf %square, %one : vector<16xf32>", x);
   for (int i = 0; i < count; ++i) {
     volatile float square = x[i] * x[i];
     ASSERT_EQ(y[i], square - 1) << x[i];
@@ -164,7 +164,7 @@ TEST(EmitCPUObject, DoesNotContract) {
 TEST(EmitCPUObject, NamedCPUsLimitTheInstructions) {
   // Runs on any machine that can run the tests at all: haswell is the oldest CPU that the generator knows.
   auto x = sweep(-5, 5);
-  auto host = apply("math.tanh %x : vector<16xf32>", x), haswell = apply("math.tanh %x : vector<16xf32>", x, "haswell");
+  auto host = evaluate("math.tanh %x : vector<16xf32>", x), haswell = evaluate("math.tanh %x : vector<16xf32>", x, "haswell");
   EXPECT_EQ(host, haswell);
   std::string why;
   auto avx512 = CPUTarget::get("sapphirerapids", why), avx2 = CPUTarget::get("haswell", why);
