@@ -63,6 +63,8 @@ uint16_t doubleToF16(double value) {
     return sign | 0x7e00;
   if (magnitude >= 65520.0) // Halfway between the largest finite value and the next power of two.
     return sign | 0x7c00;
+  if (magnitude == 0)
+    return sign;
   int exponent = 0;
   std::frexp(magnitude, &exponent);        // magnitude = m * 2^exponent, m in [0.5, 1)
   int unit = std::max(exponent - 11, -24); // The value of the last mantissa bit is 2^unit.

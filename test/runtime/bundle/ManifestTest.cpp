@@ -1,0 +1,131 @@
+#include "test/runtime/bundle/ExampleManifest.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+
+using namespace smelt::runtime;
+using smelt::runtime::test::exampleManifest;
+
+TEST(ManifestTest, TextRoundTrips) {
+  std::string text = writeManifest(exampleManifest());
+  StatusOr<Manifest> parsed = parseManifest(text);
+  ASSERT_TRUE(parsed.isOk()) << parsed.status().message();
+  EXPECT_EQ(writeManifest(*parsed), text);
+  EXPECT_EQ(parsed->training.seed, 18446744073709551615u);
+  EXPECT_EQ(parsed->buffers[0].init->value, 0.5);
+  EXPECT_EQ(parsed->settings[0].segments[1].slope, -0.01);
+  EXPECT_EQ(parsed->programs[0].launches[0].steps, std::vector<std::string>{"forward[0]"});
+  EXPECT_EQ(parsed->findProgramByRole("update")->name, "update");
+}
+
+TEST(ManifestTest, RefusesEachBrokenField) {
+  struct Case {
+    const char *message; ///< Part of the expected message.
+    std::function<void(Manifest &)> change;
+  };
+  const Case cases[] = {
+      {"lie outside the arena", [](Manifest &m) { m.buffers[2].offset = 1 << 20; }},
+      {"lie outside the arena", [](Manifest &m) { m.arenaBytes -= 64; }},
+      {"not a multiple of", [](Manifest &m) { m.buffers[2].offset += 4; }},
+      {"the shape needs",
+       [](Manifest &m) {
+         m.buffers[1].shape = {4, 9};
+       }},
+      {"overflows",
+       [](Manifest &m) {
+         m.buffers[1].shape = {1 << 30, 1 << 30, 1 << 30};
+       }},
+      {"overlap", [](Manifest &m) { m.buffers[1].offset = m.buffers[0].offset; }},
+      {"overlap", [](Manifest &m) { m.buffers[2].offset = m.buffers[0].offset; }},
+      {"two parameters", [](Manifest &m) { m.buffers[1].name = "weight"; }},
+      {"there is no buffer", [](Manifest &m) { m.settings[0].buffer = 99; }},
+      {"of kind setting", [](Manifest &m) { m.settings[0].buffer = 0; }},
+      {"must begin a segment", [](Manifest &m) { m.settings[0].segments[1].first = 6; }},
+      {"segments end at step", [](Manifest &m) { m.settings[0].segments.pop_back(); }},
+      {"no segments", [](Manifest &m) { m.settings[0].segments.clear(); }},
+      {"the runtime sets it",
+       [](Manifest &m) {
+         m.settings[1].segments = {{0, 9, 0, 0}};
+       }},
+      {"appears twice", [](Manifest &m) { m.settings.push_back(m.settings[0]); }},
+      {"no symbol", [](Manifest &m) { m.kernels[0].symbol = ""; }},
+      {"takes 4 arguments", [](Manifest &m) { m.programs[0].launches[0].arguments.pop_back(); }},
+      {"there is no kernel", [](Manifest &m) { m.programs[0].launches[0].kernel = 2; }},
+      {"there is no buffer", [](Manifest &m) { m.programs[0].launches[0].arguments[0] = 10; }},
+      {"there is no buffer", [](Manifest &m) { m.programs[0].inputs["tokens"] = 10; }},
+      {"unknown role", [](Manifest &m) { m.programs[2].role = "downdate"; }},
+      {"must be i32 [16]", [](Manifest &m) { m.programs[0].inputs["tokens"] = 0; }},
+      {"\"loss_sum\" is missing", [](Manifest &m) { m.programs[1].outputs.erase("loss_sum"); }},
+      {"must be one floating", [](Manifest &m) { m.programs[1].outputs["objective"] = 0; }},
+      {"tokens must be positive", [](Manifest &m) { m.programs[0].tokens = 0; }},
+      {"not a program of role train", [](Manifest &m) { m.training.stages[0].program = "update"; }},
+      {"must begin a stage", [](Manifest &m) { m.training.stages[1].first = 7; }},
+      {"stages end at step", [](Manifest &m) { m.training.stages.pop_back(); }},
+      {"no setting \"accumulate\"", [](Manifest &m) { m.settings.pop_back(); }},
+      {"role evaluate", [](Manifest &m) { m.training.validation.program = "nothing"; }},
+      {"start_token", [](Manifest &m) { m.data.order = SampleOrder::Documents; }},
+      {"not a plain file name", [](Manifest &m) { m.files["../x"] = m.files["cpu.so"]; }},
+      {"64 hexadecimal", [](Manifest &m) { m.files["cpu.so"].sha256 = "abc"; }},
+  };
+  for (const Case &test : cases) {
+    Manifest manifest = exampleManifest();
+    test.change(manifest);
+    StatusOr<Manifest> parsed = parseManifest(writeManifest(manifest));
+    ASSERT_FALSE(parsed.isOk()) << test.message;
+    EXPECT_EQ(parsed.status().code(), StatusCode::Corrupt);
+    EXPECT_NE(parsed.status().message().find(test.message), std::string::npos)
+        << parsed.status().message() << " lacks: " << test.message;
+  }
+}
+
+TEST(ManifestTest, RefusesForeignAndNewerFormats) {
+  auto message = [](const char *text) { return parseManifest(text).status().message(); };
+  EXPECT_NE(message("[]").find("not a Smelt bundle"), std::string::npos);
+  EXPECT_NE(message("{\"format\":\"safetensors\"}").find("not a Smelt bundle"), std::string::npos);
+  EXPECT_NE(message("{\"format\":\"smelt-bundle\",\"version\":2}").find("newer than 1"),
+            std::string::npos);
+  EXPECT_NE(message("{\"format\":\"smelt-bundle\",\"version\":0}").find("positive"),
+            std::string::npos);
+  EXPECT_NE(message("{").find("not valid JSON"), std::string::npos);
+}
+
+TEST(ManifestTest, RefusesUnknownKeysAndWrongTypes) {
+  std::string text = writeManifest(exampleManifest());
+  auto replaced = [&](const std::string &from, const std::string &to) {
+    std::string changed = text;
+    changed.replace(changed.find(from), from.size(), to);
+    return parseManifest(changed).status();
+  };
+  EXPECT_NE(replaced("\"arena_bytes\"", "\"arena_size\"").message().find("arena_bytes"),
+            std::string::npos);
+  EXPECT_NE(replaced("\"label\"", "\"lable\"").message().find("unknown key \"lable\""),
+            std::string::npos);
+  EXPECT_NE(replaced("\"kernel\":0", "\"kernel\":-1").message().find("programs[0].launches[0]"),
+            std::string::npos);
+  EXPECT_NE(replaced("\"kernel\":0", "\"kernel\":1.5").message().find("integer"),
+            std::string::npos);
+  EXPECT_NE(replaced("\"value\":0.1", "\"value\":1e999").message().find("JSON"), std::string::npos);
+}
+
+// Whatever a byte turns into, parsing ends with a manifest or with a failure of the right code.
+TEST(ManifestTest, MutatedTextNeverCrashes) {
+  std::string text = writeManifest(exampleManifest());
+  uint32_t random = 12345;
+  int refused = 0;
+  for (int i = 0; i < 4000; ++i) {
+    std::string changed = text;
+    for (int edits = 0; edits < 1 + i % 3; ++edits) {
+      random = random * 1664525 + 1013904223;
+      changed[random % changed.size()] = "0123456789-\"{}[],:eE. a\xff\x01"[(random >> 20) % 25];
+    }
+    if (i % 7 == 0)
+      changed.resize(random % changed.size());
+    StatusOr<Manifest> parsed = parseManifest(changed);
+    if (!parsed.isOk()) {
+      ASSERT_EQ(parsed.status().code(), StatusCode::Corrupt);
+      ++refused;
+    }
+  }
+  EXPECT_GT(refused, 2000);
+}
