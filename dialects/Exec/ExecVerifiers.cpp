@@ -5,16 +5,27 @@ using namespace mlir;
 using namespace mlir::exec;
 
 LogicalResult BufferOp::verify() {
-  if (getOffset() < 0 || getOffset() % 64)
+  if (static_cast<int64_t>(getOffset()) < 0 || getOffset() % 64)
     return emitOpError("offset ") << getOffset() << " is not a multiple of 64";
   auto type = dyn_cast<RankedTensorType>(getType());
   if (!type || !type.hasStaticShape())
     return emitOpError("needs a static tensor type");
   int64_t needed = type.getNumElements() * ((type.getElementTypeBitWidth() + 7) / 8);
-  if (getBytes() < needed)
+  if (static_cast<int64_t>(getBytes()) < needed)
     return emitOpError("has ") << getBytes() << " bytes but its type needs " << needed;
   if ((getKind() == BufferKind::constant) != getValue().has_value())
     return emitOpError("has a value exactly if it is a constant");
+  return success();
+}
+
+LogicalResult BufferOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  if (!getBaseAttr())
+    return success();
+  auto base = symbols.lookupSymbolIn<BufferOp>((*this)->getParentOfType<ModuleOp>(), getBaseAttr());
+  if (!base || base.getBaseAttr())
+    return emitOpError("lies in ") << getBaseAttr() << ", which is no exec.buffer of its own";
+  if (getOffset() < base.getOffset() || getOffset() + getBytes() > base.getOffset() + base.getBytes())
+    return emitOpError("reaches outside of ") << getBaseAttr();
   return success();
 }
 

@@ -43,7 +43,8 @@ def LM_ParameterOp : LM_Op<"parameter", [Symbol]> {
 
 def LM_ReadOp : LM_Op<"read", [Diff, MemoryEffects<[MemRead]>, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "The current value of a parameter, optimiser state or other named tensor";
-  let arguments = (ins FlatSymbolRefAttr:$symbol);
+  let description = [{The whole tensor, or the rows of the result's shape from `first_row` on: a block of rows is optimised like a matrix of its own.}];
+  let arguments = (ins FlatSymbolRefAttr:$symbol, DefaultValuedAttr<I64Attr, "0">:$first_row);
   let results = (outs LM_AnyTensor:$value);
   let assemblyFormat = "$symbol attr-dict `:` type($value)";
 }

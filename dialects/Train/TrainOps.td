@@ -64,8 +64,9 @@ def Train_OptimizerOp : Train_Op<"optimizer", [Symbol]> {
 }
 
 def Train_StateOp : Train_Op<"state", [Symbol]> {
-  let summary = "A tensor that an optimiser keeps between steps; zero at first";
-  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttr:$type);
+  let summary = "A tensor kept between steps; zero at first";
+  let description = [{An optimiser's, saved in checkpoints; or, with `derived`, one that the `setup` program computes anew (a RoPE table).}];
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttr:$type, UnitAttr:$derived);
   let assemblyFormat = "$sym_name `:` $type attr-dict";
 }
 
@@ -87,15 +88,15 @@ def Train_GradientOp : Train_Op<"gradient"> {
 }
 
 def Train_ReadGradientOp : Train_Op<"read_gradient", [MemoryEffects<[MemRead]>]> {
-  let summary = "The gradient accumulated over the step's micro-batches";
-  let arguments = (ins FlatSymbolRefAttr:$parameter);
+  let summary = "The gradient accumulated over the step's micro-batches, or rows of it (as lm.read)";
+  let arguments = (ins FlatSymbolRefAttr:$parameter, DefaultValuedAttr<I64Attr, "0">:$first_row);
   let results = (outs LM_Tensor:$gradient);
   let assemblyFormat = "$parameter attr-dict `:` type($gradient)";
 }
 
 def Train_WriteOp : Train_Op<"write"> {
-  let summary = "Sets a parameter or state for the next step";
-  let arguments = (ins FlatSymbolRefAttr:$symbol, LM_Tensor:$value);
+  let summary = "Sets a parameter or state, or rows of it, for the next step";
+  let arguments = (ins FlatSymbolRefAttr:$symbol, LM_Tensor:$value, DefaultValuedAttr<I64Attr, "0">:$first_row);
   let assemblyFormat = "$symbol `,` $value attr-dict `:` type($value)";
 }
 
@@ -115,13 +116,13 @@ def Train_AdamWOp : Train_Op<"adamw", [Pure, SameVariadicOperandSize, SameVariad
 def Train_MuonOp : Train_Op<"muon", [Pure, AllTypesMatch<["parameter", "gradient", "momentum", "new_parameter", "new_momentum"]>]> {
   let summary = "Muon on one matrix: momentum, orthogonalisation by Newton–Schulz, decayed update";
   let description = [{
-    `buf = lerp(buf, g, 1 − μ)`; `u = nesterov ? lerp(g, buf, μ) : buf`; each of `splits` row blocks: `X = u / (‖u‖·(1+2⁻⁶) + 1e-7)`,
-    for each coefficient triple (a, b, c): `A = XXᵀ; X = aX + (bA + cAA)X` (XᵀX on the right for tall blocks);
-    `p ← p − η·wd·p − η·sqrt(max(1, rows/cols))·X` with η = lr · lr_scale and rows, cols those of a block.
-    Source: Jordan et al., Muon (2024).
+    `buf = lerp(buf, g, 1 − μ)`; `u = nesterov ? lerp(g, buf, μ) : buf`; `X = u / (‖u‖·(1+2⁻⁶) + 1e-7)`,
+    for each coefficient triple (a, b, c): `A = XXᵀ; X = aX + (bA + cAA)X` (XᵀX on the right for tall matrices);
+    `p ← p − η·wd·p − η·sqrt(max(1, rows/cols))·X` with η = lr · lr_scale.
+    A parameter that is split is read, updated and written block by block. Source: Jordan et al., Muon (2024).
   }];
   let arguments = (ins LM_Tensor:$parameter, LM_Tensor:$gradient, LM_Tensor:$momentum, LM_Scalar:$lr, LM_Scalar:$mu,
-                       F64Attr:$lr_scale, F64Attr:$weight_decay, I64Attr:$splits, BoolAttr:$nesterov, DenseF64ArrayAttr:$coefficients);
+                       F64Attr:$lr_scale, F64Attr:$weight_decay, BoolAttr:$nesterov, DenseF64ArrayAttr:$coefficients);
   let results = (outs LM_Tensor:$new_parameter, LM_Tensor:$new_momentum);
   let assemblyFormat = "$parameter `gradient` $gradient `momentum` $momentum `lr` $lr `mu` $mu attr-dict `:` type($parameter) `,` type($lr) `,` type($mu)";
   let hasVerifier = 1;

@@ -39,8 +39,6 @@ LogicalResult MuonOp::verify() {
   auto type = cast<RankedTensorType>(getParameter().getType());
   if (type.getRank() != 2)
     return emitOpError("orthogonalises matrices, not ") << type;
-  if (getSplits() < 1 || type.getDimSize(0) % getSplits())
-    return emitOpError("cannot cut ") << type.getDimSize(0) << " rows into " << getSplits() << " equal blocks";
   if (getCoefficients().empty() || getCoefficients().size() % 3)
     return emitOpError("needs three coefficients per iteration");
   return success();

@@ -127,6 +127,18 @@ std::vector<std::string> JsonObject::texts(const char *key) {
   return result;
 }
 
+std::vector<double> JsonObject::numbers(const char *key) {
+  std::vector<double> result;
+  for (const json &element : array(key)) {
+    if (!element.is_number() || !std::isfinite(element.get<double>())) {
+      fail(concat("\"", key, "\" must hold finite numbers only"));
+      return {};
+    }
+    result.push_back(element.get<double>());
+  }
+  return result;
+}
+
 std::vector<int64_t> JsonObject::integers(const char *key, int64_t low, int64_t high) {
   std::vector<int64_t> result;
   for (const json &element : array(key)) {

@@ -34,6 +34,7 @@ public:
   double number(const char *key);
   bool boolean(const char *key);
   std::vector<std::string> texts(const char *key);
+  std::vector<double> numbers(const char *key);
   std::vector<int64_t> integers(const char *key, int64_t low, int64_t high);
   /// The elements of an array; empty after a failure.
   const nlohmann::json::array_t &array(const char *key);

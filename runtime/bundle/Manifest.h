@@ -29,14 +29,15 @@ enum class BufferKind { Parameter, State, Gradient, Setting, Input, Output, Cons
 const char *bufferKindName(BufferKind kind);
 std::optional<BufferKind> parseBufferKind(std::string_view name);
 
-enum class InitKind { Zeros, Constant, Uniform, Normal };
+enum class InitKind { Zeros, Constant, Uniform, Normal, Values };
 
 /// Initial values: zeros; `value` everywhere; uniform in [-value, value); normal with standard
-/// deviation `value`. Random values depend on the run's seed, the buffer's name and the element
+/// deviation `value`; `values` one by one. Random values depend on the run's seed, the buffer's name and the element
 /// index alone.
 struct Init {
   InitKind kind = InitKind::Zeros;
   double value = 0;
+  std::vector<double> values = {}; ///< Of kind Values: one per element (small constant tables).
 };
 
 /// A named range of the arena. Parameter, state, setting and constant buffers own their bytes; the
@@ -48,6 +49,7 @@ struct Buffer {
   std::vector<int64_t> shape; ///< Empty: one element.
   uint64_t offset = 0;        ///< In bytes, a multiple of kBufferAlignment.
   uint64_t bytes = 0;         ///< At least shape × element size.
+  std::optional<uint32_t> base; ///< This buffer is a range of that one (rows of a parameter).
   std::optional<Init> init;   ///< Of parameters, states and constants; absent means zeros.
 };
 

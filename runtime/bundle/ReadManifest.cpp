@@ -47,8 +47,10 @@ std::optional<Init> readInit(JsonObject &buffer, Status &failure) {
     init = {InitKind::Uniform, object.number("uniform")};
   } else if (object.has("normal")) {
     init = {InitKind::Normal, object.number("normal")};
+  } else if (object.has("values")) {
+    init = {InitKind::Values, 0, object.numbers("values")};
   } else {
-    object.fail("expected one of zeros, constant, uniform, normal");
+    object.fail("expected one of zeros, constant, uniform, normal, values");
   }
   object.finish();
   return init;
@@ -70,6 +72,8 @@ Buffer readBuffer(JsonObject &object, Status &failure) {
   buffer.shape = object.integers("shape", 0, std::numeric_limits<int64_t>::max());
   buffer.offset = object.unsignedInteger("offset", kMaxBytes);
   buffer.bytes = object.unsignedInteger("bytes", kMaxBytes);
+  if (object.has("base"))
+    buffer.base = static_cast<uint32_t>(object.unsignedInteger("base", kMaxIndex));
   buffer.init = readInit(object, failure);
   return buffer;
 }

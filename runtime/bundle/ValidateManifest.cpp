@@ -51,14 +51,32 @@ Status checkBuffer(const Manifest &manifest, const Buffer &buffer) {
                         " lie outside the arena of ", manifest.arenaBytes);
   if (buffer.init && !std::isfinite(buffer.init->value))
     return corruptError("the initial value is not finite");
+  if (buffer.init && buffer.init->kind == InitKind::Values &&
+      buffer.init->values.size() * dtypeBytes(buffer.dtype) != *needed)
+    return corruptError("the shape needs ", *needed / dtypeBytes(buffer.dtype),
+                        " initial values but there are ", buffer.init->values.size());
   return Status::ok();
 }
 
-/// Buffers that own their bytes overlap nothing.
+/// A range of another buffer: a workspace that lies inside one that is no range itself.
+Status checkBase(const Manifest &manifest, const Buffer &buffer) {
+  if (!buffer.base)
+    return Status::ok();
+  if (*buffer.base >= manifest.buffers.size() || manifest.buffers[*buffer.base].base ||
+      buffer.kind != BufferKind::Workspace)
+    return corruptError("its base ", *buffer.base, " cannot be one");
+  const Buffer &base = manifest.buffers[*buffer.base];
+  if (buffer.offset < base.offset || buffer.offset - base.offset > base.bytes ||
+      buffer.bytes > base.bytes - (buffer.offset - base.offset))
+    return corruptError("it reaches outside of its base");
+  return Status::ok();
+}
+
+/// Buffers that own their bytes overlap nothing but ranges of themselves.
 Status checkOverlaps(const Manifest &manifest) {
   std::vector<const Buffer *> sorted;
   for (const Buffer &buffer : manifest.buffers)
-    if (buffer.bytes)
+    if (buffer.bytes && !buffer.base)
       sorted.push_back(&buffer);
   std::sort(sorted.begin(), sorted.end(),
             [](const Buffer *a, const Buffer *b) { return a->offset < b->offset; });
@@ -82,6 +100,8 @@ Status checkBuffers(const Manifest &manifest) {
   for (const Buffer &buffer : manifest.buffers) {
     SMELT_RETURN_IF_ERROR(
         checkBuffer(manifest, buffer).withContext(concat("buffer \"", buffer.name, "\"")));
+    SMELT_RETURN_IF_ERROR(
+        checkBase(manifest, buffer).withContext(concat("buffer \"", buffer.name, "\"")));
     bool named = buffer.kind == BufferKind::Parameter || buffer.kind == BufferKind::State;
     if (named && (buffer.name.empty() || !names.insert(buffer.name).second))
       return corruptError("buffers: two parameters or states have the name \"", buffer.name, "\"");

@@ -19,6 +19,8 @@ ordered_json initJson(const Init &init) {
     return {{"uniform", init.value}};
   case InitKind::Normal:
     return {{"normal", init.value}};
+  case InitKind::Values:
+    return {{"values", init.values}};
   }
   return {};
 }
@@ -30,6 +32,8 @@ ordered_json bufferJson(const Buffer &buffer) {
                        {"shape", buffer.shape},
                        {"offset", buffer.offset},
                        {"bytes", buffer.bytes}};
+  if (buffer.base)
+    json["base"] = *buffer.base;
   if (buffer.init)
     json["init"] = initJson(*buffer.init);
   return json;
