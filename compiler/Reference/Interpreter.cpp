@@ -1,0 +1,88 @@
+//===- Interpreter.cpp - What programs mean, in double precision ----------===//
+#include "compiler/Reference/Interpreter.h"
+#include "compiler/Reference/Evaluate.h"
+
+using namespace mlir;
+using namespace smelt::reference;
+
+/// lm.read, lm.setting: what the caller set; an optimiser state starts at zero.
+static Evaluation evaluateNamed(Operation *op, Frame &frame) {
+  FlatSymbolRefAttr symbol;
+  if (auto read = dyn_cast<lm::ReadOp>(op))
+    symbol = read.getSymbolAttr();
+  else if (auto setting = dyn_cast<lm::SettingOp>(op))
+    symbol = setting.getSymbolAttr();
+  else
+    return std::nullopt;
+  auto &tensors = frame.interpreter.tensors;
+  Value result = op->getResult(0);
+  auto shape = cast<RankedTensorType>(result.getType()).getShape();
+  auto found = tensors.find(symbol.getValue().str());
+  if (found == tensors.end()) {
+    Operation *definition = SymbolTable::lookupNearestSymbolFrom(op, symbol);
+    if (!definition || definition->getName().getStringRef() != "train.state")
+      return op->emitOpError("reads @") << symbol.getValue() << ", which the caller did not set";
+    frame.define(result, Tensor::filled(shape, 0.0));
+    return success();
+  }
+  if (ArrayRef<int64_t>(found->second.shape) != shape)
+    return op->emitOpError("reads @") << symbol.getValue() << ", which the caller set with another shape";
+  frame.define(result, found->second);
+  return success();
+}
+
+static Evaluation evaluateCall(Operation *op, Frame &frame) {
+  auto call = dyn_cast<func::CallOp>(op);
+  if (!call)
+    return std::nullopt;
+  std::vector<Tensor> inputs;
+  for (Value operand : call.getOperands())
+    inputs.push_back(frame[operand]);
+  auto results = frame.interpreter.run(call.getCallee(), inputs);
+  if (failed(results))
+    return failure();
+  for (auto [value, tensor] : llvm::zip_equal(call.getResults(), *results))
+    frame.define(value, std::move(tensor));
+  return success();
+}
+
+static LogicalResult evaluate(Operation *op, Frame &frame) {
+  using Evaluator = Evaluation (*)(Operation *, Frame &);
+  static constexpr Evaluator evaluators[] = {evaluateNamed,      evaluateElementwise, evaluateRows, evaluateTokenShift,
+                                             evaluateContraction, evaluateAttention,   evaluateLoss, evaluateTrain,
+                                             evaluateKernel,      evaluateCall};
+  for (Evaluator evaluator : evaluators)
+    if (Evaluation evaluation = evaluator(op, frame))
+      return *evaluation;
+  return op->emitOpError("has no reference meaning");
+}
+
+FailureOr<std::vector<Tensor>> Interpreter::run(StringRef name, ArrayRef<Tensor> inputs) {
+  auto function = module.lookupSymbol<func::FuncOp>(name);
+  if (!function || function.isExternal())
+    return module.emitError("the reference interpreter finds no function @") << name;
+  for (auto [index, type, input] : llvm::enumerate(function.getArgumentTypes(), inputs))
+    if (cast<RankedTensorType>(type).getShape() != ArrayRef<int64_t>(input.shape))
+      return function.emitError("argument ") << index << " was given with another shape than " << type;
+  if (function.getNumArguments() != inputs.size())
+    return function.emitError("was run with ") << inputs.size() << " arguments";
+  return run(function.getBody(), inputs);
+}
+
+FailureOr<std::vector<Tensor>> Interpreter::run(Region &region, ArrayRef<Tensor> inputs) {
+  Block &block = region.front();
+  Frame frame(*this);
+  for (auto [argument, input] : llvm::zip_equal(block.getArguments(), inputs))
+    frame.define(argument, input);
+  for (Operation &op : block.without_terminator()) {
+    if (failed(evaluate(&op, frame)))
+      return failure();
+    if (options.roundResults)
+      for (Value result : op.getResults())
+        roundTo(cast<RankedTensorType>(result.getType()).getElementType(), frame.edit(result));
+  }
+  std::vector<Tensor> results;
+  for (Value operand : block.getTerminator()->getOperands())
+    results.push_back(frame[operand]);
+  return results;
+}
