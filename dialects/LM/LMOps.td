@@ -37,7 +37,7 @@ def LM_ParameterOp : LM_Op<"parameter", [Symbol]> {
     ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttr:$type, LM_InitKindAttr:$init, F64Attr:$init_value);
-  let assemblyFormat = "$sym_name `:` $type $init $init_value attr-dict";
+  let assemblyFormat = "$sym_name `:` $type `` $init $init_value attr-dict";
   let hasVerifier = 1;
 }
 
@@ -197,7 +197,7 @@ def LM_UnaryOp : LM_PureRowOp<"unary", [Diff, SameOperandsAndResultType]> {
   let summary = "One function applied to every element";
   let arguments = (ins LM_UnaryKindAttr:$kind, LM_Tensor:$x);
   let results = (outs LM_Tensor:$result);
-  let assemblyFormat = "$kind $x attr-dict `:` type($x)";
+  let assemblyFormat = "`` $kind $x attr-dict `:` type($x)";
   let hasFolder = 1;
 }
 
@@ -206,7 +206,7 @@ def LM_UnaryBackwardOp : LM_PureRowOp<"unary_backward", [SameOperandsAndResultTy
   let description = [{`from_output` is for kinds whose derivative is a function of their value: sigmoid, tanh, relu, relu_squared, exp, sqrt, reciprocal.}];
   let arguments = (ins LM_UnaryKindAttr:$kind, LM_Tensor:$x, LM_Tensor:$dy, UnitAttr:$from_output);
   let results = (outs LM_Tensor:$dx);
-  let assemblyFormat = "$kind $x `,` $dy attr-dict `:` type($x)";
+  let assemblyFormat = "`` $kind $x `,` $dy attr-dict `:` type($x)";
   let hasVerifier = 1;
   let extraClassDeclaration = [{ static bool supportsFromOutput(::mlir::lm::UnaryKind kind); }];
 }
@@ -322,7 +322,7 @@ def LM_TokenShiftOp : LM_ShiftBase<"token_shift", [Diff, AttrSizedOperandSegment
   }];
   let arguments = !con((ins LM_Tensor:$x, Optional<LM_Scalar>:$scale, Optional<LM_Tensor>:$gate, Optional<LM_IndexVector>:$document_start), shiftAttributes);
   let results = (outs LM_Tensor:$result);
-  let assemblyFormat = "$mode $documents $x (`scale` $scale^)? (`gate` $gate^)? (`document_start` $document_start^)? attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = "`` $mode `` $documents $x (`scale` $scale^)? (`gate` $gate^)? (`document_start` $document_start^)? attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
 
@@ -331,7 +331,7 @@ def LM_TokenShiftAdjointOp : LM_ShiftBase<"token_shift_adjoint", [AttrSizedOpera
   let description = [{Row t reads dy[t] and dy[t + distance]. In replace mode a row that kept its own features receives its own gradient beside the later row's.}];
   let arguments = !con((ins LM_Tensor:$dy, Optional<LM_Scalar>:$scale, Optional<LM_Tensor>:$gate, Optional<LM_IndexVector>:$document_start), shiftAttributes);
   let results = (outs LM_Tensor:$dx);
-  let assemblyFormat = "$mode $documents $dy (`scale` $scale^)? (`gate` $gate^)? (`document_start` $document_start^)? attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = "`` $mode `` $documents $dy (`scale` $scale^)? (`gate` $gate^)? (`document_start` $document_start^)? attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
 
@@ -340,7 +340,7 @@ def LM_TokenShiftDotOp : LM_ShiftBase<"token_shift_dot", []> {
   let description = [{Result [T], [T, 1], or [T, H] (per head). `scale` and `gate` are not operands: dscale = Σ gate·p, dgate = scale·p.}];
   let arguments = !con((ins LM_Tensor:$x, LM_Tensor:$dy, Optional<LM_IndexVector>:$document_start), shiftAttributes);
   let results = (outs LM_Tensor:$result);
-  let assemblyFormat = "$mode $documents $x `,` $dy (`document_start` $document_start^)? attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = "`` $mode `` $documents $x `,` $dy (`document_start` $document_start^)? attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
 
@@ -368,7 +368,7 @@ def LM_SoftcapOp : LM_PureRowOp<"softcap", [Diff, SameOperandsAndResultType]> {
   let summary = "tanh: A·tanh(z/τ); sigmoid: A·σ(z/τ); rsqrt: A·z·rsqrt(z² + A²)";
   let arguments = (ins LM_SoftcapKindAttr:$kind, LM_Tensor:$x, F64Attr:$amplitude, F64Attr:$temperature);
   let results = (outs LM_Tensor:$result);
-  let assemblyFormat = "$kind $x attr-dict `:` type($x)";
+  let assemblyFormat = "`` $kind $x attr-dict `:` type($x)";
   let hasVerifier = 1;
 }
 
@@ -376,7 +376,7 @@ def LM_SoftcapBackwardOp : LM_PureRowOp<"softcap_backward", [SameOperandsAndResu
   let summary = "dy · softcap'(x)";
   let arguments = (ins LM_SoftcapKindAttr:$kind, LM_Tensor:$x, LM_Tensor:$dy, F64Attr:$amplitude, F64Attr:$temperature);
   let results = (outs LM_Tensor:$dx);
-  let assemblyFormat = "$kind $x `,` $dy attr-dict `:` type($x)";
+  let assemblyFormat = "`` $kind $x `,` $dy attr-dict `:` type($x)";
   let hasVerifier = 1;
 }
 

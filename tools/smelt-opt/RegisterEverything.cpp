@@ -11,6 +11,9 @@
 #if SMELT_HAS_EXEC
 #include "dialects/Exec/ExecOps.h"
 #endif
+#if SMELT_HAS_AUTODIFF
+#include "compiler/Transforms/Autodiff/Passes.h"
+#endif
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -46,4 +49,7 @@ void smelt::registerDialects(mlir::DialectRegistry &registry) {
 
 void smelt::registerPasses() {
   mlir::registerAllPasses(); // Part of libMLIR.so already, so it costs nothing.
+#if SMELT_HAS_AUTODIFF
+  registerSmeltAutodiffPasses();
+#endif
 }

@@ -22,7 +22,7 @@ struct TrainingProgram {
   func::ReturnOp terminator;
   Value objective;
   /// The reads of each parameter, in the order of the first read.
-  llvm::MapVector<FlatSymbolRefAttr, SmallVector<Value>> reads;
+  llvm::MapVector<StringAttr, SmallVector<Value>> reads;
 };
 
 bool isTrainingProgram(func::FuncOp function) {
@@ -40,7 +40,7 @@ FailureOr<TrainingProgram> match(func::FuncOp function, SymbolTable &symbols) {
   program.objective = program.terminator.getOperand(0);
   for (auto read : function.getOps<lm::ReadOp>())
     if (symbols.lookup<lm::ParameterOp>(read.getSymbol()))
-      program.reads[read.getSymbolAttr()].push_back(read);
+      program.reads[read.getSymbolAttr().getAttr()].push_back(read);
   return program;
 }
 
@@ -81,7 +81,7 @@ struct AutodiffPass : smelt::impl::AutodiffPassBase<AutodiffPass> {
         continue; // The objective does not depend on this parameter.
       OpBuilder after(builder.getContext());
       after.setInsertionPointAfterValue(gradient);
-      train::GradientOp::create(after, gradient.getLoc(), symbol, gradient);
+      train::GradientOp::create(after, gradient.getLoc(), FlatSymbolRefAttr::get(symbol), gradient);
       ++this->gradients;
     }
     ++programs;
