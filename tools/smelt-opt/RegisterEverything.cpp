@@ -15,6 +15,10 @@
 #include "compiler/Transforms/Autodiff/Passes.h"
 #endif
 
+#if SMELT_HAS_FUSION
+#include "compiler/Transforms/Fusion/Passes.h"
+#endif
+
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
@@ -49,6 +53,9 @@ void smelt::registerDialects(mlir::DialectRegistry &registry) {
 
 void smelt::registerPasses() {
   mlir::registerAllPasses(); // Part of libMLIR.so already, so it costs nothing.
+#if SMELT_HAS_FUSION
+  smelt::registerSmeltFusionPasses();
+#endif
 #if SMELT_HAS_AUTODIFF
   registerSmeltAutodiffPasses();
 #endif

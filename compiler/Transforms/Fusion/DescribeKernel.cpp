@@ -1,0 +1,96 @@
+//===- DescribeKernel.cpp - What a kernel is, in words --------------------===//
+#include "compiler/Transforms/Fusion/DescribeKernel.h"
+
+#include "dialects/Train/TrainOps.h"
+#include "llvm/ADT/MapVector.h"
+
+using namespace mlir;
+using namespace mlir::kernel;
+
+/// "split, 2 rms_norm": ops of a region in order of first appearance, counted; constants and reshapes are not work.
+static std::string describeRegion(Region &region) {
+  llvm::MapVector<StringRef, unsigned> counts;
+  for (Operation &op : region.front().without_terminator())
+    if (!isa<lm::ConstantOp, lm::ReshapeOp>(op)) {
+      StringRef name = op.getName().stripDialect();
+      if (auto unary = dyn_cast<lm::UnaryOp>(op))
+        name = lm::stringifyUnaryKind(unary.getKind());
+      ++counts[name];
+    }
+  std::string text;
+  for (auto [name, count] : counts) {
+    if (!text.empty())
+      text += ", ";
+    if (count > 1)
+      text += std::to_string(count) + " ";
+    text += name;
+  }
+  return text;
+}
+
+/// The first parameter that the kernel reads as a matrix, or "d <parameter>" when it makes that parameter's gradient.
+static std::string findSubject(Operation *kernel) {
+  for (Value result : kernel->getResults())
+    for (Operation *user : result.getUsers()) {
+      if (auto gradient = dyn_cast<train::GradientOp>(user))
+        return ("d " + gradient.getParameter()).str();
+      if (auto write = dyn_cast<train::WriteOp>(user))
+        return write.getSymbol().str();
+    }
+  for (Value operand : kernel->getOperands())
+    if (auto read = operand.getDefiningOp<lm::ReadOp>())
+      if (cast<RankedTensorType>(read.getType()).getRank() > 1)
+        return read.getSymbol().str();
+  return "";
+}
+
+std::string smelt::describeKernel(Operation *kernel) {
+  std::string text = kernel->getName().stripDialect().str();
+  if (auto adamw = dyn_cast<AdamWOp>(kernel))
+    return text + " of " + std::to_string(adamw.getParameters().size()) + " parameters";
+  if (std::string subject = findSubject(kernel); !subject.empty())
+    text += " " + subject;
+  if (kernel->getNumRegions() == 0)
+    return text;
+  auto op = cast<KernelOpInterface>(kernel);
+  std::string loads, results;
+  for (auto [index, region] : llvm::enumerate(kernel->getRegions())) {
+    std::string part = describeRegion(region);
+    if (part.empty())
+      continue;
+    StringRef name = op.getRegionName(index);
+    if (name == "result") {
+      results = part;
+      continue;
+    }
+    if (!loads.empty())
+      loads += "; ";
+    loads += name == "body" ? part : (name + " " + part).str();
+  }
+  if (!loads.empty() || !results.empty())
+    text += ": " + loads;
+  if (!results.empty())
+    text += (loads.empty() ? "→ " : " → ") + results;
+  return text;
+}
+
+void smelt::collectSteps(Location loc, llvm::SetVector<StringAttr> &steps) {
+  if (auto fused = dyn_cast<FusedLoc>(loc)) {
+    for (Location part : fused.getLocations())
+      collectSteps(part, steps);
+  } else if (auto name = dyn_cast<NameLoc>(loc)) {
+    steps.insert(name.getName());
+  } else if (auto call = dyn_cast<CallSiteLoc>(loc)) {
+    collectSteps(call.getCallee(), steps);
+  }
+}
+
+llvm::SetVector<StringAttr> smelt::collectSteps(Operation *kernel) {
+  llvm::SetVector<StringAttr> steps;
+  collectSteps(kernel->getLoc(), steps);
+  kernel->walk([&](Operation *inner) {
+    if (!isa<YieldOp, lm::ConstantOp>(inner))
+      collectSteps(inner->getLoc(), steps);
+  });
+  return steps;
+}
