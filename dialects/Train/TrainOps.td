@@ -83,7 +83,8 @@ def Train_RunOp : Train_Op<"run"> {
 
 def Train_GradientOp : Train_Op<"gradient"> {
   let summary = "Gives a parameter's gradient for this micro-batch";
-  let arguments = (ins FlatSymbolRefAttr:$parameter, LM_Tensor:$gradient);
+  let description = [{Adds to the step's gradient; with `total`, the value contains the earlier micro-batches already and replaces it.}];
+  let arguments = (ins FlatSymbolRefAttr:$parameter, LM_Tensor:$gradient, UnitAttr:$total);
   let assemblyFormat = "$parameter `,` $gradient attr-dict `:` type($gradient)";
 }
 

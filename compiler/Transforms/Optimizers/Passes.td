@@ -1,0 +1,66 @@
+//===- Passes.td - Optimisers and gradient accumulation -------------------===//
+#ifndef SMELT_OPTIMIZERS_PASSES
+#define SMELT_OPTIMIZERS_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+def AccumulateGradientsPass : Pass<"smelt-accumulate-gradients", "::mlir::ModuleOp"> {
+  let summary = "Add each micro-batch's gradients to those of the micro-batches before it";
+  let description = [{
+    Does something only if the run (`train.run`) has a stage with several micro-batches or updates less often than every step: then the
+    gradient buffer takes `setting(accumulate)·old + new`, where the setting is 0 for the first micro-batch and 1 after it. The mix ends
+    in the kernel that makes the gradient.
+
+    ```mlir
+    // before
+    train.gradient @w, %g : tensor<4xf32>
+    // after
+    %old = train.read_gradient @w : tensor<4xf32>
+    %keep = lm.setting @accumulate : tensor<f32>
+    %one = lm.constant dense<1.0> : tensor<f32>
+    %sum = lm.mix %old, %g by %keep, %one : …
+    train.gradient @w, %sum {total} : tensor<4xf32>
+    ```
+  }];
+  let dependentDialects = ["::mlir::lm::LMDialect", "::mlir::train::TrainDialect"];
+  let statistics = [Statistic<"accumulated", "accumulated", "Gradients that accumulate">];
+}
+
+def ApplyOptimizersPass : Pass<"smelt-apply-optimizers", "::mlir::ModuleOp"> {
+  let summary = "Write the update program that the optimiser groups describe";
+  let description = [{
+    Makes `func.func @update()` with `smelt.role = "update"` and one `train.state` per tensor that an optimiser keeps. AdamW takes a
+    whole group at once (one launch); Muon takes matrices, cut into blocks of rows where the group says so. Parameters that get no
+    gradient in any training program are left alone. The group ops stay, for `explain`.
+
+    ```mlir
+    // before
+    train.optimizer adamw @scalars [@w] lr 0.1 @lr {…}
+    // after
+    train.state @"adamw.m.w" : tensor<4xf32>
+    train.state @"adamw.v.w" : tensor<4xf32>
+    func.func @update() attributes {smelt.role = "update"} {
+      %p = lm.read @w : tensor<4xf32>
+      %g = train.read_gradient @w : tensor<4xf32>
+      %m = lm.read @"adamw.m.w" : tensor<4xf32>
+      %v = lm.read @"adamw.v.w" : tensor<4xf32>
+      %p1, %m1, %v1 = train.adamw (%p) gradients (%g) moments (%m : %v) lr (%lr) step (%step) {…}
+      train.write @w, %p1 : tensor<4xf32>
+      …
+    ```
+  }];
+  let dependentDialects = ["::mlir::lm::LMDialect", "::mlir::train::TrainDialect"];
+  let statistics = [Statistic<"updated", "updated", "Parameters with an update rule">];
+}
+
+def ExpandMuonPass : Pass<"smelt-expand-muon", "::mlir::ModuleOp"> {
+  let summary = "Write Muon as matrix products and element-wise ops";
+  let description = [{
+    Replaces `train.muon` by lm ops, which the passes for kernels then fuse like any others. With `X` wide (rows ≤ columns), each
+    Newton–Schulz iteration is three products with mixes on their results:
+    `A = X·Xᵀ`, `B = b·A + c·A·A`, `X = a·X + B·X`; a tall one has `A = Xᵀ·X` and `X = a·X + X·B`.
+  }];
+  let dependentDialects = ["::mlir::lm::LMDialect"];
+  let statistics = [Statistic<"expanded", "expanded", "Matrices orthogonalised">];
+}
+#endif
