@@ -45,6 +45,9 @@ Evaluation evaluateLoss(mlir::Operation *op, Frame &frame);
 Evaluation evaluateTrain(mlir::Operation *op, Frame &frame);
 Evaluation evaluateKernel(mlir::Operation *op, Frame &frame);
 
+/// Defines `result` as the rows of `whole` from `firstRow` on, as many as its type has; an error at `op` if they are not there.
+llvm::LogicalResult defineRows(mlir::Operation *op, mlir::Value result, const Tensor &whole, int64_t firstRow, Frame &frame);
+
 //===- Meanings that lm and kernel ops share --------------------------------===//
 
 /// op(A)·op(B), where op transposes if asked.

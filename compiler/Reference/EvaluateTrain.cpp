@@ -30,7 +30,7 @@ static Tensor addScaled(const Tensor &x, double a, const Tensor &y, double b) {
   return result;
 }
 
-/// Newton–Schulz on one block of rows: X = u/(‖u‖·(1 + 2⁻⁶) + 1e-7), then the polynomial of each coefficient triple.
+/// Newton–Schulz: X = u/(‖u‖·(1 + 2⁻⁶) + 1e-7), then the polynomial of each coefficient triple.
 static Tensor orthogonalise(Tensor x, ArrayRef<double> coefficients) {
   double squares = 0;
   for (double value : x.values)
@@ -59,16 +59,11 @@ static LogicalResult evaluateMuon(train::MuonOp op, Frame &frame) {
     buffer(i) = lerp(momentum(i), gradient(i), 1.0 - mu);
     update(i) = op.getNesterov() ? lerp(gradient(i), buffer(i), mu) : buffer(i);
   }
-  int64_t rows = gradient.getDim(0) / int64_t(op.getSplits()), columns = gradient.getDim(1);
+  int64_t rows = gradient.getDim(0), columns = gradient.getDim(1);
   double factor = std::sqrt(std::max(1.0, double(rows) / columns));
-  for (int64_t block = 0; block < int64_t(op.getSplits()); ++block) {
-    auto begin = update.values.begin() + block * rows * columns;
-    Tensor x = orthogonalise(Tensor({rows, columns}, {begin, begin + rows * columns}), op.getCoefficients());
-    for (int64_t i = 0; i < rows * columns; ++i) {
-      double &p = parameter(block * rows * columns + i);
-      p = p - lr * weightDecay * p - lr * factor * x(i);
-    }
-  }
+  Tensor x = orthogonalise(update, op.getCoefficients());
+  for (int64_t i = 0; i < rows * columns; ++i)
+    parameter(i) = parameter(i) - lr * weightDecay * parameter(i) - lr * factor * x(i);
   return success();
 }
 
@@ -85,13 +80,32 @@ static LogicalResult evaluateAdamW(train::AdamWOp op, Frame &frame) {
   return success();
 }
 
+/// Replaces the whole tensor or rows of it; a state that was never written is zero.
+static LogicalResult evaluateWrite(train::WriteOp op, Frame &frame) {
+  const Tensor &value = frame[op.getValue()];
+  auto [entry, isNew] = frame.interpreter.tensors.try_emplace(op.getSymbol().str());
+  Tensor &target = entry->second;
+  if (isNew) {
+    auto state = SymbolTable::lookupNearestSymbolFrom<train::StateOp>(op, op.getSymbolAttr());
+    target = state ? Tensor::filled(cast<RankedTensorType>(state.getType()).getShape(), 0.0) : value;
+  }
+  int64_t width = value.getRank() ? value.getNumElements() / value.getDim(0) : 1;
+  int64_t first = int64_t(op.getFirstRow()) * width;
+  if (first + value.getNumElements() > target.getNumElements())
+    return op.emitOpError("writes rows that @") << op.getSymbol() << " does not have";
+  std::copy(value.values.begin(), value.values.end(), target.values.begin() + first);
+  return success();
+}
+
 Evaluation smelt::reference::evaluateTrain(Operation *op, Frame &frame) {
   auto &gradients = frame.interpreter.gradients;
   return TypeSwitch<Operation *, Evaluation>(op)
       .Case([&](train::GradientOp op) {
         const Tensor &gradient = frame[op.getGradient()];
         auto [entry, isNew] = gradients.try_emplace(op.getParameter().str(), gradient);
-        if (!isNew)
+        if (!isNew && op.getTotal())
+          entry->second = gradient;
+        else if (!isNew)
           entry->second = addScaled(entry->second, 1.0, gradient, 1.0);
         return success();
       })
@@ -99,12 +113,10 @@ Evaluation smelt::reference::evaluateTrain(Operation *op, Frame &frame) {
         auto found = gradients.find(op.getParameter().str());
         if (found == gradients.end())
           return op.emitOpError("reads the gradient of @") << op.getParameter() << ", which no program gave";
-        frame.define(op.getGradient(), found->second);
-        return success();
+        return defineRows(op, op.getGradient(), found->second, op.getFirstRow(), frame);
       })
       .Case([&](train::WriteOp op) {
-        frame.interpreter.tensors[op.getSymbol().str()] = frame[op.getValue()];
-        return success();
+        return evaluateWrite(op, frame);
       })
       .Case([&](train::AdamWOp op) { return evaluateAdamW(op, frame); })
       .Case([&](train::MuonOp op) { return evaluateMuon(op, frame); })

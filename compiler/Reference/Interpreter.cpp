@@ -5,6 +5,22 @@
 using namespace mlir;
 using namespace smelt::reference;
 
+LogicalResult smelt::reference::defineRows(Operation *op, Value result, const Tensor &whole, int64_t firstRow, Frame &frame) {
+  auto shape = cast<RankedTensorType>(result.getType()).getShape();
+  ArrayRef<int64_t> wholeShape = whole.shape;
+  if (wholeShape == shape && firstRow == 0) {
+    frame.define(result, whole);
+    return success();
+  }
+  if (shape.empty() || wholeShape.size() != shape.size() || wholeShape.drop_front() != shape.drop_front() || firstRow < 0 ||
+      firstRow + shape[0] > wholeShape[0])
+    return op->emitOpError("reads rows that its tensor does not have");
+  int64_t width = whole.getNumElements() / wholeShape[0];
+  auto begin = whole.values.begin() + firstRow * width;
+  frame.define(result, Tensor(shape, std::vector<double>(begin, begin + shape[0] * width)));
+  return success();
+}
+
 /// lm.read, lm.setting: what the caller set; an optimiser state starts at zero.
 static Evaluation evaluateNamed(Operation *op, Frame &frame) {
   FlatSymbolRefAttr symbol;
@@ -25,6 +41,8 @@ static Evaluation evaluateNamed(Operation *op, Frame &frame) {
     frame.define(result, Tensor::filled(shape, 0.0));
     return success();
   }
+  if (auto read = dyn_cast<lm::ReadOp>(op))
+    return defineRows(op, result, found->second, read.getFirstRow(), frame);
   if (ArrayRef<int64_t>(found->second.shape) != shape)
     return op->emitOpError("reads @") << symbol.getValue() << ", which the caller set with another shape";
   frame.define(result, found->second);
