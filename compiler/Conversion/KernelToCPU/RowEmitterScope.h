@@ -1,0 +1,57 @@
+//===- RowEmitterScope.h - What an emitter remembers ------------*- C++ -*-===//
+#ifndef SMELT_COMPILER_CONVERSION_KERNELTOCPU_ROWEMITTERSCOPE_H
+#define SMELT_COMPILER_CONVERSION_KERNELTOCPU_ROWEMITTERSCOPE_H
+
+#include "compiler/Conversion/KernelToCPU/RowEmitter.h"
+#include <tuple>
+
+namespace smelt {
+
+/// Values emitted in one block of code, and usable in it and in what nests in it.
+struct RowEmitter::Scope {
+  using ChunkKey = std::tuple<void *, void *, void *, int64_t, unsigned>; // value, row, dynamic part, offset, lanes
+  using RowKey = std::pair<void *, void *>;                              // value or op, row
+  std::map<ChunkKey, mlir::Value> chunks;
+  std::map<RowKey, mlir::Value> scratch;
+  std::map<RowKey, llvm::SmallVector<mlir::Value>> segments;
+  std::map<std::tuple<void *, int64_t, void *>, Neighbour> neighbours;
+};
+
+/// Emits with the insertion point before the outermost chunk loop, so that the code runs once per row.
+template <typename F> auto RowEmitter::atRowLevel(F &&emit) {
+  mlir::OpBuilder::InsertionGuard guard(b);
+  llvm::SmallVector<Scope *> saved = scopes;
+  mlir::Operation *savedLoop = rowLoop;
+  if (rowLoop) {
+    b.setInsertionPoint(rowLoop);
+    rowLoop = nullptr;
+    scopes.resize(2);
+  }
+  struct Restore {
+    RowEmitter &emitter;
+    llvm::SmallVector<Scope *> &scopes;
+    mlir::Operation *loop;
+    ~Restore() { emitter.scopes = scopes, emitter.rowLoop = loop; }
+  } restore{*this, saved, savedLoop};
+  return emit();
+}
+
+/// Emits at the mark, so that the code runs once for all rows.
+template <typename F> auto RowEmitter::atMark(F &&emit) {
+  mlir::OpBuilder::InsertionGuard guard(b);
+  llvm::SmallVector<Scope *> saved = scopes;
+  mlir::Operation *savedLoop = rowLoop;
+  b.setInsertionPoint(mark);
+  rowLoop = nullptr;
+  scopes.resize(1);
+  struct Restore {
+    RowEmitter &emitter;
+    llvm::SmallVector<Scope *> &scopes;
+    mlir::Operation *loop;
+    ~Restore() { emitter.scopes = scopes, emitter.rowLoop = loop; }
+  } restore{*this, saved, savedLoop};
+  return emit();
+}
+
+} // namespace smelt
+#endif
