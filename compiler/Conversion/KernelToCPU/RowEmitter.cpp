@@ -167,12 +167,20 @@ Value RowEmitter::loadTable(Value table, Value tableRow, int64_t width, const Fe
     return number(elements.getSplatValue<APFloat>().convertToFloat(), chunk);
   auto type = cast<RankedTensorType>(elements.getType());
   auto flat = MemRefType::get({type.getNumElements()}, type.getElementType());
+  Attribute reshaped = elements.reshape(RankedTensorType::get(flat.getShape(), flat.getElementType()));
   auto module = b.getInsertionBlock()->getParentOp()->getParentOfType<ModuleOp>();
-  std::string name = llvm::formatv("constant_{0}", hash_value(cast<Attribute>(elements).getAsOpaquePointer())).str();
+  // The same table is shared; names count up, so that the same module gives the same code.
+  std::string name;
+  for (unsigned i = 0; name.empty() || module.lookupSymbol(name); ++i) {
+    name = "constant_" + llvm::utostr(i);
+    auto known = module.lookupSymbol<memref::GlobalOp>(name);
+    if (known && known.getInitialValue() == reshaped)
+      break;
+  }
   if (!module.lookupSymbol(name)) {
     OpBuilder atModule = OpBuilder::atBlockBegin(module.getBody());
     memref::GlobalOp::create(atModule, loc, name, atModule.getStringAttr("private"), flat,
-                             elements.reshape(RankedTensorType::get(flat.getShape(), flat.getElementType())), /*constant=*/true,
+                             reshaped, /*constant=*/true,
                              /*alignment=*/atModule.getI64IntegerAttr(64));
   }
   return loadMemory(memref::GetGlobalOp::create(b, loc, flat, name), at, chunk);

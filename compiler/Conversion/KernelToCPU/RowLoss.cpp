@@ -53,28 +53,20 @@ Value RowEmitter::computeLoss(Operation *op, Value result, Value row, const Feat
   return select(ignored, number(0, chunk), mul(splat(dloss, chunk), error));
 }
 
-/// max(document_start[t], t − window), or the rule on blocks: see lm.attention_range.
+/// max(document_start[t], t − window); with blocks of B, max(document_start[t], (t div B − (max(window div B, 1) − 1))·B).
 Value RowEmitter::computeAttentionRange(AttentionRangeOp op, Value row) {
   Value starts = op.getDocumentStart();
   auto asIndexValue = [&](Value i32) -> Value { return arith::IndexCastOp::create(b, loc, b.getIndexType(), i32); };
   Value start = asIndexValue(getInteger(starts, row)), window = asIndexValue(getUniformInteger(op.getWindow()));
   auto max = [&](Value x, Value y) -> Value { return arith::MaxSIOp::create(b, loc, x, y); };
-  auto min = [&](Value x, Value y) -> Value { return arith::MinSIOp::create(b, loc, x, y); };
   auto minus = [&](Value x, Value y) -> Value { return arith::SubIOp::create(b, loc, x, y); };
   Value from;
   if (!op.getBlocks()) {
     from = max(start, minus(row, window));
   } else {
     int64_t size = *op.getBlocks();
-    Value query = arith::DivUIOp::create(b, loc, row, index(size));
-    Value queryStart = asIndexValue(getInteger(starts, arith::MulIOp::create(b, loc, query, index(size))));
-    Value width = arith::DivSIOp::create(b, loc, window, index(size)), less = minus(width, index(1));
-    // Key blocks [begin, query) before the query's own touch its first token's document; of these, [whole, query) lie wholly in it.
-    Value begin = arith::DivUIOp::create(b, loc, queryStart, index(size)), whole = min(query, arith::CeilDivUIOp::create(b, loc, queryStart, index(size)));
-    Value wholes = max(index(0), min(less, minus(query, whole))), partly = minus(min(whole, query), min(begin, query));
-    Value parts = min(partly, max(minus(width, wholes), index(1)));
-    Value firstBlock = minus(minus(query, wholes), parts);
-    from = max(start, arith::MulIOp::create(b, loc, max(firstBlock, index(0)), index(size)));
+    Value query = arith::DivUIOp::create(b, loc, row, index(size)), blocks = max(arith::DivSIOp::create(b, loc, window, index(size)), index(1));
+    from = max(start, arith::MulIOp::create(b, loc, minus(query, minus(blocks, index(1))), index(size)));
   }
   return arith::IndexCastOp::create(b, loc, b.getI32Type(), from);
 }
