@@ -1,0 +1,59 @@
+//===- Grammar.h - The keys and value types of a spec, as data --*- C++ -*-===//
+//
+// One table (GrammarRules.cpp) says which keys a spec may have and what their values are. It drives both the check of a spec
+// (checkGrammar) and models/schema.json (printSchema), so the two cannot drift apart.
+//
+//===----------------------------------------------------------------------===//
+#ifndef SMELT_COMPILER_IMPORT_GRAMMAR_H
+#define SMELT_COMPILER_IMPORT_GRAMMAR_H
+
+#include "compiler/Import/Json.h"
+#include <string>
+#include <vector>
+
+namespace smelt {
+
+class SpecDiagnostics;
+struct Rule;
+
+struct KeyRule {
+  llvm::StringRef name;
+  const Rule *rule;
+  llvm::StringRef about;
+  bool required = false;
+};
+
+/// What a JSON value may be.
+struct Rule {
+  enum class Kind { Boolean, Integer, Number, String, Choice, List, Map, Object, ByType };
+  Kind kind;
+  /// Name in the schema's $defs; empty: written in place.
+  llvm::StringRef name = "";
+  /// Integer and Number: inclusive bounds.
+  double minimum = -1e300, maximum = 1e300;
+  /// Choice: the allowed strings.
+  std::vector<llvm::StringRef> choices = {};
+  /// String, and Map for its keys: an anchored pattern, and how to say it in an error.
+  llvm::StringRef pattern = "", patternText = "";
+  /// List and Map: what each element is; List: how many.
+  const Rule *element = nullptr;
+  size_t minCount = 0, maxCount = 1u << 20;
+  /// Object: the keys, and the tags, of which exactly one must stand there. Map: keys that must stand there.
+  std::vector<KeyRule> keys = {}, tags = {};
+  /// ByType: alternatives with different JSON types.
+  std::vector<const Rule *> alternatives = {};
+  /// Object with tags: what it is called in errors ("a step").
+  llvm::StringRef noun = "";
+};
+
+/// The rule of a whole spec.
+const Rule &getSpecRule();
+
+/// Reports everything in `value` that the rule forbids; returns true when there was nothing.
+bool checkGrammar(const JsonValue &value, const Rule &rule, SpecDiagnostics &diagnostics);
+
+/// models/schema.json: JSON Schema, draft 2020-12.
+std::string printSchema();
+
+} // namespace smelt
+#endif
