@@ -1,0 +1,186 @@
+//===- EmitTraining.cpp - Optimisers, learning rate and the run -----------===//
+#include "compiler/Import/EmitModule.h"
+#include "dialects/Train/TrainOps.h"
+#include "llvm/ADT/SmallSet.h"
+
+using namespace mlir;
+using namespace smelt;
+
+/// `*` matches any characters, dots too; `?` one. Linear in practice, never worse than pattern × text.
+static bool matchesPattern(llvm::StringRef pattern, llvm::StringRef text) {
+  size_t p = 0, t = 0, star = llvm::StringRef::npos, retry = 0;
+  while (t < text.size()) {
+    if (p < pattern.size() && pattern[p] == '*') {
+      star = p++;
+      retry = t;
+    } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == text[t])) {
+      ++p;
+      ++t;
+    } else if (star != llvm::StringRef::npos) {
+      p = star + 1;
+      t = ++retry;
+    } else {
+      return false;
+    }
+  }
+  while (p < pattern.size() && pattern[p] == '*')
+    ++p;
+  return p == pattern.size();
+}
+
+namespace {
+
+/// The parameters of one optimiser group with their multipliers.
+struct Group {
+  llvm::SmallVector<Attribute> symbols;
+  llvm::SmallVector<double> lrScales, decayScales;
+  llvm::SmallVector<int64_t> splits;
+};
+
+class TrainingEmitter {
+public:
+  explicit TrainingEmitter(ModuleEmitter &module)
+      : module(module), training(module.spec.training), builder(module.builder), groups(training.optimizers.size()) {}
+
+  void emit() {
+    selectParameters();
+    if (module.diagnostics.hasErrors())
+      return;
+    Location loc = module.diagnostics.getLocation("training.lr", training.lrMark);
+    module.getSchedule("lr", builder.getF32Type(), training.lr, loc);
+    for (size_t i = 0; i < groups.size(); ++i)
+      emitOptimizer(i);
+    emitRun();
+  }
+
+private:
+  void selectParameters() {
+    std::vector<std::vector<bool>> used;
+    for (const Optimizer &optimizer : training.optimizers)
+      used.emplace_back(optimizer.selections.size(), false);
+    for (const ModuleEmitter::Parameter &parameter : module.getParameters()) {
+      const Selection *chosen = nullptr;
+      for (size_t i = 0; i < training.optimizers.size(); ++i)
+        for (size_t j = 0; j < training.optimizers[i].selections.size(); ++j) {
+          const Selection &selection = training.optimizers[i].selections[j];
+          if (!matchesPattern(selection.pattern, parameter.name))
+            continue;
+          used[i][j] = true;
+          if (chosen) {
+            module.diagnostics.error(selection.mark, "parameter '" + parameter.name + "' is selected twice")
+                .note(chosen->mark, "the first selection is here");
+            return;
+          }
+          chosen = &selection;
+          addToGroup(i, selection, parameter);
+        }
+      if (!chosen)
+        module.diagnostics.error(training.optimizersMark, "no optimizer selects the parameter '" + parameter.name + "'")
+            .note(parameter.mark, "the parameter belongs to this");
+    }
+    for (size_t i = 0; i < used.size(); ++i)
+      for (size_t j = 0; j < used[i].size(); ++j)
+        if (!used[i][j])
+          reportUnused(training.optimizers[i].selections[j]);
+  }
+
+  void reportUnused(const Selection &selection) {
+    std::vector<llvm::StringRef> names;
+    for (const ModuleEmitter::Parameter &parameter : module.getParameters())
+      names.push_back(parameter.name);
+    module.diagnostics.error(selection.mark,
+                             "'" + printable(selection.pattern) + "' selects no parameter" + didYouMean(selection.pattern, names));
+  }
+
+  void addToGroup(size_t i, const Selection &selection, const ModuleEmitter::Parameter &parameter) {
+    const Optimizer &optimizer = training.optimizers[i];
+    Group &group = groups[i];
+    // A projection to q, k and v is three matrices below each other.
+    int64_t split = selection.split.value_or(llvm::StringRef(parameter.name).ends_with(".qkv") ? 3 : 1);
+    if (!optimizer.isMuon)
+      split = 1;
+    if (optimizer.isMuon && parameter.shape.size() != 2) {
+      module.diagnostics
+          .error(selection.mark, "parameter '" + parameter.name + "' is no matrix, so muon cannot orthogonalise it")
+          .note(optimizer.mark, "the optimizer is here");
+    } else if (optimizer.isMuon && parameter.shape[0] % split) {
+      module.diagnostics.error(selection.mark, "parameter '" + parameter.name + "' has " + std::to_string(parameter.shape[0]) +
+                                                   " rows, which do not split into " + std::to_string(split) + " equal parts");
+    }
+    group.symbols.push_back(FlatSymbolRefAttr::get(builder.getContext(), parameter.name));
+    group.lrScales.push_back(selection.lr);
+    group.decayScales.push_back(selection.weightDecay);
+    group.splits.push_back(split);
+  }
+
+  void emitOptimizer(size_t i) {
+    const Optimizer &optimizer = training.optimizers[i];
+    std::string kind = optimizer.isMuon ? "muon" : "adamw", number = std::to_string(i);
+    Location loc = module.diagnostics.getLocation("training.optimizers[" + number + "]." + kind, optimizer.mark);
+    llvm::SmallVector<NamedAttribute> config;
+    auto add = [&](llvm::StringRef key, Attribute value) { config.push_back(builder.getNamedAttr(key, value)); };
+    add("weight_decay", builder.getF64FloatAttr(optimizer.weightDecay));
+    if (optimizer.isMuon) {
+      std::string momentum = "momentum." + number;
+      module.getSchedule(momentum, builder.getF32Type(), optimizer.momentum, loc);
+      add("nesterov", builder.getBoolAttr(optimizer.nesterov));
+      add("iterations", builder.getI64IntegerAttr(optimizer.coefficients.size() / 3));
+      add("coefficients", builder.getDenseF64ArrayAttr(optimizer.coefficients));
+      add("momentum_schedule", FlatSymbolRefAttr::get(builder.getContext(), momentum));
+    } else {
+      add("beta1", builder.getF64FloatAttr(optimizer.beta1));
+      add("beta2", builder.getF64FloatAttr(optimizer.beta2));
+      add("eps", builder.getF64FloatAttr(optimizer.eps));
+    }
+    Group &group = groups[i];
+    train::OptimizerOp::create(
+        builder, loc, builder.getStringAttr("optimizer." + number),
+        train::OptimizerKindAttr::get(builder.getContext(),
+                                      optimizer.isMuon ? train::OptimizerKind::muon : train::OptimizerKind::adamw),
+        builder.getArrayAttr(group.symbols), builder.getF64FloatAttr(optimizer.lr),
+        FlatSymbolRefAttr::get(builder.getContext(), "lr"), builder.getDenseF64ArrayAttr(group.lrScales),
+        builder.getDenseF64ArrayAttr(group.decayScales), builder.getDenseI64ArrayAttr(group.splits),
+        builder.getDictionaryAttr(config));
+  }
+
+  /// The keys are those of the bundle's manifest.
+  void emitRun() {
+    const DataSpec &data = module.spec.data;
+    auto integer = [&](int64_t value) -> Attribute { return builder.getI64IntegerAttr(value); };
+    auto text = [&](const llvm::Twine &value) -> Attribute { return builder.getStringAttr(value); };
+    auto named = [&](llvm::StringRef key, Attribute value) { return builder.getNamedAttr(key, value); };
+    llvm::SmallVector<Attribute> stages;
+    for (const Stage &stage : training.stages) {
+      int64_t micro = training.microTokens(stage);
+      stages.push_back(builder.getDictionaryAttr({named("first", integer(stage.first)), named("last", integer(stage.last)),
+                                                  named("program", text("train.T" + llvm::Twine(micro))),
+                                                  named("micro_batches", integer(stage.tokens / micro)),
+                                                  named("tokens", integer(micro))}));
+    }
+    auto validation = builder.getDictionaryAttr(
+        {named("every", integer(data.validationEvery)), named("tokens", integer(data.validationTokens)),
+         named("program", text(data.hasValidation ? "evaluate.T" + llvm::Twine(data.validationMicroBatch) : ""))});
+    auto run = builder.getDictionaryAttr(
+        {named("steps", integer(training.steps)), named("seed", integer(training.seed)),
+         named("stages", builder.getArrayAttr(stages)), named("validation", validation),
+         named("checkpoint_every", integer(training.checkpointEvery)), named("optimizer_every", integer(1))});
+    auto documents =
+        builder.getDictionaryAttr({named("order", text(data.order)), named("start_token", integer(data.startToken))});
+    auto source = builder.getDictionaryAttr(
+        {named("train", text(data.train)), named("validation", text(data.validationFiles)),
+         named("tokenizer", text(data.tokenizer)), named("vocabulary", integer(module.spec.model.dims.vocab)),
+         named("sequence", integer(data.sequence)), named("documents", documents)});
+    train::RunOp::create(
+        builder, module.diagnostics.getLocation("training", training.mark),
+        builder.getDictionaryAttr({named("name", text(module.spec.model.name)), named("training", run), named("data", source)}));
+  }
+
+  ModuleEmitter &module;
+  const TrainingSpec &training;
+  OpBuilder &builder;
+  std::vector<Group> groups;
+};
+
+} // namespace
+
+void smelt::emitTraining(ModuleEmitter &emitter) { TrainingEmitter(emitter).emit(); }
