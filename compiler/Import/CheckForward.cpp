@@ -147,6 +147,6 @@ private:
 
 } // namespace
 
-void smelt::checkForward(const JsonValue &tree, const Spec &spec, SpecDiagnostics &diagnostics) {
+void smelt::checkForward(const JsonValue &tree, Spec &spec, SpecDiagnostics &diagnostics) {
   ForwardChecker(tree, spec, diagnostics).check();
 }

@@ -92,6 +92,7 @@ void FunctionEmitter::emit() {
   auto function = func::FuncOp::create(builder, locate("forward", mark), name, builder.getFunctionType(inputs, outputs));
   function->setAttr("smelt.role", builder.getStringAttr(role));
   function->setAttr("smelt.tokens", builder.getI64IntegerAttr(tokens));
+  module.declareBefore(function);
   Block *body = function.addEntryBlock();
   builder.setInsertionPointToStart(body);
   tokenInput = body->getArgument(0);
@@ -371,7 +372,8 @@ Value FunctionEmitter::emitOp(const HeadStep &op, const Step &step, Value x, con
   Value weight = readParameter("head", {d.vocabRows, d.model}, op.init, d.model, loc, step.mark);
   Value logits = lm::MatmulOp::create(builder, loc, getType({tokens, d.vocabRows}), u, weight, false, true);
   if (op.softcap)
-    logits = lm::SoftcapOp::create(builder, locate(own + ".softcap", op.softcapMark), *op.softcap, logits,
+    logits = lm::SoftcapOp::create(builder, locate(own + ".softcap", op.softcapMark),
+                                   lm::SoftcapKindAttr::get(builder.getContext(), *op.softcap), logits,
                                    builder.getF64FloatAttr(op.amplitude), builder.getF64FloatAttr(op.temperature));
   if (role == "generate")
     results = {logits};

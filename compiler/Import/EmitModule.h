@@ -23,6 +23,13 @@ public:
   /// Declares a schedule if it is new.
   void getSchedule(llvm::StringRef name, mlir::Type elementType, llvm::ArrayRef<Segment> segments, mlir::Location loc);
 
+  /// Declarations stand before the first function.
+  void declareBefore(mlir::Operation *function) {
+    if (!hasFunction)
+      builder.setInsertionPoint(function);
+    hasFunction = true;
+  }
+
   struct Parameter {
     std::string name;
     std::vector<int64_t> shape;
@@ -36,6 +43,7 @@ public:
   mlir::OpBuilder builder; // stands at the end of the declarations
 
 private:
+  bool hasFunction = false;
   llvm::StringMap<size_t> parameterIndex;
   llvm::StringMap<bool> schedules;
   std::vector<Parameter> parameters;

@@ -2,6 +2,7 @@
 #include "compiler/Import/Grammar.h"
 #include "compiler/Import/SpecDiagnostics.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/Format.h"
 #include "llvm/Support/Regex.h"
 
 using namespace smelt;
@@ -145,7 +146,7 @@ private:
     for (const KeyRule &key : rule.keys)
       known.push_back(key.name);
     for (const JsonMember &member : value.members) {
-      auto *key = llvm::find_if(rule.keys, [&](const KeyRule &key) { return key.name == member.key; });
+      auto key = llvm::find_if(rule.keys, [&](const KeyRule &key) { return key.name == member.key; });
       if (key == rule.keys.end() && !matches(member.key, rule))
         diagnostics.error(member.keyMark, "a key of " + what + " must be " + rule.patternText + ", not '" +
                                               printable(member.key) + "'");
