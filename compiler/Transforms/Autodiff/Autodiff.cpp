@@ -39,8 +39,11 @@ FailureOr<TrainingProgram> match(func::FuncOp function, SymbolTable &symbols) {
     return function.emitError("a training program must return its objective");
   program.objective = program.terminator.getOperand(0);
   for (auto read : function.getOps<lm::ReadOp>())
-    if (symbols.lookup<lm::ParameterOp>(read.getSymbol()))
+    if (auto parameter = symbols.lookup<lm::ParameterOp>(read.getSymbol())) {
+      if (read.getType() != parameter.getType())
+        return read.emitError("a training program must read the whole parameter, ") << parameter.getType();
       program.reads[read.getSymbolAttr().getAttr()].push_back(read);
+    }
   return program;
 }
 

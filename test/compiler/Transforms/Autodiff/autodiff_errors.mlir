@@ -44,3 +44,13 @@ func.func @not_a_scalar(%x: tensor<4xf32>) -> tensor<4xf32> attributes {smelt.ro
   %y = lm.add %x, %x : tensor<4xf32>
   return %y : tensor<4xf32>
 }
+
+// -----
+
+lm.parameter @w : tensor<8x4xf32> normal 1.0
+func.func @some_rows() -> tensor<f32> attributes {smelt.role = "train"} {
+  // expected-error @below {{a training program must read the whole parameter, 'tensor<8x4xf32>'}}
+  %w = lm.read @w {first_row = 4 : i64} : tensor<4x4xf32>
+  %s = lm.sum %w : tensor<4x4xf32> -> tensor<f32>
+  return %s : tensor<f32>
+}
