@@ -17,13 +17,16 @@ LogicalResult emitKernel(kernel::RopeTableOp op, KernelFunction &function) {
   Value frequencies = function.getMemory(op.getFrequencies()), table = function.getMemory(op.getTable());
   function.emitParallel(std::min(maxThreadsPerKernel, tokens), [&](Value) {
     function.emitSharedLoop(0, tokens, 1, [&](Value token) {
-      Value position = arith::SIToFPOp::create(b, b.getF64Type(), arith::IndexCastOp::create(b, b.getI64Type(), token));
+      Value integer = arith::IndexCastOp::create(b, b.getI64Type(), token);
+      Value position = arith::SIToFPOp::create(b, b.getF64Type(), integer);
       Value row = function.mul(token, width);
       function.emitLoop(0, count, 1, [&](Value j) {
-        Value frequency = arith::ExtFOp::create(b, b.getF64Type(), memref::LoadOp::create(b, frequencies, j));
+        Value stored = memref::LoadOp::create(b, frequencies, j);
+        Value frequency = arith::ExtFOp::create(b, b.getF64Type(), stored);
         Value angle = arith::MulFOp::create(b, position, frequency);
         auto store = [&](Value value, Value column) {
-          memref::StoreOp::create(b, arith::TruncFOp::create(b, b.getF32Type(), value), table, function.add(row, column));
+          Value rounded = arith::TruncFOp::create(b, b.getF32Type(), value);
+          memref::StoreOp::create(b, rounded, table, function.add(row, column));
         };
         store(math::CosOp::create(b, angle), j);
         store(math::SinOp::create(b, angle), function.add(j, count));

@@ -45,6 +45,13 @@ public:
     return reinterpret_cast<Kernel>(address);
   }
 
+  /// Threads of the kernels' parallel regions from now on.
+  void setThreads(int threads) const {
+    auto set = reinterpret_cast<void (*)(int)>(handle ? dlsym(handle, "omp_set_num_threads") : nullptr);
+    ASSERT_TRUE(set) << "the module does not need libomp";
+    set(threads);
+  }
+
 private:
   void *handle = nullptr;
 };

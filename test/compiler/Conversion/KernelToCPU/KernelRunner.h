@@ -1,0 +1,155 @@
+//===- KernelRunner.h - Native kernels against the interpreter --*- C++ -*-===//
+#ifndef SMELT_TEST_COMPILER_CONVERSION_KERNELTOCPU_KERNELRUNNER_H
+#define SMELT_TEST_COMPILER_CONVERSION_KERNELTOCPU_KERNELRUNNER_H
+
+#include "compiler/Conversion/KernelToCPU/LowerKernelsToCPU.h"
+#include "compiler/Reference/Interpreter.h"
+#include "dialects/Kernel/KernelOps.h"
+#include "test/compiler/Target/CPU/NativeModule.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
+#include <cmath>
+#include <cstring>
+#include <random>
+
+namespace smelt::test {
+
+/// An outlined kernel `func.func private @kernel_0(…)`, given as text, compiled for a CPU and callable beside its meaning.
+class KernelRunner {
+public:
+  using Tensor = reference::Tensor;
+
+  explicit KernelRunner(const std::string &text, const char *cpu = "host") {
+    mlir::DialectRegistry registry;
+    registerCPUTargetDialects(registry);
+    registry.insert<mlir::lm::LMDialect, mlir::kernel::KernelDialect>();
+    context.appendDialectRegistry(registry);
+    context.loadAllAvailableDialects();
+    module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
+    if (!module) {
+      ADD_FAILURE() << "the test's IR does not parse:\n" << text;
+      return;
+    }
+    mlir::PassManager passes(&context);
+    passes.addPass(createPlanCPUWorkspacePass(cpu));
+    EXPECT_TRUE(mlir::succeeded(passes.run(*module)));
+    auto function = module->lookupSymbol<mlir::func::FuncOp>("kernel_0");
+    inputTypes.assign(function.getArgumentTypes().begin(), function.getArgumentTypes().end());
+    outputTypes.assign(function.getResultTypes().begin(), function.getResultTypes().end());
+    if (auto bytes = function->getAttrOfType<mlir::IntegerAttr>(workspaceAttribute))
+      workspaceBytes = bytes.getInt();
+    std::string why;
+    auto lowered = lowerKernelsToCPU(*module, *CPUTarget::get(cpu, why));
+    if (!lowered) {
+      ADD_FAILURE() << "cannot lower:\n" << text;
+      return;
+    }
+    native = std::make_unique<NativeModule>(*lowered, cpu);
+    kernel = native->find("smelt_kernel_0");
+  }
+
+  /// Inputs that suit the types: normal values for floats, integers in [0, bound).
+  std::vector<Tensor> makeInputs(unsigned seed, int bound = 1) const {
+    std::mt19937 generator(seed);
+    std::normal_distribution<float> normal;
+    std::vector<Tensor> inputs;
+    for (mlir::Type type : inputTypes) {
+      Tensor tensor = Tensor::poisoned(mlir::cast<mlir::RankedTensorType>(type));
+      bool integer = mlir::cast<mlir::RankedTensorType>(type).getElementType().isInteger();
+      for (double &value : tensor.values)
+        value = integer ? double(generator() % unsigned(bound)) : double(normal(generator));
+      inputs.push_back(std::move(tensor));
+    }
+    return inputs;
+  }
+
+  std::vector<Tensor> interpret(const std::vector<Tensor> &inputs) {
+    auto results = reference::Interpreter(*module).run("kernel_0", inputs);
+    EXPECT_TRUE(mlir::succeeded(results));
+    return mlir::succeeded(results) ? *results : std::vector<Tensor>();
+  }
+
+  /// Runs the native kernel on `threads` threads. Buffers are misaligned by 4 bytes; outputs, workspace and the words after every buffer
+  /// start as NaN, and the words after must stay so.
+  std::vector<std::vector<float>> run(const std::vector<Tensor> &inputs, int threads = 2) {
+    std::vector<std::vector<uint32_t>> buffers;
+    std::vector<size_t> sizes;
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      bool integer = mlir::cast<mlir::RankedTensorType>(inputTypes[i]).getElementType().isInteger();
+      std::vector<uint32_t> &buffer = addBuffer(buffers, sizes, inputs[i].values.size());
+      for (size_t j = 0; j < inputs[i].values.size(); ++j) {
+        float real = float(inputs[i].values[j]);
+        int32_t whole = int32_t(inputs[i].values[j]);
+        std::memcpy(&buffer[front + j], integer ? static_cast<void *>(&whole) : &real, 4);
+      }
+    }
+    for (mlir::Type type : outputTypes)
+      addBuffer(buffers, sizes, mlir::cast<mlir::RankedTensorType>(type).getNumElements());
+    if (workspaceBytes)
+      addBuffer(buffers, sizes, workspaceBytes / 4);
+    std::vector<void *> arguments;
+    for (auto &buffer : buffers)
+      arguments.push_back(buffer.data() + front);
+    native->setThreads(threads);
+    if (kernel)
+      kernel(arguments.data());
+    for (size_t i = 0; i < buffers.size(); ++i)
+      for (size_t j = 0; j < front; ++j) {
+        EXPECT_EQ(buffers[i][j], poison) << "argument " << i << ": written before its start";
+        EXPECT_EQ(buffers[i][front + sizes[i] + j], poison) << "argument " << i << ": written after its end";
+      }
+    std::vector<std::vector<float>> outputs;
+    for (size_t i = inputs.size(); i < inputs.size() + outputTypes.size(); ++i) {
+      outputs.emplace_back(sizes[i]);
+      std::memcpy(outputs.back().data(), &buffers[i][front], sizes[i] * 4);
+    }
+    return outputs;
+  }
+
+  /// Runs on 1, 2 and 3 threads: all bits agree, and each output is within `tolerance` times the largest magnitude in it of what the
+  /// interpreter says.
+  void check(const std::vector<Tensor> &inputs, double tolerance) {
+    auto want = interpret(inputs);
+    auto got = run(inputs, 1);
+    ASSERT_EQ(want.size(), got.size());
+    for (size_t i = 0; i < want.size(); ++i) {
+      double scale = 1e-30;
+      for (double value : want[i].values)
+        scale = std::max(scale, std::fabs(value));
+      for (size_t j = 0; j < got[i].size(); ++j) {
+        double difference = std::fabs(got[i][j] - want[i].values[j]);
+        if (!(difference <= tolerance * scale)) {
+          ADD_FAILURE() << "result " << i << ", element " << j << " of " << got[i].size() << ": " << got[i][j] << " for " << want[i].values[j];
+          break;
+        }
+      }
+    }
+    for (int threads : {2, 3}) {
+      auto other = run(inputs, threads);
+      for (size_t i = 0; i < got.size(); ++i)
+        EXPECT_EQ(std::memcmp(other[i].data(), got[i].data(), got[i].size() * 4), 0) << "result " << i << " differs with " << threads << " threads";
+    }
+  }
+
+  int64_t workspaceBytes = 0;
+  std::vector<mlir::Type> inputTypes, outputTypes;
+
+private:
+  static constexpr uint32_t poison = 0x7fc12345; // A quiet NaN.
+  static constexpr size_t front = 17;            // An odd number of words: buffers are not aligned to vectors.
+
+  std::vector<uint32_t> &addBuffer(std::vector<std::vector<uint32_t>> &buffers, std::vector<size_t> &sizes, size_t words) {
+    sizes.push_back(words);
+    return buffers.emplace_back(words + 2 * front, poison);
+  }
+
+  mlir::MLIRContext context;
+  mlir::OwningOpRef<mlir::ModuleOp> module;
+  std::unique_ptr<NativeModule> native;
+  NativeModule::Kernel kernel = nullptr;
+};
+
+} // namespace smelt::test
+#endif
