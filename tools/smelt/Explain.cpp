@@ -1,0 +1,213 @@
+//===- Explain.cpp - Where each step of a spec ended up -------------------===//
+#include "tools/smelt/Explain.h"
+
+#include "dialects/Exec/ExecOps.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/StringSet.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/JSON.h"
+
+#include <map>
+
+using namespace mlir;
+
+namespace smelt::cli {
+namespace {
+
+/// Step paths begin with a section of the spec; kernel and helper names do not contain brackets or dots.
+bool isStepPath(StringRef name) { return name.contains('[') || name.contains('.'); }
+
+void appendSteps(Location location, llvm::StringSet<> &seen, std::vector<SpecStep> &steps) {
+  if (auto name = dyn_cast<NameLoc>(location)) {
+    std::string where;
+    if (auto file = dyn_cast<FileLineColLoc>(name.getChildLoc()))
+      where = (file.getFilename().strref() + ":" + Twine(file.getLine()) + ":" + Twine(file.getColumn())).str();
+    if (isStepPath(name.getName().strref()) && seen.insert(name.getName().strref()).second)
+      steps.push_back({name.getName().str(), where});
+    return appendSteps(name.getChildLoc(), seen, steps);
+  }
+  if (auto fused = dyn_cast<FusedLoc>(location)) {
+    for (Location part : fused.getLocations())
+      appendSteps(part, seen, steps);
+    return;
+  }
+  if (auto call = dyn_cast<CallSiteLoc>(location)) {
+    appendSteps(call.getCallee(), seen, steps);
+    appendSteps(call.getCaller(), seen, steps);
+  }
+}
+
+/// The program of role `role` that a step runs: the first of the module.
+exec::ProgramOp findProgram(ModuleOp module, StringRef role) {
+  for (auto program : module.getOps<exec::ProgramOp>())
+    if (program.getRole() == role)
+      return program;
+  return {};
+}
+
+void addProgram(exec::ProgramOp program, Explanation &result, Totals &totals, llvm::StringSet<> &allBuffers) {
+  llvm::StringSet<> buffers;
+  program.walk([&](exec::LaunchOp launch) {
+    ExplainedLaunch explained;
+    explained.program = program.getSymName().str();
+    explained.kernel = launch.getKernel().str();
+    explained.label = launch.getLabel().str();
+    for (const SpecStep &step : stepsOf(launch.getLoc()))
+      explained.steps.push_back(step.path);
+    explained.flops = launch.getFlops();
+    explained.bytes = launch.getBytes();
+    totals.launches += 1;
+    totals.flops += explained.flops;
+    totals.bytes += explained.bytes;
+    for (ArrayAttr list : {launch.getReads(), launch.getWrites()})
+      for (Attribute buffer : list)
+        buffers.insert(cast<FlatSymbolRefAttr>(buffer).getValue());
+    if (launch.getWorkspace())
+      buffers.insert(*launch.getWorkspace());
+    result.launches.push_back(std::move(explained));
+  });
+  totals.buffers = buffers.size();
+  for (const auto &entry : buffers)
+    allBuffers.insert(entry.getKey());
+}
+
+/// "3× gemm qkv, attention": what a step's kernels are, counted, in order of first appearance.
+std::string describeKernels(const Explanation &explanation, StringRef path) {
+  llvm::SmallSetVector<StringRef, 8> labels;
+  std::map<StringRef, int> counts;
+  for (const ExplainedLaunch &launch : explanation.launches)
+    if (llvm::is_contained(launch.steps, path)) {
+      labels.insert(launch.label);
+      ++counts[launch.label];
+    }
+  std::string text;
+  for (StringRef label : labels) {
+    text += text.empty() ? "" : " | ";
+    if (counts[label] > 1)
+      text += std::to_string(counts[label]) + "x ";
+    text += label;
+  }
+  return text;
+}
+
+llvm::json::Object totalsToJson(const Totals &totals) {
+  return llvm::json::Object{
+      {"launches", totals.launches}, {"buffers", totals.buffers}, {"bytes", totals.bytes}, {"flops", totals.flops}};
+}
+
+void printTotals(StringRef name, const Totals &totals, raw_ostream &out) {
+  out << llvm::formatv("{0,-22} {1,8} launches {2,8} buffers {3,12:f1} MiB moved {4,12:f3} GFLOP\n", name, totals.launches,
+                       totals.buffers, totals.bytes / 1048576.0, totals.flops / 1e9);
+}
+
+} // namespace
+
+std::vector<SpecStep> stepsOf(Location location) {
+  llvm::StringSet<> seen;
+  std::vector<SpecStep> steps;
+  appendSteps(location, seen, steps);
+  return steps;
+}
+
+std::vector<SpecStep> collectSteps(ModuleOp module) {
+  llvm::StringSet<> seen;
+  std::vector<SpecStep> steps;
+  bool first = true;
+  for (auto function : module.getOps<func::FuncOp>()) {
+    auto role = function->getAttrOfType<StringAttr>("smelt.role");
+    if (!role || role.getValue() != "train" || !first)
+      continue;
+    first = false;
+    function.walk([&](Operation *op) {
+      if (op != function)
+        appendSteps(op->getLoc(), seen, steps);
+    });
+  }
+  return steps;
+}
+
+Explanation explain(ModuleOp module, std::vector<SpecStep> steps, std::vector<Remark> remarks) {
+  Explanation result;
+  result.steps = std::move(steps);
+  result.remarks = std::move(remarks);
+  llvm::StringSet<> buffers;
+  if (exec::ProgramOp train = findProgram(module, "train")) {
+    result.tokens = train.getTokens();
+    addProgram(train, result, result.forwardBackward, buffers);
+  }
+  if (exec::ProgramOp update = findProgram(module, "update"))
+    addProgram(update, result, result.update, buffers);
+  result.totals.launches = result.forwardBackward.launches + result.update.launches;
+  result.totals.flops = result.forwardBackward.flops + result.update.flops;
+  result.totals.bytes = result.forwardBackward.bytes + result.update.bytes;
+  result.totals.buffers = buffers.size();
+  for (auto arena : module.getOps<exec::ArenaOp>())
+    result.arenaBytes = arena.getBytes();
+  return result;
+}
+
+void printText(const Explanation &explanation, const std::string &title, bool listLaunches, raw_ostream &out) {
+  out << title << "\n\n";
+  size_t width = 4;
+  for (const SpecStep &step : explanation.steps)
+    width = std::max(width, step.path.size());
+  width = std::min<size_t>(width, 64);
+  for (const SpecStep &step : explanation.steps) {
+    std::string kernels = describeKernels(explanation, step.path);
+    out << step.path << std::string(step.path.size() < width ? width - step.path.size() : 0, ' ') << "  "
+        << (kernels.empty() ? "(folded away: no launch)" : kernels) << "\n";
+    for (const Remark &remark : explanation.remarks)
+      for (const SpecStep &about : remark.steps)
+        if (about.path == step.path)
+          out << std::string(width, ' ') << "  not fused: " << remark.message << "\n";
+  }
+  if (listLaunches) {
+    out << "\n";
+    for (const auto &[index, launch] : llvm::enumerate(explanation.launches))
+      out << llvm::formatv("{0,4} {1,-14} {2,-20} {3,10:f3} MFLOP {4,10:f1} KiB  {5}\n", index, launch.program, launch.kernel,
+                           launch.flops / 1e6, launch.bytes / 1024.0, launch.label);
+  }
+  out << "\n";
+  printTotals("forward and backward", explanation.forwardBackward, out);
+  printTotals("update", explanation.update, out);
+  printTotals("training step", explanation.totals, out);
+  out << llvm::formatv("{0} tokens per micro-batch; all memory of a run: {1:f1} MiB\n", explanation.tokens,
+                       explanation.arenaBytes / 1048576.0);
+}
+
+void printJson(const Explanation &explanation, const std::string &spec, const std::string &target, raw_ostream &out) {
+  using namespace llvm;
+  json::Array steps;
+  for (const SpecStep &step : explanation.steps) {
+    json::Array kernels, remarks;
+    for (const auto &[index, launch] : enumerate(explanation.launches))
+      if (is_contained(launch.steps, step.path))
+        kernels.push_back(json::Object{{"launch", int64_t(index)}, {"program", launch.program}, {"kernel", launch.kernel}, {"label", launch.label}});
+    for (const Remark &remark : explanation.remarks)
+      for (const SpecStep &about : remark.steps)
+        if (about.path == step.path)
+          remarks.push_back(remark.message);
+    json::Object entry{{"path", step.path}, {"location", step.where}, {"kernels", std::move(kernels)}};
+    if (!remarks.empty())
+      entry["not_fused"] = std::move(remarks);
+    steps.push_back(std::move(entry));
+  }
+  json::Array launches;
+  for (const ExplainedLaunch &launch : explanation.launches)
+    launches.push_back(json::Object{{"program", launch.program}, {"kernel", launch.kernel}, {"label", launch.label},
+                                    {"steps", json::Array(launch.steps)}, {"flops", launch.flops}, {"bytes", launch.bytes}});
+  json::Object root{{"spec", spec},
+                    {"target", target},
+                    {"tokens", explanation.tokens},
+                    {"arena_bytes", explanation.arenaBytes},
+                    {"totals", totalsToJson(explanation.totals)},
+                    {"forward_backward", totalsToJson(explanation.forwardBackward)},
+                    {"update", totalsToJson(explanation.update)},
+                    {"steps", std::move(steps)},
+                    {"launches", std::move(launches)}};
+  out << formatv("{0:2}", json::Value(std::move(root))) << "\n";
+}
+
+} // namespace smelt::cli

@@ -1,0 +1,66 @@
+//===- Explain.h - Where each step of a spec ended up -----------*- C++ -*-===//
+//
+// The importer names every op's location after its spec step, fusion joins locations, and exec.launch carries the result. So the
+// answer to "which kernel did this step end in" is read off the exec module; nothing is kept beside the IR.
+//
+//===----------------------------------------------------------------------===//
+#pragma once
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/Location.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace smelt::cli {
+
+/// A step of the spec, as the importer named it.
+struct SpecStep {
+  std::string path;  ///< forward[4].layers[3].attention.k[2].token_shift
+  std::string where; ///< models/tiny.json:12:9; empty when not known
+};
+
+/// All step names in a location, outermost first, each once.
+std::vector<SpecStep> stepsOf(mlir::Location location);
+
+/// The steps of the training functions of an lm-level module, in program order.
+std::vector<SpecStep> collectSteps(mlir::ModuleOp module);
+
+/// A missed-optimisation remark as a pass emitted it.
+struct Remark {
+  std::vector<SpecStep> steps;
+  std::string message;
+};
+
+struct ExplainedLaunch {
+  std::string program;
+  std::string kernel;
+  std::string label;
+  std::vector<std::string> steps;
+  int64_t flops = 0;
+  int64_t bytes = 0;
+};
+
+struct Totals {
+  int64_t launches = 0, buffers = 0, bytes = 0, flops = 0;
+};
+
+/// What one training step (one micro-batch of the first train program, and the update) consists of.
+struct Explanation {
+  std::vector<SpecStep> steps;
+  std::vector<ExplainedLaunch> launches; ///< In the order in which they run.
+  std::vector<Remark> remarks;
+  Totals totals, forwardBackward, update;
+  int64_t tokens = 0;     ///< Of the micro-batch.
+  int64_t arenaBytes = 0; ///< All memory of a run.
+};
+
+Explanation explain(mlir::ModuleOp exec, std::vector<SpecStep> steps, std::vector<Remark> remarks);
+
+/// For people: one line per step. With `listLaunches`, every launch too.
+void printText(const Explanation &explanation, const std::string &title, bool listLaunches, llvm::raw_ostream &out);
+/// For programs: one JSON object.
+void printJson(const Explanation &explanation, const std::string &spec, const std::string &target, llvm::raw_ostream &out);
+
+} // namespace smelt::cli
