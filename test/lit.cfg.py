@@ -5,6 +5,7 @@ split-file) come first on PATH, so tests name tools plainly. Substitutions besid
 
   %src     the source tree            %models  the source tree's models folder
   %build   the build tree             %python  the Python that runs lit
+  %expect-exit CODE COMMAND   succeeds when the command's exit code is CODE
 
 Features (for REQUIRES/UNSUPPORTED): `compiler`, `sanitizer`, `tool-<name>` for each program in build/bin.
 Folders named Inputs hold no tests. Specs with errors: `split-file %s %t`, then `not smelt check %t/a.json 2>&1 | FileCheck %s`.
@@ -31,6 +32,7 @@ for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "HOME", "TMPDIR"):
         config.environment[name] = os.environ[name]
 
 config.substitutions += [
+    ("%expect-exit", os.path.join(config.smelt_source, "test", "expect-exit")),
     ("%src", config.smelt_source),
     ("%build", config.smelt_build),
     ("%models", os.path.join(config.smelt_source, "models")),
