@@ -1,0 +1,64 @@
+//===- Pipelines.cpp - The named phases as pass pipelines -----------------===//
+#include "compiler/Pipelines/Pipelines.h"
+
+#include "compiler/Transforms/Autodiff/Passes.h"
+#include "compiler/Transforms/Fusion/Passes.h"
+#include "compiler/Transforms/Optimizers/Passes.h"
+#include "mlir/Pass/PassOptions.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+
+void smelt::buildToTrainPipeline(OpPassManager &passes, const PipelineOptions &) {
+  passes.addPass(createCanonicalizerPass());
+  passes.addPass(createCSEPass());
+  passes.addPass(createAutodiffPass());
+  passes.addPass(createAccumulateGradientsPass());
+  passes.addPass(createApplyOptimizersPass());
+  passes.addPass(createCanonicalizerPass());
+  passes.addPass(createCSEPass());
+}
+
+void smelt::buildToKernelPipeline(OpPassManager &passes, const PipelineOptions &options) {
+  passes.addPass(createExpandMuonPass());
+  passes.addPass(createCanonicalizerPass());
+  passes.addPass(createCSEPass());
+  passes.addNestedPass<func::FuncOp>(createFormKernelsPass());
+  passes.addPass(createOutlineKernelsPass());
+}
+
+void smelt::buildToExecPipeline(OpPassManager &passes, const PipelineOptions &) {}
+
+bool smelt::buildPhasePipeline(OpPassManager &passes, llvm::StringRef phase, const PipelineOptions &options) {
+  if (phase == "train")
+    buildToTrainPipeline(passes, options);
+  else if (phase == "kernel")
+    buildToKernelPipeline(passes, options);
+  else if (phase == "exec")
+    buildToExecPipeline(passes, options);
+  else
+    return false;
+  return true;
+}
+
+namespace {
+struct PhaseOptions : PassPipelineOptions<PhaseOptions> {
+  Option<bool> fuse{*this, "fuse", llvm::cl::desc("Fuse ops into kernels; off: one lm op per kernel"), llvm::cl::init(true)};
+};
+
+void registerPhase(llvm::StringRef phase, llvm::StringRef description) {
+  PassPipelineRegistration<PhaseOptions>(("smelt-to-" + phase).str(), description,
+                                         [phase](OpPassManager &passes, const PhaseOptions &options) {
+                                           smelt::PipelineOptions chosen;
+                                           chosen.fuse = options.fuse;
+                                           smelt::buildPhasePipeline(passes, phase, chosen);
+                                         });
+}
+} // namespace
+
+void smelt::registerPipelines() {
+  registerPhase("train", "lm to train: gradients and optimiser programs");
+  registerPhase("kernel", "train to kernel: one op per launch");
+  registerPhase("exec", "kernel to exec: buffers, programs, launches");
+}

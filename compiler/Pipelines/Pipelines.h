@@ -1,0 +1,34 @@
+//===- Pipelines.h - The named phases as pass pipelines ---------*- C++ -*-===//
+//
+// spec → lm → train → kernel → exec → bundle. The importer makes `lm`; each function here takes a module from one phase to the next;
+// compiler/Target/Bundle writes the bundle. Also registered for smelt-opt as --smelt-to-train, --smelt-to-kernel, --smelt-to-exec.
+//
+//===----------------------------------------------------------------------===//
+#ifndef SMELT_COMPILER_PIPELINES_PIPELINES_H
+#define SMELT_COMPILER_PIPELINES_PIPELINES_H
+
+#include "mlir/Pass/PassManager.h"
+
+namespace smelt {
+
+/// What a user can choose; every field has the default of a plain `smelt compile`.
+struct PipelineOptions {
+  /// Off: one lm op per kernel, nothing fused. For fused-versus-unfused tests and benchmarks.
+  bool fuse = true;
+};
+
+/// lm → train: canonical form, gradients, optimiser programs.
+void buildToTrainPipeline(mlir::OpPassManager &passes, const PipelineOptions &options);
+/// train → kernel: one op per launch, tricks fused into their neighbours, kernels outlined.
+void buildToKernelPipeline(mlir::OpPassManager &passes, const PipelineOptions &options);
+/// kernel → exec: buffers at fixed offsets, programs of launches.
+void buildToExecPipeline(mlir::OpPassManager &passes, const PipelineOptions &options);
+
+/// The pipeline whose result is `phase` ("train", "kernel" or "exec"); false for other names.
+bool buildPhasePipeline(mlir::OpPassManager &passes, llvm::StringRef phase, const PipelineOptions &options);
+
+/// Makes the pipelines above known to smelt-opt.
+void registerPipelines();
+
+} // namespace smelt
+#endif

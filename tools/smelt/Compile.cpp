@@ -1,0 +1,81 @@
+//===- Compile.cpp - smelt check, compile and explain ---------------------===//
+#include "tools/smelt/Compile.h"
+#include "tools/smelt/Session.h"
+
+#include "dialects/LM/LMOps.h"
+
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/ToolOutputFile.h"
+
+using namespace mlir;
+
+namespace smelt::cli {
+
+std::string modelName(const std::string &input) { return llvm::sys::path::stem(input).str(); }
+
+int checkSpec(const CompileOptions &options) {
+  Session session(options);
+  if (int code = session.load())
+    return code;
+  int64_t parameters = 0, tensors = 0;
+  for (auto parameter : session.module().getOps<lm::ParameterOp>()) {
+    parameters += cast<ShapedType>(parameter.getType()).getNumElements();
+    ++tensors;
+  }
+  llvm::outs() << options.input << ": ok, " << parameters << " parameters in " << tensors << " tensors, " << session.steps().size()
+               << " steps\n";
+  return 0;
+}
+
+/// IR text, to a file or to standard output.
+static int writeText(ModuleOp module, const std::string &output) {
+  std::error_code error;
+  llvm::ToolOutputFile file(output.empty() ? "-" : output, error, llvm::sys::fs::OF_Text);
+  if (!error) {
+    module.print(file.os(), OpPrintingFlags().enableDebugInfo());
+    file.os().flush();
+    error = file.os().error();
+    file.os().clear_error();
+  }
+  if (error) {
+    llvm::errs() << "smelt: cannot write " << output << ": " << error.message() << "\n";
+    return 7;
+  }
+  file.keep();
+  return 0;
+}
+
+int compileSpec(const CompileOptions &options) {
+  Session session(options);
+  Phase last = phaseOf(options.to);
+  if (int code = session.load())
+    return code;
+  if (last == Phase::Spec) // The resolved spec: overrides applied.
+    if (auto text = session.module()->getAttrOfType<StringAttr>("smelt.spec")) {
+      llvm::outs() << text.getValue();
+      return 0;
+    }
+  if (int code = session.runTo(last))
+    return code;
+  if (last != Phase::Bundle)
+    return writeText(session.module(), options.output);
+  return 1;
+}
+
+int explainSpec(const ExplainOptions &options) {
+  Session session(options.compile);
+  if (int code = session.load())
+    return code;
+  if (int code = session.runTo(Phase::Exec))
+    return code;
+  Explanation explanation = explain(session.module(), session.steps(), session.remarks());
+  if (options.json)
+    printJson(explanation, options.compile.input, options.compile.target, llvm::outs());
+  else
+    printText(explanation, options.compile.input + " for " + options.compile.target, options.launches, llvm::outs());
+  return 0;
+}
+
+} // namespace smelt::cli
