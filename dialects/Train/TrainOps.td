@@ -74,7 +74,7 @@ def Train_RunOp : Train_Op<"run"> {
   let summary = "The run: steps, stages, validation, checkpoints, data; `config` becomes the manifest's `training` and `data`";
   let description = [{`config` = {training = {…}, data = {…}} with the keys of the bundle manifest (runtime/bundle/README.md).}];
   let arguments = (ins DictionaryAttr:$config);
-  let assemblyFormat = "attr-dict $config";
+  let assemblyFormat = "$config attr-dict";
 }
 
 //===----------------------------------------------------------------------===//

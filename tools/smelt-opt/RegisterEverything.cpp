@@ -18,6 +18,9 @@
 #if SMELT_HAS_FUSION
 #include "compiler/Transforms/Fusion/Passes.h"
 #endif
+#if SMELT_HAS_PIPELINES
+#include "compiler/Pipelines/Pipelines.h"
+#endif
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -58,5 +61,8 @@ void smelt::registerPasses() {
 #endif
 #if SMELT_HAS_AUTODIFF
   registerSmeltAutodiffPasses();
+#endif
+#if SMELT_HAS_PIPELINES
+  registerPipelines();
 #endif
 }
