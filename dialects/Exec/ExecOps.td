@@ -40,15 +40,17 @@ def Exec_BufferOp : Exec_Op<"buffer", [Symbol, DeclareOpInterfaceMethods<SymbolU
   let summary = "A range of the arena";
   let description = [{
     `offset` and `bytes` in bytes, offset a multiple of 64. `value` gives the contents of a constant. A buffer with a `base` is a range of
-    that one (rows of a matrix that is updated block by block) and lies inside it.
+    that one (rows of a matrix that is updated block by block) and lies inside it. `init` is a parameter's: "constant", "uniform" or
+    "normal", with `init_value` as in lm.parameter.
 
     ```mlir
     exec.buffer parameter @"layers.0.mlp.up" : tensor<1024x256xf32> at 4096 bytes 1048576
     ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, Exec_BufferKindAttr:$kind, TypeAttr:$type, I64Attr:$offset, I64Attr:$bytes,
-                       OptionalAttr<ElementsAttr>:$value, OptionalAttr<FlatSymbolRefAttr>:$base);
-  let assemblyFormat = "$kind $sym_name `:` $type `at` $offset `bytes` $bytes (`value` $value^)? (`in` $base^)? attr-dict";
+                       OptionalAttr<ElementsAttr>:$value, OptionalAttr<FlatSymbolRefAttr>:$base,
+                       OptionalAttr<StrAttr>:$init, OptionalAttr<F64Attr>:$init_value);
+  let assemblyFormat = "$kind $sym_name `:` $type `at` $offset `bytes` $bytes (`value` $value^)? (`in` $base^)? (`init` $init^ $init_value)? attr-dict";
   let hasVerifier = 1;
 }
 

@@ -1,0 +1,94 @@
+//===- InPlace.cpp - May a kernel write where it reads? -------------------===//
+#include "compiler/Conversion/KernelToExec/InPlace.h"
+#include "llvm/ADT/SetVector.h"
+
+using namespace mlir;
+using namespace mlir::kernel;
+
+/// Does element i of every result depend on element i of `operand` alone (beside the other operands)?
+static bool isElementwiseIn(OpOperand &operand) {
+  Operation *op = operand.getOwner();
+  Type type = operand.get().getType();
+  if (isa<lm::AddOp, lm::MultiplyOp, lm::UnaryOp, lm::UnaryBackwardOp, lm::SoftcapOp, lm::SoftcapBackwardOp>(op))
+    return true;
+  if (isa<lm::MixOp, lm::ScaleOp>(op)) // Not as a coefficient of something larger.
+    return op->getResult(0).getType() == type;
+  return isa<lm::RowScaleOp>(op) && operand.getOperandNumber() == 0;
+}
+
+/// Positions among the terminator's operands that depend on `argument`, if all paths there are element-wise.
+static std::optional<llvm::SmallSetVector<unsigned, 4>> followElementwise(BlockArgument argument) {
+  llvm::SmallSetVector<unsigned, 4> reached;
+  llvm::SmallSetVector<Value, 8> work;
+  work.insert(argument);
+  for (size_t i = 0; i < work.size(); ++i)
+    for (OpOperand &use : work[i].getUses()) {
+      if (isa<YieldOp>(use.getOwner()))
+        reached.insert(use.getOperandNumber());
+      else if (isElementwiseIn(use))
+        work.insert(use.getOwner()->getResult(0));
+      else
+        return std::nullopt;
+    }
+  return reached;
+}
+
+/// The region whose yields are the op's results, if such a region writes each element once it has it.
+static std::optional<unsigned> getResultRegion(Operation *op) {
+  if (isa<RowwiseOp>(op))
+    return 0;
+  if (isa<GemmOp>(op))
+    return 2;
+  if (isa<EmbeddingBackwardOp>(op))
+    return 1;
+  return std::nullopt;
+}
+
+bool smelt::mayOverwrite(func::FuncOp kernel, unsigned argument, unsigned result) {
+  Block &body = kernel.getBody().front();
+  BlockArgument value = body.getArgument(argument);
+  if (!value.hasOneUse())
+    return false;
+  OpOperand &use = *value.use_begin();
+  Operation *op = use.getOwner();
+  auto yielded = cast<OpResult>(body.getTerminator()->getOperand(result));
+  if (yielded.getOwner() != op || yielded.getType() != value.getType())
+    return false;
+  if (auto adamw = dyn_cast<AdamWOp>(op)) {
+    // Operands: parameters, gradients, first and second moments; results: parameters, first and second moments.
+    unsigned count = adamw.getParameters().size();
+    unsigned segment = use.getOperandNumber() / count, index = use.getOperandNumber() % count;
+    constexpr int resultSegments[] = {0, -1, 1, 2};
+    return segment < 4 && resultSegments[segment] * static_cast<int>(count) + static_cast<int>(index) ==
+                              static_cast<int>(yielded.getResultNumber()) && resultSegments[segment] >= 0;
+  }
+  std::optional<unsigned> region = getResultRegion(op);
+  if (!region)
+    return false;
+  auto interface = cast<KernelOpInterface>(op);
+  OperandRange inputs = interface.getRegionInputs(*region);
+  unsigned begin = inputs.getBeginOperandIndex(), index = use.getOperandNumber() - begin;
+  if (use.getOperandNumber() < begin || index >= inputs.size())
+    return false;
+  Block &block = op->getRegion(*region).front();
+  auto reached = followElementwise(block.getArgument(interface.getNumLeadingArguments(*region) + index));
+  return reached && reached->size() == 1 && (*reached)[0] == yielded.getResultNumber();
+}
+
+std::optional<unsigned> smelt::getReshapedArgument(func::FuncOp kernel) {
+  Block &body = kernel.getBody().front();
+  auto rowwise = dyn_cast<RowwiseOp>(body.front());
+  if (!rowwise || rowwise.getNumResults() != 1 || body.getTerminator()->getNumOperands() != 1)
+    return std::nullopt;
+  Value value = rowwise.getBody().front().getTerminator()->getOperand(0);
+  bool reshapes = false;
+  while (auto reshape = value.getDefiningOp<lm::ReshapeOp>()) {
+    value = reshape.getX();
+    reshapes = true;
+  }
+  auto argument = dyn_cast<BlockArgument>(value);
+  if (!reshapes || !argument)
+    return std::nullopt;
+  auto outer = dyn_cast<BlockArgument>(rowwise.getInputs()[argument.getArgNumber()]);
+  return outer ? std::optional<unsigned>(outer.getArgNumber()) : std::nullopt;
+}
