@@ -1,8 +1,10 @@
 //===- Pipelines.cpp - The named phases as pass pipelines -----------------===//
 #include "compiler/Pipelines/Pipelines.h"
 
+#include "compiler/Conversion/KernelToExec/Passes.h"
 #include "compiler/Transforms/Autodiff/Passes.h"
 #include "compiler/Transforms/Fusion/Passes.h"
+#include "compiler/Transforms/Memory/Passes.h"
 #include "compiler/Transforms/Optimizers/Passes.h"
 #include "mlir/Pass/PassOptions.h"
 #include "mlir/Pass/PassRegistry.h"
@@ -28,7 +30,12 @@ void smelt::buildToKernelPipeline(OpPassManager &passes, const PipelineOptions &
   passes.addPass(createOutlineKernelsPass());
 }
 
-void smelt::buildToExecPipeline(OpPassManager &passes, const PipelineOptions &) {}
+void smelt::buildToExecPipeline(OpPassManager &passes, const PipelineOptions &) {
+  passes.addPass(createHoistSetupPass());
+  passes.addPass(createBufferizeKernelsPass());
+  passes.addPass(createSymbolDCEPass()); // Kernels that only reshape are no launches.
+  passes.addPass(createPlanMemoryPass());
+}
 
 bool smelt::buildPhasePipeline(OpPassManager &passes, llvm::StringRef phase, const PipelineOptions &options) {
   if (phase == "train")

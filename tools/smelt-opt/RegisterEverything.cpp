@@ -18,6 +18,15 @@
 #if SMELT_HAS_FUSION
 #include "compiler/Transforms/Fusion/Passes.h"
 #endif
+#if SMELT_HAS_OPTIMIZERS
+#include "compiler/Transforms/Optimizers/Passes.h"
+#endif
+#if SMELT_HAS_KERNELTOEXEC
+#include "compiler/Conversion/KernelToExec/Passes.h"
+#endif
+#if SMELT_HAS_MEMORY
+#include "compiler/Transforms/Memory/Passes.h"
+#endif
 #if SMELT_HAS_PIPELINES
 #include "compiler/Pipelines/Pipelines.h"
 #endif
@@ -61,6 +70,15 @@ void smelt::registerPasses() {
 #endif
 #if SMELT_HAS_AUTODIFF
   registerSmeltAutodiffPasses();
+#endif
+#if SMELT_HAS_OPTIMIZERS
+  registerSmeltOptimizersPasses();
+#endif
+#if SMELT_HAS_KERNELTOEXEC
+  registerSmeltKernelToExecPasses();
+#endif
+#if SMELT_HAS_MEMORY
+  registerSmeltMemoryPasses();
 #endif
 #if SMELT_HAS_PIPELINES
   registerPipelines();
