@@ -54,6 +54,7 @@ constexpr const char *explainFooter = R"(Examples:
 constexpr const char *packFooter = R"(Documents are separated by lines that hold nothing but the separator; each starts with the start token in the shard.
 Examples:
   smelt data pack book.txt -o data/book            data/book.train.bin and data/book.validation.bin
+  smelt data pack a.txt b.txt -o data/ab --separator % --start-token 0
   smelt data show data/book.train.bin              tokens, documents, the first words)";
 
 void addOverrides(CLI::App &app, CompileOptions &options) {
@@ -149,6 +150,9 @@ void buildExplain(CLI::App &main, Options &options) {
   app->add_option("spec", options.explain.compile.input, "The model's JSON spec")->required()->type_name("SPEC");
   addOverrides(*app, options.explain.compile);
   addTarget(*app, options.explain.compile);
+  app->add_option("--compile-from", options.explain.compile.from, "SPEC is the IR after this phase")
+      ->check(CLI::IsMember(std::vector<std::string>(phases.begin(), phases.end() - 1)))
+      ->capture_default_str();
   app->add_flag("--json", options.explain.json, "One JSON object");
   app->add_flag("--launches", options.explain.launches, "Also list every launch of a training step");
   app->callback([&] { options.command = Command::Explain; });
@@ -161,6 +165,12 @@ void buildData(CLI::App &main, Options &options) {
   pack->footer(packFooter);
   pack->add_option("text", options.data.inputs, "Text files")->required()->type_name("FILE");
   pack->add_option("-o,--output", options.data.output, "Path of the shards, without .train.bin")->required()->type_name("PATH");
+  pack->add_option("--separator", options.data.separator, "The line between documents (default: a file is one document)")->type_name("TEXT");
+  pack->add_option("--start-token", options.data.startToken, "Put this token before each document")->check(CLI::Range(0, 65535));
+  pack->add_option("--tokenizer", options.data.tokenizer, "How text becomes tokens")->check(CLI::IsMember({"bytes"}))->capture_default_str();
+  pack->add_option("--validation", options.data.validationFraction, "Part of the tokens, the last ones, that is held out")
+      ->check(CLI::Range(0.0001, 0.9999))
+      ->capture_default_str();
   pack->callback([&] { options.command = Command::DataPack; });
   CLI::App *show = app->add_subcommand("show", "What a shard holds");
   show->add_option("shard", options.data.inputs, ".bin files")->required()->type_name("FILE");

@@ -60,7 +60,11 @@ struct ExplainOptions {
 
 struct DataOptions {
   std::vector<std::string> inputs;
-  std::string output;
+  std::string output;    ///< OUTPUT.train.bin, OUTPUT.validation.bin
+  std::string separator; ///< The line between documents; empty: a file is one.
+  int startToken = -1;
+  double validationFraction = 0.05;
+  std::string tokenizer = "bytes";
 };
 
 struct Options {
