@@ -43,6 +43,7 @@ public:
       : module(module), training(module.spec.training), builder(module.builder), groups(training.optimizers.size()) {}
 
   void emit() {
+    warnAboutUnused();
     selectParameters();
     if (module.diagnostics.hasErrors())
       return;
@@ -54,8 +55,25 @@ public:
   }
 
 private:
+  /// A scalar or table that no step reads is no parameter; most likely its step has been removed.
+  void warnAboutUnused() {
+    auto isUsed = [&](const std::string &name) {
+      return llvm::any_of(module.getParameters(), [&](const ModuleEmitter::Parameter &parameter) {
+        llvm::StringRef rest = parameter.name;
+        return rest.consume_front(name) && (rest.empty() || rest.front() == '.');
+      });
+    };
+    for (const Scalar &scalar : module.spec.model.scalars)
+      if (!isUsed("scalars." + scalar.name))
+        emitWarning(module.diagnostics.getLocation(scalar.mark)) << "no step uses scalar '" << scalar.name << "'";
+    for (const Embedding &embedding : module.spec.model.embeddings)
+      if (!isUsed("embeddings." + embedding.name))
+        emitWarning(module.diagnostics.getLocation(embedding.mark)) << "no step uses embedding '" << embedding.name << "'";
+  }
+
   void selectParameters() {
     std::vector<std::vector<bool>> used;
+    std::vector<const ModuleEmitter::Parameter *> forgotten;
     for (const Optimizer &optimizer : training.optimizers)
       used.emplace_back(optimizer.selections.size(), false);
     for (const ModuleEmitter::Parameter &parameter : module.getParameters()) {
@@ -75,13 +93,27 @@ private:
           addToGroup(i, selection, parameter);
         }
       if (!chosen)
-        module.diagnostics.error(training.optimizersMark, "no optimizer selects the parameter '" + parameter.name + "'")
-            .note(parameter.mark, "the parameter belongs to this");
+        forgotten.push_back(&parameter);
     }
+    if (!forgotten.empty())
+      reportForgotten(forgotten);
     for (size_t i = 0; i < used.size(); ++i)
       for (size_t j = 0; j < used[i].size(); ++j)
         if (!used[i][j])
           reportUnused(training.optimizers[i].selections[j]);
+  }
+
+  /// One error, however many there are: usually a whole group is missing.
+  void reportForgotten(llvm::ArrayRef<const ModuleEmitter::Parameter *> forgotten) {
+    std::string names;
+    constexpr size_t shown = 6;
+    for (const ModuleEmitter::Parameter *parameter : forgotten.take_front(shown))
+      names += (names.empty() ? "'" : ", '") + parameter->name + "'";
+    if (forgotten.size() > shown)
+      names += " and " + std::to_string(forgotten.size() - shown) + " more";
+    module.diagnostics
+        .error(training.optimizersMark, std::string("no optimizer selects the parameter") + (forgotten.size() > 1 ? "s " : " ") + names)
+        .note(forgotten.front()->mark, "'" + forgotten.front()->name + "' belongs to this");
   }
 
   void reportUnused(const Selection &selection) {
@@ -99,6 +131,9 @@ private:
     int64_t split = selection.split.value_or(llvm::StringRef(parameter.name).ends_with(".qkv") ? 3 : 1);
     if (!optimizer.isMuon)
       split = 1;
+    unsigned before = module.diagnostics.getErrorCount();
+    if (llvm::is_contained(refused, &selection))
+      return;
     if (optimizer.isMuon && parameter.shape.size() != 2) {
       module.diagnostics
           .error(selection.mark, "parameter '" + parameter.name + "' is no matrix, so muon cannot orthogonalise it")
@@ -107,6 +142,8 @@ private:
       module.diagnostics.error(selection.mark, "parameter '" + parameter.name + "' has " + std::to_string(parameter.shape[0]) +
                                                    " rows, which do not split into " + std::to_string(split) + " equal parts");
     }
+    if (module.diagnostics.getErrorCount() != before)
+      refused.push_back(&selection);
     group.symbols.push_back(FlatSymbolRefAttr::get(builder.getContext(), parameter.name));
     group.lrScales.push_back(selection.lr);
     group.decayScales.push_back(selection.weightDecay);
@@ -179,6 +216,8 @@ private:
   const TrainingSpec &training;
   OpBuilder &builder;
   std::vector<Group> groups;
+  /// Selections that were reported for one parameter; the others would say the same.
+  std::vector<const Selection *> refused;
 };
 
 } // namespace

@@ -59,7 +59,7 @@ std::string describe(const Rule &rule) {
 }
 
 std::string formatNumber(double value) {
-  if (value == static_cast<double>(static_cast<int64_t>(value)))
+  if (value > -1e15 && value < 1e15 && value == static_cast<double>(static_cast<int64_t>(value)))
     return std::to_string(static_cast<int64_t>(value));
   std::string text;
   llvm::raw_string_ostream(text) << llvm::format("%g", value);
@@ -155,13 +155,15 @@ private:
     }
     for (const KeyRule &key : rule.keys)
       if (key.required && !value.find(key.name))
-        reportMissing(value, key, what);
+        reportMissing(value, key, known, what);
   }
 
-  void reportMissing(const JsonValue &value, const KeyRule &key, const std::string &what) {
+  /// A map takes any name, so a misspelt key shows only by the one that is missing.
+  void reportMissing(const JsonValue &value, const KeyRule &key, llvm::ArrayRef<llvm::StringRef> known,
+                     const std::string &what) {
     auto report = diagnostics.error(value.mark, "missing key '" + key.name + "' in " + what);
     for (const JsonMember &member : value.members)
-      if (!didYouMean(member.key, {key.name}).empty())
+      if (!llvm::is_contained(known, member.key) && !didYouMean(member.key, {key.name}).empty())
         report.note(member.keyMark, "is this meant to be '" + key.name + "'?");
   }
 
@@ -204,7 +206,7 @@ private:
         return llvm::StringRef(hint).contains("'" + key.name.str() + "'");
       });
       if (key.required && !value.find(key.name) && !misspelt)
-        reportMissing(value, key, what);
+        diagnostics.error(value.mark, "missing key '" + key.name + "' in " + what);
     }
   }
 

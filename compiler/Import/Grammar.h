@@ -8,6 +8,7 @@
 #define SMELT_COMPILER_IMPORT_GRAMMAR_H
 
 #include "compiler/Import/Json.h"
+#include <cfloat>
 #include <string>
 #include <vector>
 
@@ -25,19 +26,20 @@ struct KeyRule {
 
 /// What a JSON value may be.
 struct Rule {
+  static constexpr size_t kAnyCount = SIZE_MAX;
   enum class Kind { Boolean, Integer, Number, String, Choice, List, Map, Object, ByType };
   Kind kind;
   /// Name in the schema's $defs; empty: written in place.
   llvm::StringRef name = "";
   /// Integer and Number: inclusive bounds.
-  double minimum = -1e300, maximum = 1e300;
+  double minimum = -DBL_MAX, maximum = DBL_MAX;
   /// Choice: the allowed strings.
   std::vector<llvm::StringRef> choices = {};
   /// String, and Map for its keys: an anchored pattern, and how to say it in an error.
   llvm::StringRef pattern = "", patternText = "";
   /// List and Map: what each element is; List: how many.
   const Rule *element = nullptr;
-  size_t minCount = 0, maxCount = 1u << 20;
+  size_t minCount = 0, maxCount = kAnyCount;
   /// Object: the keys, and the tags, of which exactly one must stand there. Map: keys that must stand there.
   std::vector<KeyRule> keys = {}, tags = {};
   /// ByType: alternatives with different JSON types.

@@ -25,7 +25,7 @@ private:
   Rule *choice(std::vector<llvm::StringRef> choices) {
     return add({.kind = Rule::Kind::Choice, .choices = std::move(choices)});
   }
-  Rule *list(const Rule *element, size_t minCount = 0, size_t maxCount = 1u << 20) {
+  Rule *list(const Rule *element, size_t minCount = 0, size_t maxCount = Rule::kAnyCount) {
     return add({.kind = Rule::Kind::List, .element = element, .minCount = minCount, .maxCount = maxCount});
   }
   Rule *map(const Rule *element, llvm::StringRef pattern, llvm::StringRef patternText, size_t minCount = 0) {
@@ -62,8 +62,8 @@ void RuleTable::addValues() {
   text = add({.kind = Rule::Kind::String});
   boolean = add({.kind = Rule::Kind::Boolean});
   positive = integer(1);
-  nonNegative = number(0, 1e300);
-  anyNumber = number(-1e300, 1e300);
+  nonNegative = number(0, DBL_MAX);
+  anyNumber = number(-DBL_MAX, DBL_MAX);
   empty = object({});
   dtype = named("dtype", choice({"f32", "bf16"}));
   name = named("name", add({.kind = Rule::Kind::String,
@@ -197,7 +197,7 @@ void RuleTable::addModel() {
                            {"dtype", dtype, "Storage of the table"},
                            {"rows", dimension, "Rows of the table; vocab_padded by default, where it is given"}}),
                    "^[A-Za-z_][A-Za-z0-9_]*$", "a name");
-  rope = object({{"base", number(1, 1e300), "Slowest rotation: 1/base per token", true},
+  rope = object({{"base", number(1, DBL_MAX), "Slowest rotation: 1/base per token", true},
                  {"rotate", fraction, "Part of a head's features that rotates; 1 by default"},
                  {"positions", choice({"packed", "document"}), "Count from the sequence's start or the document's"},
                  {"compute", dtype, "Type of the rotation"},

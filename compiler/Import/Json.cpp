@@ -154,7 +154,9 @@ public:
       what = what.substr(colon + 2);
     what = what.split("; last read").first;
     bool unexpected = what.contains("unexpected");
-    what.consume_front("syntax error while parsing ");
+    // "syntax error while parsing object key - unexpected …": the rest says enough.
+    if (what.starts_with("syntax error while parsing "))
+      what = what.split(" - ").second;
     size_t length = unexpected ? std::max<size_t>(token.size(), 1) : 1;
     size_t offset = position >= length ? position - length : 0;
     offset = std::min(offset, text.size());
@@ -165,7 +167,7 @@ public:
       Cursor end(text, source);
       mark = end.markAt(text.rtrim().size());
     }
-    diagnostics.error(mark, "invalid JSON: " + printable(what));
+    diagnostics.error(mark, (what.starts_with("invalid") ? "" : "invalid JSON: ") + printable(what));
     return false;
   }
 
@@ -244,45 +246,79 @@ private:
   std::vector<Level> stack;
 };
 
-void print(const JsonValue &value, unsigned indent, llvm::raw_ostream &os) {
-  auto quote = [&](llvm::StringRef text) {
-    os << nlohmann::json(text.str()).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  };
-  switch (value.kind) {
-  case JsonValue::Kind::Null:
-    os << "null";
-    return;
-  case JsonValue::Kind::Boolean:
-    os << (value.boolean ? "true" : "false");
-    return;
-  case JsonValue::Kind::Number:
-    os << value.text;
-    return;
-  case JsonValue::Kind::String:
-    quote(value.text);
-    return;
-  case JsonValue::Kind::Array:
-  case JsonValue::Kind::Object:
-    break;
-  }
-  bool isObject = value.isObject();
-  size_t count = isObject ? value.members.size() : value.elements.size();
-  os << (isObject ? "{" : "[");
-  for (size_t i = 0; i < count; ++i) {
-    os << (i ? ",\n" : "\n");
-    os.indent(indent + 2);
-    if (isObject) {
-      quote(value.members[i].key);
-      os << ": ";
+/// Prints values on one line where they fit into 100 columns, otherwise one member a line.
+class Printer {
+public:
+  explicit Printer(llvm::raw_ostream &os) : os(os) {}
+
+  void print(const JsonValue &value, unsigned indent, unsigned column) {
+    std::string line;
+    flatten(value, line);
+    bool isObject = value.isObject();
+    size_t count = isObject ? value.members.size() : value.elements.size();
+    if (count == 0 || column + line.size() <= 100) {
+      os << line;
+      return;
     }
-    print(isObject ? value.members[i].value : value.elements[i], indent + 2, os);
-  }
-  if (count) {
+    os << (isObject ? "{" : "[");
+    for (size_t i = 0; i < count; ++i) {
+      os << (i ? ",\n" : "\n");
+      os.indent(indent + 2);
+      std::string key = isObject ? quote(value.members[i].key) + ": " : "";
+      os << key;
+      print(isObject ? value.members[i].value : value.elements[i], indent + 2, indent + 2 + key.size());
+    }
     os << "\n";
-    os.indent(indent);
+    os.indent(indent) << (isObject ? "}" : "]");
   }
-  os << (isObject ? "}" : "]");
-}
+
+private:
+  static std::string quote(const std::string &text) {
+    return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  }
+
+  /// The value on one line; stops soon after the line is too long anyway.
+  static void flatten(const JsonValue &value, std::string &line) {
+    if (line.size() > 100 && (value.isArray() || value.isObject()))
+      return;
+    switch (value.kind) {
+    case JsonValue::Kind::Null:
+      line += "null";
+      return;
+    case JsonValue::Kind::Boolean:
+      line += value.boolean ? "true" : "false";
+      return;
+    case JsonValue::Kind::Number:
+      line += value.text;
+      return;
+    case JsonValue::Kind::String:
+      line += quote(value.text);
+      return;
+    case JsonValue::Kind::Array:
+      line += "[";
+      for (const JsonValue &element : value.elements) {
+        if (line.size() > 100)
+          return;
+        line += &element == &value.elements.front() ? "" : ", ";
+        flatten(element, line);
+      }
+      line += "]";
+      return;
+    case JsonValue::Kind::Object:
+      line += "{";
+      for (const JsonMember &member : value.members) {
+        if (line.size() > 100)
+          return;
+        line += (&member == &value.members.front() ? "" : ", ") + quote(member.key) + ": ";
+        flatten(member.value, line);
+      }
+      line += "}";
+      return;
+    }
+  }
+
+  llvm::raw_ostream &os;
+};
 
 } // namespace
 
@@ -299,7 +335,7 @@ bool smelt::readJson(llvm::StringRef text, uint32_t source, SpecDiagnostics &dia
 std::string smelt::printJson(const JsonValue &value) {
   std::string text;
   llvm::raw_string_ostream os(text);
-  print(value, 0, os);
+  Printer(os).print(value, 0, 0);
   os << "\n";
   return text;
 }

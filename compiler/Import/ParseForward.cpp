@@ -35,7 +35,7 @@ public:
         else
           head = &step;
       }
-    if (diagnostics.hasErrors()) // A step with an error is left out.
+    if (diagnostics.hasMistakes()) // A step with an error is left out.
       return;
     const Step &last = spec.model.forward.back();
     if (!head)
@@ -137,7 +137,9 @@ private:
       if (!place.heads)
         return refuse(op, "it rotates heads, in the lists 'q', 'k' and 'v' of attention");
       if (!spec.model.rope.present) {
-        diagnostics.error(op.keyMark, "this step needs the top-level key 'rope'");
+        if (!reportedRope)
+          diagnostics.error(op.keyMark, "this step needs the top-level key 'rope'");
+        reportedRope = true;
         return false;
       }
       step.op = RopeStep();
@@ -418,6 +420,7 @@ private:
   }
 
   std::optional<Mark> layersMark;
+  bool reportedRope = false;
 };
 
 } // namespace
@@ -425,7 +428,7 @@ private:
 bool smelt::parseForward(const JsonValue &tree, SpecDiagnostics &diagnostics, Spec &spec) {
   unsigned before = diagnostics.getErrorCount();
   ForwardParser(tree, diagnostics, spec).parse();
-  if (diagnostics.getErrorCount() == before)
+  if (!diagnostics.hasMistakes())
     checkForward(tree, spec, diagnostics);
   return diagnostics.getErrorCount() == before;
 }

@@ -42,7 +42,7 @@ void ValueParser::checkDtype(const JsonValue *value) {
 }
 
 void ValueParser::unsupported(Mark mark, const llvm::Twine &what) {
-  diagnostics.error(mark, what + " is not supported yet");
+  diagnostics.unsupported(mark, what);
 }
 
 std::optional<double> ValueParser::parseFraction(const JsonValue &value) {
@@ -158,7 +158,7 @@ public:
             {member.key, member.value.get("per") != nullptr, member.value.get("init")->number, member.keyMark});
     for (const JsonMember &member : tree.get("embeddings")->members)
       parseEmbedding(member);
-    if (const JsonMember *rope = tree.find("rope"))
+    if (const JsonMember *rope = tree.find("rope"); rope && spec.model.dims.head % 2 == 0)
       parseRope(*rope);
   }
 
@@ -234,12 +234,11 @@ private:
 } // namespace
 
 bool smelt::parseSpec(const JsonValue &tree, SpecDiagnostics &diagnostics, Spec &spec) {
-  unsigned before = diagnostics.getErrorCount();
   ModelParser(tree, diagnostics, spec).parse();
   // A wrong head width or table would only cause more errors below.
-  if (diagnostics.getErrorCount() != before)
+  if (diagnostics.hasMistakes())
     return false;
   bool forward = parseForward(tree, diagnostics, spec);
   bool training = parseTraining(tree, diagnostics, spec);
-  return forward && training;
+  return forward && training && !diagnostics.hasErrors();
 }

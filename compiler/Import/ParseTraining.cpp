@@ -130,7 +130,7 @@ private:
       if (stage.first <= stage.last)
         out.stages.push_back(stage);
     }
-    if (diagnostics.hasErrors())
+    if (diagnostics.hasMistakes())
       return;
     if (!(before == Rational{1, 1}))
       diagnostics.error(stages.value.elements.back().get("until")->mark, "the last stage must end at 1");
@@ -184,11 +184,11 @@ private:
       if (const JsonValue *floor = lr->value.get("floor"))
         shape.floor = floor->number;
       Rational flat{shape.cooldown.denominator - shape.cooldown.numerator, shape.cooldown.denominator};
-      if (!diagnostics.hasErrors() && shape.cooldown.numerator > 0 && shape.warmup > flat.ceilTimes(out.scheduledSteps))
+      if (!diagnostics.hasMistakes() && shape.cooldown.numerator > 0 && shape.warmup > flat.ceilTimes(out.scheduledSteps))
         diagnostics.error(lr->value.find("warmup")->keyMark, "'warmup' ends after 'cooldown' has begun")
             .note(lr->value.find("cooldown")->keyMark, "'cooldown' is given here");
     }
-    if (!diagnostics.hasErrors())
+    if (!diagnostics.hasMistakes())
       out.lr = makeLrSchedule(out, shape);
   }
 
@@ -319,7 +319,7 @@ private:
         diagnostics.error(validation->get("tokens")->mark,
                           std::to_string(data.validationTokens) + " tokens are no multiple of the validation's micro-batch of " +
                               std::to_string(data.validationMicroBatch));
-      if (data.sequence && data.validationMicroBatch % data.sequence)
+      if (data.sequence && data.validationMicroBatch % data.sequence && (micro || !diagnostics.hasMistakes()))
         diagnostics.error(mark, "the validation's micro-batch of " + std::to_string(data.validationMicroBatch) +
                                     " tokens is no multiple of the sequence of " + std::to_string(data.sequence));
       checkActivations(mark, data.validationMicroBatch);

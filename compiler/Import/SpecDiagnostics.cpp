@@ -24,6 +24,11 @@ SpecDiagnostics::Report SpecDiagnostics::error(Mark mark, const llvm::Twine &mes
   return Report(*this, emitError(getLocation(mark)) << message);
 }
 
+void SpecDiagnostics::unsupported(Mark mark, const llvm::Twine &what) {
+  error(mark, what + " is not supported yet");
+  ++unsupportedCount;
+}
+
 SpecDiagnostics::Report &SpecDiagnostics::Report::note(Mark mark, const llvm::Twine &message) {
   diagnostic.attachNote(owner->getLocation(mark)) << message;
   return *this;
@@ -47,7 +52,7 @@ std::string smelt::didYouMean(llvm::StringRef name, llvm::ArrayRef<llvm::StringR
   if (name.size() > 64)
     return "";
   // Near: at most a third of the letters differ, and never the whole word.
-  unsigned best = std::max<unsigned>(1, name.size() / 3) + 1;
+  unsigned best = std::max<unsigned>(1, (name.size() + 2) / 3) + 1;
   llvm::StringRef nearest;
   for (llvm::StringRef candidate : candidates) {
     unsigned distance = name.edit_distance(candidate, /*AllowReplacements=*/true, best);

@@ -1,4 +1,5 @@
 //===- PrintImport.cpp - Prints the module of a spec ----------------------===//
+#include "compiler/Import/Grammar.h"
 #include "compiler/Import/Import.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
@@ -19,7 +20,10 @@ int main(int argc, char **argv) {
       options.overrides.push_back(argv[++i]);
     else if (!std::strcmp(argv[i], "--locations"))
       locations = true;
-    else if (!std::strcmp(argv[i], "--quiet"))
+    else if (!std::strcmp(argv[i], "--schema")) {
+      llvm::outs() << smelt::printSchema();
+      return 0;
+    } else if (!std::strcmp(argv[i], "--quiet"))
       quiet = true;
     else
       path = argv[i];
