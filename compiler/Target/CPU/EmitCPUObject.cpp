@@ -38,8 +38,8 @@ std::unique_ptr<llvm::TargetMachine> createMachine(const CPUTarget &target, std:
   if (!backend)
     return nullptr;
   llvm::TargetOptions options;
-  // Only explicit vector.fma contracts: the same source expression gives the same bits wherever it is inlined.
-  options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
+  // Standard: only llvm.fmuladd, which vector.fma becomes, is contracted; a mulf and an addf stay two roundings wherever they stand.
+  options.AllowFPOpFusion = llvm::FPOpFusion::Standard;
   std::unique_ptr<llvm::TargetMachine> machine(
       backend->createTargetMachine(triple, target.level, "", options, llvm::Reloc::PIC_,
                                    std::nullopt, llvm::CodeGenOptLevel::Aggressive));
@@ -89,12 +89,15 @@ LogicalResult writeCode(llvm::Module &module, llvm::TargetMachine &machine, llvm
     error = "cannot write '" + path.str() + "': " + code.message();
     return failure();
   }
-  llvm::legacy::PassManager passes;
-  if (machine.addPassesToEmitFile(passes, out, nullptr, type)) {
-    error = "the X86 backend cannot emit this kind of file";
-    return failure();
+  {
+    // The passes hold streams on top of `out` until they are destroyed.
+    llvm::legacy::PassManager passes;
+    if (machine.addPassesToEmitFile(passes, out, nullptr, type)) {
+      error = "the X86 backend cannot emit this kind of file";
+      return failure();
+    }
+    passes.run(module);
   }
-  passes.run(module);
   out.close();
   if (out.has_error()) {
     error = "cannot write '" + path.str() + "': " + out.error().message();

@@ -71,7 +71,9 @@ SmeltGemm::SmeltGemm(GemmShape shape, bool identity, const std::string &dumpPref
   OwningOpRef<ModuleOp> lowered = lowerKernelsToCPU(*module, *target);
   if (!lowered)
     fail("cannot lower the kernel");
-  std::string path = "/tmp/smelt-cpu-gemm-" + std::to_string(getpid()) + ".so";
+  // A new name each time: dlopen takes a path that it knows for the object it already has.
+  static int number = 0;
+  std::string path = "/tmp/smelt-cpu-gemm-" + std::to_string(getpid()) + "-" + std::to_string(number++) + ".so";
   CPUEmissionTimes times;
   if (failed(emitCPUObject(*lowered, *target, path, {dumpPrefix, &times})))
     fail("cannot compile the kernel");

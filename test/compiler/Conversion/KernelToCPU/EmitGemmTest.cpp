@@ -55,6 +55,77 @@ TEST(EmitGemm, LongWeightGradientSplitsK) {
   checkShape({24, 560, 600, true, false});
 }
 
+TEST(EmitGemm, RegionA) {
+  Shape shape{67, 50, 40, false, true};
+  for (const char *body : {"%1 = lm.rms_norm %0 {eps = 1.0e-6} : tensor<67x40xf32>", "%1 = lm.unary relu_squared %0 : tensor<67x40xf32>",
+                           "%1 = lm.token_shift add cross %0 {features = array<i64: 4, 21>, heads = array<i64>, distance = 2} : (tensor<67x40xf32>) -> tensor<67x40xf32>"}) {
+    SCOPED_TRACE(body);
+    KernelRunner runner(gemm(shape, body));
+    runner.check(runner.makeInputs(3), 1e-5);
+  }
+}
+
+TEST(EmitGemm, RegionsOfAWeightGradient) {
+  // dW = dyᵀ·norm(x), both operands evaluated row by row first.
+  Shape shape{50, 36, 530, true};
+  KernelRunner runner(gemm(shape, "%1 = lm.unary tanh %0 : tensor<530x50xf32>", "%1 = lm.rms_norm %0 {eps = 1.0e-6} : tensor<530x36xf32>"));
+  runner.check(runner.makeInputs(4), 5e-5);
+}
+
+TEST(EmitGemm, RegionB) {
+  KernelRunner runner(gemm({30, 36, 45}, "", "%1 = lm.unary sigmoid %0 : tensor<45x36xf32>"));
+  runner.check(runner.makeInputs(5), 1e-5);
+  KernelRunner transposed(gemm({30, 36, 45, false, true}, "", "%1 = lm.unary sigmoid %0 : tensor<36x45xf32>"));
+  transposed.check(transposed.makeInputs(6), 1e-5);
+}
+
+TEST(EmitGemm, ResultRegions) {
+  for (bool transposeA : {false, true})
+    for (const char *body : {"%1 = lm.unary relu %0 : tensor<70x44xf32>", "%1 = lm.rms_norm %0 {eps = 1.0e-6} : tensor<70x44xf32>",
+                             "%1 = lm.token_shift replace cross %0 {features = array<i64: 3, 20>, heads = array<i64>, distance = 1} : (tensor<70x44xf32>) -> tensor<70x44xf32>"}) {
+      SCOPED_TRACE(testing::Message() << body << " transpose_a " << transposeA);
+      KernelRunner runner(gemm({70, 44, 333, transposeA, false}, "", "", body));
+      runner.check(runner.makeInputs(7), 5e-5);
+    }
+}
+
+TEST(EmitGemm, ResultWithInputsAndSeveralOutputs) {
+  // A QKV projection: split, heads, norm; and a residual mix of the product itself.
+  KernelRunner runner(R"(
+func.func private @kernel_0(%a: tensor<75x20xf32>, %b: tensor<48x20xf32>, %r: tensor<75x48xf32>, %s: tensor<f32>)
+    -> (tensor<75x2x16xf32>, tensor<75x16xf32>, tensor<75x48xf32>) {
+  %c:3 = kernel.gemm a(%a) b(%b) result(%r, %s) {transpose_b}
+      : (tensor<75x20xf32>, tensor<48x20xf32>, tensor<75x48xf32>, tensor<f32>) -> (tensor<75x2x16xf32>, tensor<75x16xf32>, tensor<75x48xf32>)
+    a { ^bb0(%0: tensor<75x20xf32>): kernel.yield %0 : tensor<75x20xf32> }
+    b { ^bb0(%0: tensor<48x20xf32>): kernel.yield %0 : tensor<48x20xf32> }
+    result { ^bb0(%0: tensor<75x48xf32>, %1: tensor<75x48xf32>, %2: tensor<f32>):
+      %3:2 = lm.split %0 : (tensor<75x48xf32>) -> (tensor<75x32xf32>, tensor<75x16xf32>)
+      %4 = lm.reshape %3#0 : tensor<75x32xf32> -> tensor<75x2x16xf32>
+      %5 = lm.rms_norm %4 {eps = 1.0e-6} : tensor<75x2x16xf32>
+      %6 = lm.mix %0, %1 by %2, %2 : (tensor<75x48xf32>, tensor<75x48xf32>, tensor<f32>, tensor<f32>) -> tensor<75x48xf32>
+      kernel.yield %5, %3#1, %6 : tensor<75x2x16xf32>, tensor<75x16xf32>, tensor<75x48xf32> }
+  return %c#0, %c#1, %c#2 : tensor<75x2x16xf32>, tensor<75x16xf32>, tensor<75x48xf32>
+})");
+  runner.check(runner.makeInputs(8), 1e-5);
+}
+
+TEST(EmitGemm, LossHeadWithTotals) {
+  // Softcap and cross-entropy on the logits, and the sum over all rows.
+  KernelRunner runner(R"(
+func.func private @kernel_0(%a: tensor<83x24xf32>, %b: tensor<50x24xf32>, %t: tensor<83xi32>) -> (tensor<83xf32>, tensor<83xf32>, tensor<f32>) {
+  %c:3 = kernel.gemm a(%a) b(%b) result(%t) {transpose_b} : (tensor<83x24xf32>, tensor<50x24xf32>, tensor<83xi32>) -> (tensor<83xf32>, tensor<83xf32>, tensor<f32>)
+    a { ^bb0(%0: tensor<83x24xf32>): kernel.yield %0 : tensor<83x24xf32> }
+    b { ^bb0(%0: tensor<50x24xf32>): kernel.yield %0 : tensor<50x24xf32> }
+    result { ^bb0(%0: tensor<83x50xf32>, %1: tensor<83xi32>):
+      %2 = lm.softcap tanh %0 {amplitude = 15.0, temperature = 15.0} : tensor<83x50xf32>
+      %3, %4 = lm.cross_entropy %2, %1 : tensor<83x50xf32>, tensor<83xi32> -> tensor<83xf32>, tensor<83xf32>
+      %5 = lm.sum %3 : tensor<83xf32> -> tensor<f32>
+      kernel.yield %3, %4, %5 : tensor<83xf32>, tensor<83xf32>, tensor<f32> }
+  return %c#0, %c#1, %c#2 : tensor<83xf32>, tensor<83xf32>, tensor<f32>
+})");
+  runner.check(runner.makeInputs(9, 50), 2e-5);
+}
+
 TEST(EmitGemm, NaNGoesThrough) {
   KernelRunner runner(gemm({20, 20, 20}));
   auto inputs = runner.makeInputs(1);
