@@ -72,6 +72,8 @@ public:
 
   /// `what` names the value in messages: "'scale'", "an element of 'heads'".
   void check(const JsonValue &value, const Rule &rule, const std::string &what) {
+    if (diagnostics.isFull())
+      return;
     if (rule.kind == Rule::Kind::ByType) {
       for (const Rule *alternative : rule.alternatives)
         if (fits(value.kind, alternative->kind))

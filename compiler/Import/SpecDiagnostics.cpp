@@ -20,8 +20,12 @@ Location SpecDiagnostics::getLocation(const llvm::Twine &path, Mark mark) const 
 }
 
 SpecDiagnostics::Report SpecDiagnostics::error(Mark mark, const llvm::Twine &message) {
-  ++errorCount;
-  return Report(*this, emitError(getLocation(mark)) << message);
+  if (++errorCount > kShownErrors)
+    return Report(*this, std::nullopt);
+  InFlightDiagnostic diagnostic = emitError(getLocation(mark)) << message;
+  if (errorCount == kShownErrors)
+    diagnostic.attachNote() << "further errors are not shown";
+  return Report(*this, std::move(diagnostic));
 }
 
 void SpecDiagnostics::unsupported(Mark mark, const llvm::Twine &what) {
@@ -30,7 +34,8 @@ void SpecDiagnostics::unsupported(Mark mark, const llvm::Twine &what) {
 }
 
 SpecDiagnostics::Report &SpecDiagnostics::Report::note(Mark mark, const llvm::Twine &message) {
-  diagnostic.attachNote(owner->getLocation(mark)) << message;
+  if (diagnostic)
+    diagnostic->attachNote(owner->getLocation(mark)) << message;
   return *this;
 }
 

@@ -7,6 +7,7 @@
 #include "mlir/IR/Location.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/Twine.h"
+#include <optional>
 
 namespace smelt {
 
@@ -16,13 +17,13 @@ public:
   /// Adds notes to an error that was just reported; goes out when it is destroyed.
   class Report {
   public:
-    Report(SpecDiagnostics &owner, mlir::InFlightDiagnostic diagnostic)
+    Report(SpecDiagnostics &owner, std::optional<mlir::InFlightDiagnostic> diagnostic)
         : owner(&owner), diagnostic(std::move(diagnostic)) {}
     Report &note(Mark mark, const llvm::Twine &message);
 
   private:
     SpecDiagnostics *owner;
-    mlir::InFlightDiagnostic diagnostic;
+    std::optional<mlir::InFlightDiagnostic> diagnostic; // nothing: not shown
   };
 
   explicit SpecDiagnostics(mlir::MLIRContext &context) : context(context) {}
@@ -38,6 +39,9 @@ public:
   /// The location of a step: its path in the spec, over the place of the key.
   mlir::Location getLocation(const llvm::Twine &path, Mark mark) const;
   unsigned getErrorCount() const { return errorCount; }
+  /// After this many errors the rest is counted, but not shown.
+  static constexpr unsigned kShownErrors = 20;
+  bool isFull() const { return errorCount >= kShownErrors; }
   bool hasErrors() const { return errorCount != 0; }
   /// Errors other than unsupported features: what is parsed further on could be wrong because of them.
   unsigned getMistakeCount() const { return errorCount - unsupportedCount; }
