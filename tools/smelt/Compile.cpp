@@ -70,7 +70,7 @@ int explainSpec(const ExplainOptions &options) {
     return code;
   if (int code = session.runTo(Phase::Exec))
     return code;
-  Explanation explanation = explain(session.module(), session.steps(), session.remarks());
+  Explanation explanation = explain(session.module(), session.steps());
   if (options.json)
     printJson(explanation, options.compile.input, options.compile.target, llvm::outs());
   else

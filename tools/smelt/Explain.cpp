@@ -47,6 +47,23 @@ exec::ProgramOp findProgram(ModuleOp module, StringRef role) {
   return {};
 }
 
+std::vector<std::string> stringsOf(Operation *op, StringRef name) {
+  std::vector<std::string> strings;
+  if (auto list = op->getAttrOfType<ArrayAttr>(name))
+    for (auto text : list.getAsRange<StringAttr>())
+      strings.push_back(text.str());
+  return strings;
+}
+
+/// Why kernels of a step stand alone, each reason once.
+llvm::SetVector<StringRef> refusalsOf(const Explanation &explanation, StringRef path) {
+  llvm::SetVector<StringRef> reasons;
+  for (const ExplainedLaunch &launch : explanation.launches)
+    if (llvm::is_contained(launch.steps, path))
+      reasons.insert(launch.refused.begin(), launch.refused.end());
+  return reasons;
+}
+
 void addProgram(exec::ProgramOp program, Explanation &result, Totals &totals, llvm::StringSet<> &allBuffers) {
   llvm::StringSet<> buffers;
   program.walk([&](exec::LaunchOp launch) {
@@ -54,8 +71,11 @@ void addProgram(exec::ProgramOp program, Explanation &result, Totals &totals, ll
     explained.program = program.getSymName().str();
     explained.kernel = launch.getKernel().str();
     explained.label = launch.getLabel().str();
-    for (const SpecStep &step : stepsOf(launch.getLoc()))
-      explained.steps.push_back(step.path);
+    explained.steps = stringsOf(launch, "smelt.steps");
+    if (explained.steps.empty()) // An exec module that was not made by outlining.
+      for (const SpecStep &step : stepsOf(launch.getLoc()))
+        explained.steps.push_back(step.path);
+    explained.refused = stringsOf(launch, "smelt.refused");
     explained.flops = launch.getFlops();
     explained.bytes = launch.getBytes();
     totals.launches += 1;
@@ -128,10 +148,9 @@ std::vector<SpecStep> collectSteps(ModuleOp module) {
   return steps;
 }
 
-Explanation explain(ModuleOp module, std::vector<SpecStep> steps, std::vector<Remark> remarks) {
+Explanation explain(ModuleOp module, std::vector<SpecStep> steps) {
   Explanation result;
   result.steps = std::move(steps);
-  result.remarks = std::move(remarks);
   llvm::StringSet<> buffers;
   if (exec::ProgramOp train = findProgram(module, "train")) {
     result.tokens = train.getTokens();
@@ -158,10 +177,8 @@ void printText(const Explanation &explanation, const std::string &title, bool li
     std::string kernels = describeKernels(explanation, step.path);
     out << step.path << std::string(step.path.size() < width ? width - step.path.size() : 0, ' ') << "  "
         << (kernels.empty() ? "(folded away: no launch)" : kernels) << "\n";
-    for (const Remark &remark : explanation.remarks)
-      for (const SpecStep &about : remark.steps)
-        if (about.path == step.path)
-          out << std::string(width, ' ') << "  not fused: " << remark.message << "\n";
+    for (StringRef reason : refusalsOf(explanation, step.path))
+      out << std::string(width, ' ') << "  not fused: " << reason << "\n";
   }
   if (listLaunches) {
     out << "\n";
@@ -185,10 +202,8 @@ void printJson(const Explanation &explanation, const std::string &spec, const st
     for (const auto &[index, launch] : enumerate(explanation.launches))
       if (is_contained(launch.steps, step.path))
         kernels.push_back(json::Object{{"launch", int64_t(index)}, {"program", launch.program}, {"kernel", launch.kernel}, {"label", launch.label}});
-    for (const Remark &remark : explanation.remarks)
-      for (const SpecStep &about : remark.steps)
-        if (about.path == step.path)
-          remarks.push_back(remark.message);
+    for (StringRef reason : refusalsOf(explanation, step.path))
+      remarks.push_back(reason);
     json::Object entry{{"path", step.path}, {"location", step.where}, {"kernels", std::move(kernels)}};
     if (!remarks.empty())
       entry["not_fused"] = std::move(remarks);

@@ -1,7 +1,8 @@
 //===- Explain.h - Where each step of a spec ended up -----------*- C++ -*-===//
 //
-// The importer names every op's location after its spec step, fusion joins locations, and exec.launch carries the result. So the
-// answer to "which kernel did this step end in" is read off the exec module; nothing is kept beside the IR.
+// The importer names every op's location after its spec step, fusion joins locations, and outlining writes the names down on each
+// launch, with the fusions that were refused. So the answer to "which kernel did this step end in, and why not in its neighbour's" is
+// read off the exec module; nothing is kept beside the IR.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -27,17 +28,12 @@ std::vector<SpecStep> stepsOf(mlir::Location location);
 /// The steps of the training functions of an lm-level module, in program order.
 std::vector<SpecStep> collectSteps(mlir::ModuleOp module);
 
-/// A missed-optimisation remark as a pass emitted it.
-struct Remark {
-  std::vector<SpecStep> steps;
-  std::string message;
-};
-
 struct ExplainedLaunch {
   std::string program;
   std::string kernel;
   std::string label;
   std::vector<std::string> steps;
+  std::vector<std::string> refused; ///< Fusions that were tried with this kernel, and why not.
   int64_t flops = 0;
   int64_t bytes = 0;
 };
@@ -50,13 +46,12 @@ struct Totals {
 struct Explanation {
   std::vector<SpecStep> steps;
   std::vector<ExplainedLaunch> launches; ///< In the order in which they run.
-  std::vector<Remark> remarks;
   Totals totals, forwardBackward, update;
   int64_t tokens = 0;     ///< Of the micro-batch.
   int64_t arenaBytes = 0; ///< All memory of a run.
 };
 
-Explanation explain(mlir::ModuleOp exec, std::vector<SpecStep> steps, std::vector<Remark> remarks);
+Explanation explain(mlir::ModuleOp exec, std::vector<SpecStep> steps);
 
 /// For people: one line per step. With `listLaunches`, every launch too.
 void printText(const Explanation &explanation, const std::string &title, bool listLaunches, llvm::raw_ostream &out);

@@ -37,13 +37,6 @@ const char *nameOf(Phase phase) { return names[static_cast<int>(phase)]; }
 
 Session::Session(const CompileOptions &options) : options_(options), context_(makeRegistry()) {
   handler_ = std::make_unique<SourceMgrDiagnosticHandler>(sourceManager_, &context_, llvm::errs());
-  // Asked before the printing handler: keeps remarks, and lets them pass on only when they are wanted.
-  context_.getDiagEngine().registerHandler([this](Diagnostic &diagnostic) {
-    if (diagnostic.getSeverity() != DiagnosticSeverity::Remark)
-      return failure();
-    remarks_.push_back({stepsOf(diagnostic.getLocation()), diagnostic.str()});
-    return success(!options_.remarks);
-  });
 }
 
 Session::~Session() = default;

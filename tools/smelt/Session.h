@@ -24,7 +24,7 @@ enum class Phase { Spec, LM, Train, Kernel, Exec, Bundle };
 Phase phaseOf(const std::string &name);
 const char *nameOf(Phase phase);
 
-/// Owns the context, prints diagnostics at their place in the spec, and keeps the remarks.
+/// Owns the context, prints diagnostics at their place in the spec.
 class Session {
 public:
   explicit Session(const CompileOptions &options);
@@ -38,7 +38,6 @@ public:
   mlir::ModuleOp module() { return *module_; }
   Phase phase() const { return phase_; }
   const std::vector<SpecStep> &steps() const { return steps_; }
-  const std::vector<Remark> &remarks() const { return remarks_; }
 
 private:
   int dump();
@@ -50,7 +49,6 @@ private:
   mlir::OwningOpRef<mlir::ModuleOp> module_;
   Phase phase_ = Phase::Spec;
   std::vector<SpecStep> steps_; ///< Taken from the lm module, where every step still has ops of its own.
-  std::vector<Remark> remarks_;
 };
 
 } // namespace smelt::cli
