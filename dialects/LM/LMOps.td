@@ -149,6 +149,7 @@ def LM_MultiplyOp : LM_PureRowOp<"multiply", [Diff, Commutative, SameOperandsAnd
   let arguments = (ins LM_Tensor:$a, LM_Tensor:$b);
   let results = (outs LM_Tensor:$result);
   let assemblyFormat = "$a `,` $b attr-dict `:` type($result)";
+  let hasFolder = 1;
 }
 
 def LM_MixOp : LM_PureRowOp<"mix", [Diff, AttrSizedOperandSegments]> {
@@ -172,7 +173,7 @@ def LM_ScaleOp : LM_PureRowOp<"scale", [Diff, AllTypesMatch<["x","result"]>]> {
   let arguments = (ins LM_Tensor:$x, LM_Scalar:$s);
   let results = (outs LM_Tensor:$result);
   let assemblyFormat = "$x `,` $s attr-dict `:` type($x) `,` type($s)";
-  let hasVerifier = 1;
+  let hasFolder = 1;
 }
 
 def LM_RowScaleOp : LM_PureRowOp<"row_scale", [Diff, AllTypesMatch<["x","result"]>]> {
@@ -226,6 +227,7 @@ def LM_BroadcastOp : LM_PureRowOp<"broadcast", [Diff]> {
   let results = (outs LM_Tensor:$result);
   let assemblyFormat = "$x attr-dict `:` type($x) `->` type($result)";
   let hasVerifier = 1;
+  let hasFolder = 1;
 }
 
 //===----------------------------------------------------------------------===//
@@ -256,6 +258,7 @@ def LM_ConcatOp : LM_PureRowOp<"concat", [Diff]> {
   let results = (outs LM_Tensor:$result);
   let assemblyFormat = "$parts attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
+  let hasFolder = 1;
 }
 
 //===----------------------------------------------------------------------===//
@@ -412,7 +415,6 @@ def LM_DotOp : LM_PureRowOp<"dot", [AllTypesMatch<["a","b"]>]> {
   let arguments = (ins LM_Tensor:$a, LM_Tensor:$b);
   let results = (outs LM_Scalar:$result);
   let assemblyFormat = "$a `,` $b attr-dict `:` type($a) `->` type($result)";
-  let hasVerifier = 1;
 }
 
 def LM_CountOp : LM_PureRowOp<"count_targets"> {
