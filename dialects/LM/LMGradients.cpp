@@ -250,5 +250,10 @@ Gradients CrossEntropyOp::buildGradients(OpBuilder &builder, ValueRange dresults
 Gradients SumOp::buildGradients(OpBuilder &builder, ValueRange dresults, ArrayRef<bool> needed) {
   if (!needed[0])
     return SmallVector<Value>(1);
-  return SmallVector<Value>{BroadcastOp::create(builder, getLoc(), getX().getType(), dresults[0])};
+  auto type = cast<RankedTensorType>(getX().getType());
+  auto scalar = RankedTensorType::get({}, type.getElementType());
+  Value dy = dresults[0];
+  if (dy.getType() != scalar)
+    dy = CastOp::create(builder, getLoc(), scalar, dy);
+  return SmallVector<Value>{BroadcastOp::create(builder, getLoc(), type, dy)};
 }

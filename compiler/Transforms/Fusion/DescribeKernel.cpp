@@ -30,13 +30,17 @@ static std::string describeRegion(Region &region) {
 
 /// The first parameter that the kernel reads as a matrix, or "d <parameter>" when it makes that parameter's gradient.
 static std::string findSubject(Operation *kernel) {
-  for (Value result : kernel->getResults())
-    for (Operation *user : result.getUsers()) {
+  for (Value result : kernel->getResults()) {
+    // In program order: a use list's order does not survive a trip through text.
+    auto users = llvm::to_vector(result.getUsers());
+    llvm::sort(users, [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
+    for (Operation *user : users) {
       if (auto gradient = dyn_cast<train::GradientOp>(user))
         return ("d " + gradient.getParameter()).str();
       if (auto write = dyn_cast<train::WriteOp>(user))
         return write.getSymbol().str();
     }
+  }
   for (Value operand : kernel->getOperands())
     if (auto read = operand.getDefiningOp<lm::ReadOp>())
       if (cast<RankedTensorType>(read.getType()).getRank() > 1)

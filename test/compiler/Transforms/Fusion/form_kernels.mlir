@@ -1,5 +1,7 @@
 // RUN: smelt-opt --smelt-form-kernels %s | FileCheck %s
 
+lm.parameter @w : tensor<6x8xf32> normal 1.0
+
 // A matmul becomes a GEMM with identity regions.
 // CHECK-LABEL: func.func @linear
 // CHECK-SAME: (%[[X:.*]]: tensor<4x8xf32>)

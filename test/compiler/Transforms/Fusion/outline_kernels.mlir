@@ -1,4 +1,7 @@
 // RUN: smelt-opt --smelt-form-kernels --smelt-outline-kernels %s | FileCheck %s
+
+lm.parameter @layers.0.up : tensor<8x8xf32> normal 1.0
+lm.parameter @layers.1.up : tensor<8x8xf32> normal 1.0
 // RUN: smelt-opt --smelt-form-kernels --smelt-outline-kernels -mlir-print-debuginfo %s | FileCheck %s --check-prefix=LOC
 
 // Two launches of one kernel: equal types and regions, other steps and labels.
