@@ -1,6 +1,7 @@
 //===- EmitEmbeddingBackward.cpp - kernel.embedding_backward --------------===//
 // The rows of the table are dealt to buckets; a bucket's thread walks over all tokens in order and adds the rows of dy whose token is
 // in its bucket. So every row of dy is evaluated once, and every sum is in the order of tokens whatever the number of threads.
+#include "compiler/Conversion/KernelToCPU/AttentionBlocks.h"
 #include "compiler/Conversion/KernelToCPU/EmitKernels.h"
 #include "compiler/Conversion/KernelToCPU/RowEmitter.h"
 
@@ -28,13 +29,6 @@ struct EmbeddingPlan {
   bool identity;
 };
 
-SmallVector<RowSource> makeSources(KernelFunction &function, const RowProgram &program, ValueRange inputs, unsigned skip) {
-  SmallVector<RowSource> sources(skip);
-  for (auto [i, input] : llvm::enumerate(inputs))
-    sources.push_back({function.getMemory(input), {}, program.getFeatures(program.getBlock().getArgument(skip + i)), {}});
-  return sources;
-}
-
 } // namespace
 
 int64_t getWorkspaceBytes(kernel::EmbeddingBackwardOp op, const CPUTarget &target) { return EmbeddingPlan(op, target).bytes; }
@@ -51,8 +45,8 @@ LogicalResult emitKernel(kernel::EmbeddingBackwardOp op, KernelFunction &functio
   Value list = function.getMemory(op.getTokens());
   Value sum = plan.identity ? function.getMemory(op.getOutputs()[0]) : function.getWorkspace(0, plan.entries * plan.width, b.getF32Type());
   auto vector = VectorType::get({lanes}, b.getF32Type());
-  SmallVector<RowSource> dySources = makeSources(function, plan.dy, op.getDyInputs(), 0);
-  SmallVector<RowSource> sources = makeSources(function, plan.result, op.getResultInputs(), 1);
+  SmallVector<RowSource> dySources = makeWholeSources(function, plan.dy, op.getDyInputs());
+  SmallVector<RowSource> sources = makeWholeSources(function, plan.result, op.getResultInputs(), 1);
   sources[0] = {sum, {}, plan.width, {}};
   SmallVector<RowSink> sinks;
   for (auto [output, value] : llvm::zip(op.getOutputs(), plan.result.getTerminator()->getOperands()))

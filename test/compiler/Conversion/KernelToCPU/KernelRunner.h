@@ -104,18 +104,21 @@ public:
     for (size_t i = inputs.size(); i < inputs.size() + outputTypes.size(); ++i) {
       outputs.emplace_back(sizes[i]);
       std::memcpy(outputs.back().data(), &buffers[i][front], sizes[i] * 4);
+      if (mlir::cast<mlir::RankedTensorType>(outputTypes[i - inputs.size()]).getElementType().isInteger())
+        for (size_t j = 0; j < sizes[i]; ++j)
+          outputs.back()[j] = float(int32_t(buffers[i][front + j]));
     }
     return outputs;
   }
 
-  /// Runs on 1, 2 and 3 threads: all bits agree, and each output is within `tolerance` times the largest magnitude in it of what the
-  /// interpreter says.
-  void check(const std::vector<Tensor> &inputs, double tolerance) {
+  /// Runs on 1, 2 and 3 threads: all bits agree, and each output is within `tolerance` times the largest magnitude in it (at
+  /// least `leastMagnitude`) of what the interpreter says.
+  void check(const std::vector<Tensor> &inputs, double tolerance, double leastMagnitude = 1e-30) {
     auto want = interpret(inputs);
     auto got = run(inputs, 1);
     ASSERT_EQ(want.size(), got.size());
     for (size_t i = 0; i < want.size(); ++i) {
-      double scale = 1e-30;
+      double scale = leastMagnitude;
       for (double value : want[i].values)
         scale = std::max(scale, std::fabs(value));
       for (size_t j = 0; j < got[i].size(); ++j) {

@@ -1,0 +1,219 @@
+//===- EmitAttentionBackward.cpp - kernel.attention_backward -------------===//
+//
+// No atomics, no shared accumulators: first D = rowsum(dout·out) and the rows' statistics, transposed for vector loads; then blocks of
+// queries give dq (P and dP recomputed), and blocks of keys give dk and dv (again recomputed, transposed, so that lanes are queries).
+// Each block sums in a fixed order: the bits do not depend on threads.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/Conversion/KernelToCPU/AttentionBlocks.h"
+#include "compiler/Conversion/KernelToCPU/EmitKernels.h"
+
+using namespace mlir;
+
+namespace smelt {
+namespace {
+
+constexpr int64_t kBlock = kAttentionBlock;
+
+struct BackwardPlan {
+  BackwardPlan(kernel::AttentionBackwardOp op, const CPUTarget &target)
+      : shape(op.getHeadsType()), q(op.getQ(), target.lanes), k(op.getK(), target.lanes), v(op.getV(), target.lanes) {
+    int64_t rows = shape.heads * shape.paddedTokens() * 4;
+    lseOffset = rows, firstOffset = 2 * rows, leastOffset = firstOffset + shape.paddedTokens() * 4;
+    bytes = leastOffset + llvm::alignTo(shape.blocks() * 4, 64);
+  }
+  std::string whyNot() const {
+    for (const RowProgram *program : {&q, &k, &v})
+      if (std::string why = whyNotOperandRegion(*program); !why.empty())
+        return why;
+    return {};
+  }
+
+  AttentionShape shape;
+  RowProgram q, k, v;
+  /// Workspace: D [H][T], lse [H][T], first [T] and its least per block, T padded to whole blocks.
+  int64_t lseOffset, firstOffset, leastOffset, bytes;
+};
+
+class BackwardEmitter : AttentionBlocks {
+public:
+  BackwardEmitter(kernel::AttentionBackwardOp op, KernelFunction &function, BackwardPlan &plan) : AttentionBlocks(function, plan.shape), op(op), plan(plan) {}
+
+  void emit() {
+    int64_t padded = shape.paddedTokens(), blocks = shape.blocks(), items = blocks * shape.heads;
+    auto i32 = b.getI32Type();
+    d = function.getWorkspace(0, shape.heads * padded, b.getF32Type());
+    lse = function.getWorkspace(plan.lseOffset, shape.heads * padded, b.getF32Type());
+    first = function.getWorkspace(plan.firstOffset, padded, i32);
+    least = function.getWorkspace(plan.leastOffset, blocks, i32);
+    dout = function.getMemory(op.getDout());
+
+    function.emitParallel(std::min(items, maxThreadsPerKernel), [&](Value) {
+      scale = splat(loadScalar(function.getMemory(op.getScale()), function.index(0)));
+      auto qRows = makeEmitter(plan.q, makeWholeSources(function, plan.q, op.getQInputs()), scale);
+      auto kRows = makeEmitter(plan.k, makeWholeSources(function, plan.k, op.getKInputs()));
+      auto vRows = makeEmitter(plan.v, makeWholeSources(function, plan.v, op.getVInputs()));
+      for (Value *block : {&qBlock, &qColumns, &kBlockRows, &kColumns, &vBlock, &vColumns, &gBlock, &gColumns, &sumA, &sumB})
+        *block = allocateRows();
+      scores = allocate(kBlock * kBlock), slopes = allocate(kBlock * kBlock);
+
+      function.emitSharedLoop(0, blocks, 1, [&](Value block) { emitStatistics(block); });
+      function.emitSharedLoop(0, items, 1, [&](Value item) {
+        locate(item);
+        emitQueryGradient(*qRows, *kRows, *vRows);
+      });
+      function.emitSharedLoop(0, items, 1, [&](Value item) {
+        locate(item);
+        emitKeyGradients(*qRows, *kRows, *vRows);
+      });
+    });
+  }
+
+private:
+  void locate(Value item) {
+    head = arith::RemUIOp::create(b, item, function.index(shape.heads));
+    row0 = function.mul(spreadBlock(arith::DivUIOp::create(b, item, function.index(shape.heads))), kBlock);
+    statistics = function.mul(head, shape.paddedTokens());
+  }
+
+  /// D, lse and first of 64 rows. Rows past the end see no key: their first key is beyond all.
+  void emitStatistics(Value block) {
+    Value begin = function.mul(block, kBlock), out = function.getMemory(op.getOut());
+    Value inputLse = function.getMemory(op.getLse()), inputFirst = function.getMemory(op.getFirst());
+    Value beyond = arith::ConstantOp::create(b, b.getI32IntegerAttr(INT32_MAX));
+    auto loop = scf::ForOp::create(b, function.index(0), function.index(kBlock), function.index(1), ValueRange{beyond});
+    {
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToEnd(loop.getBody());
+      Value row = function.add(begin, loop.getInductionVar()), safe = clampRow(row);
+      Value exists = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, row, function.index(shape.tokens));
+      Value seen = select(exists, loadScalar(inputFirst, safe), beyond);
+      storeScalar(seen, first, row);
+      function.emitLoop(0, shape.heads, 1, [&](Value h) {
+        Value at = function.add(function.mul(safe, shape.heads * shape.width), function.mul(h, shape.width)), sum;
+        forVectors([&](int64_t c, int64_t valid) {
+          Value term = mul(loadValid(out, function.add(at, c), valid), loadValid(dout, function.add(at, c), valid));
+          sum = sum ? add(sum, term) : term;
+        });
+        Value total = vector::ReductionOp::create(b, vector::CombiningKind::ADD, sum, arith::FastMathFlags::reassoc | arith::FastMathFlags::contract);
+        Value to = function.add(function.mul(h, shape.paddedTokens()), row);
+        storeScalar(total, d, to);
+        storeScalar(loadScalar(inputLse, function.add(function.mul(safe, shape.heads), h)), lse, to);
+      });
+      scf::YieldOp::create(b, ValueRange{arith::MinSIOp::create(b, loop.getRegionIterArg(0), seen)});
+    }
+    storeScalar(loop.getResult(0), least, block);
+  }
+
+  /// dq of queries [row0, row0 + 64).
+  void emitQueryGradient(RowEmitter &qRows, RowEmitter &kRows, RowEmitter &vRows) {
+    Value q0 = row0;
+    packRows(qRows, q0, head, qBlock);
+    packRows(dout, q0, head, gBlock);
+    clear(sumA);
+    Value seen = loadScalar(least, arith::DivUIOp::create(b, q0, function.index(kBlock)));
+    Value begin = function.mul(arith::DivUIOp::create(b, toIndex(seen), function.index(kBlock)), kBlock);
+    Value end = arith::MinUIOp::create(b, function.add(q0, kBlock), function.index(shape.tokens));
+    function.emitLoop(begin, end, kBlock, [&](Value k0) {
+      packRows(kRows, k0, head, kBlockRows);
+      transpose(kBlockRows, kColumns);
+      packRows(vRows, k0, head, vBlock);
+      transpose(vBlock, vColumns);
+      multiply(qBlock, stride, kColumns, kBlock, scores, kBlock, shape.width, kBlock / lanes, Accumulate::Overwrite);
+      multiply(gBlock, stride, vColumns, kBlock, slopes, kBlock, shape.width, kBlock / lanes, Accumulate::Overwrite);
+      // Rows are queries, lanes keys: dS = P∘(dP − D).
+      function.emitLoop(0, kBlock, 1, [&](Value i) {
+        Value row = function.add(q0, i), at = function.add(statistics, row);
+        Value low = loadScalar(first, row), high = toInteger(row), start = toInteger(k0);
+        Value rowLse = splat(loadScalar(lse, at)), rowD = splat(loadScalar(d, at));
+        for (int64_t c = 0; c < kBlock; c += lanes) {
+          Value mask = lanesBetween(arith::AddIOp::create(b, start, arith::ConstantOp::create(b, b.getI32IntegerAttr(c))), low, high);
+          emitSlope(function.add(function.mul(i, kBlock), c), rowLse, rowD, mask, /*storeProbability=*/false);
+        }
+      });
+      multiply(slopes, kBlock, kBlockRows, stride, sumA, stride, kBlock, stride / lanes, Accumulate::Add, {}, [&](Value i) -> Value {
+        Value last = arith::SubIOp::create(b, function.add(function.add(q0, i), 4), k0);
+        return arith::MinUIOp::create(b, last, function.index(kBlock));
+      });
+    });
+    storeRows(sumA, function.getMemory(op.getDq()), scale);
+  }
+
+  /// dk and dv of keys [row0, row0 + 64).
+  void emitKeyGradients(RowEmitter &qRows, RowEmitter &kRows, RowEmitter &vRows) {
+    Value k0 = row0;
+    packRows(kRows, k0, head, kBlockRows);
+    packRows(vRows, k0, head, vBlock);
+    clear(sumA), clear(sumB);
+    Value lastKey = toInteger(function.add(k0, kBlock - 1));
+    function.emitLoop(k0, function.index(shape.paddedTokens()), kBlock, [&](Value q0) {
+      Value seen = loadScalar(least, arith::DivUIOp::create(b, q0, function.index(kBlock)));
+      when(arith::CmpIOp::create(b, arith::CmpIPredicate::sle, seen, lastKey), [&] {
+        packRows(qRows, q0, head, qBlock);
+        transpose(qBlock, qColumns);
+        packRows(dout, q0, head, gBlock);
+        transpose(gBlock, gColumns);
+        multiply(kBlockRows, stride, qColumns, kBlock, scores, kBlock, shape.width, kBlock / lanes, Accumulate::Overwrite);
+        multiply(vBlock, stride, gColumns, kBlock, slopes, kBlock, shape.width, kBlock / lanes, Accumulate::Overwrite);
+        // Rows are keys, lanes queries: a query t sees key j when first[t] ≤ j ≤ t.
+        function.emitLoop(0, kBlock, 1, [&](Value i) {
+          Value key = toInteger(function.add(k0, i)), keys = splat(key);
+          for (int64_t c = 0; c < kBlock; c += lanes) {
+            Value queries = function.add(q0, c), at = function.add(statistics, queries);
+            Value numbers = arith::AddIOp::create(b, splat(toInteger(queries)), laneNumbers());
+            Value mask = arith::AndIOp::create(b, arith::CmpIOp::create(b, arith::CmpIPredicate::sge, numbers, keys),
+                                               arith::CmpIOp::create(b, arith::CmpIPredicate::sle, load(first, queries), keys));
+            emitSlope(function.add(function.mul(i, kBlock), c), load(lse, at), load(d, at), mask, /*storeProbability=*/true);
+          }
+        });
+        multiply(scores, kBlock, gBlock, stride, sumB, stride, kBlock, stride / lanes, Accumulate::Add);
+        multiply(slopes, kBlock, qBlock, stride, sumA, stride, kBlock, stride / lanes, Accumulate::Add); // scale is in q.
+      });
+    });
+    storeRows(sumA, function.getMemory(op.getDk()), {});
+    storeRows(sumB, function.getMemory(op.getDv()), {});
+  }
+
+  /// At one vector of scores S and slopes dP: P = exp(S − lse), dP → P·(dP − D).
+  void emitSlope(Value at, Value rowLse, Value rowD, Value mask, bool storeProbability) {
+    Value p = select(mask, exp(sub(load(scores, at), rowLse)), number(0));
+    if (storeProbability)
+      store(p, scores, at);
+    store(select(mask, mul(p, sub(load(slopes, at), rowD)), number(0)), slopes, at);
+  }
+
+  void clear(Value rows) {
+    function.emitLoop(0, kBlock * stride, lanes, [&](Value at) { store(number(0), rows, at); });
+  }
+
+  void storeRows(Value rows, Value memory, Value factor) {
+    Value count = arith::MinUIOp::create(b, arith::SubIOp::create(b, function.index(shape.tokens), row0), function.index(kBlock));
+    function.emitLoop(function.index(0), count, 1, [&](Value i) {
+      Value to = function.add(function.mul(function.add(row0, i), shape.heads * shape.width), function.mul(head, shape.width));
+      forVectors([&](int64_t c, int64_t valid) {
+        Value value = load(rows, function.add(function.mul(i, stride), c));
+        storeValid(factor ? mul(value, factor) : value, memory, function.add(to, c), valid);
+      });
+    });
+  }
+
+  kernel::AttentionBackwardOp op;
+  BackwardPlan &plan;
+  Value d, lse, first, least, dout, scale;
+  Value head, row0, statistics;
+  Value qBlock, qColumns, kBlockRows, kColumns, vBlock, vColumns, gBlock, gColumns, sumA, sumB, scores, slopes;
+};
+
+} // namespace
+
+int64_t getWorkspaceBytes(kernel::AttentionBackwardOp op, const CPUTarget &target) { return BackwardPlan(op, target).bytes; }
+
+LogicalResult emitKernel(kernel::AttentionBackwardOp op, KernelFunction &function) {
+  BackwardPlan plan(op, function.getTarget());
+  if (std::string why = plan.whyNot(); !why.empty())
+    return op.emitOpError("cannot be generated for the CPU: ") << why;
+  BackwardEmitter(op, function, plan).emit();
+  return success();
+}
+
+} // namespace smelt
