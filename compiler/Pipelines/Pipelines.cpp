@@ -1,6 +1,7 @@
 //===- Pipelines.cpp - The named phases as pass pipelines -----------------===//
 #include "compiler/Pipelines/Pipelines.h"
 
+#include "compiler/Conversion/KernelToCPU/LowerKernelsToCPU.h"
 #include "compiler/Conversion/KernelToExec/Passes.h"
 #include "compiler/Transforms/Autodiff/Passes.h"
 #include "compiler/Transforms/Fusion/Passes.h"
@@ -30,7 +31,8 @@ void smelt::buildToKernelPipeline(OpPassManager &passes, const PipelineOptions &
   passes.addPass(createOutlineKernelsPass());
 }
 
-void smelt::buildToExecPipeline(OpPassManager &passes, const PipelineOptions &) {
+void smelt::buildToExecPipeline(OpPassManager &passes, const PipelineOptions &options) {
+  passes.addPass(createPlanCPUWorkspacePass(options.cpu));
   passes.addPass(createHoistSetupPass());
   passes.addPass(createBufferizeKernelsPass());
   passes.addPass(createSymbolDCEPass()); // Kernels that only reshape are no launches.
@@ -52,6 +54,7 @@ bool smelt::buildPhasePipeline(OpPassManager &passes, llvm::StringRef phase, con
 namespace {
 struct PhaseOptions : PassPipelineOptions<PhaseOptions> {
   Option<bool> fuse{*this, "fuse", llvm::cl::desc("Fuse ops into kernels; off: one lm op per kernel"), llvm::cl::init(true)};
+  Option<std::string> cpu{*this, "cpu", llvm::cl::desc("CPU that kernels are planned for"), llvm::cl::init("host")};
 };
 
 void registerPhase(llvm::StringRef phase, llvm::StringRef description) {
@@ -59,6 +62,7 @@ void registerPhase(llvm::StringRef phase, llvm::StringRef description) {
                                          [phase](OpPassManager &passes, const PhaseOptions &options) {
                                            smelt::PipelineOptions chosen;
                                            chosen.fuse = options.fuse;
+                                           chosen.cpu = options.cpu;
                                            smelt::buildPhasePipeline(passes, phase, chosen);
                                          });
 }

@@ -8,6 +8,7 @@
 #define SMELT_COMPILER_PIPELINES_PIPELINES_H
 
 #include "mlir/Pass/PassManager.h"
+#include <string>
 
 namespace smelt {
 
@@ -15,6 +16,8 @@ namespace smelt {
 struct PipelineOptions {
   /// Off: one lm op per kernel, nothing fused. For fused-versus-unfused tests and benchmarks.
   bool fuse = true;
+  /// "host", or LLVM's name of the CPU that kernels are planned for.
+  std::string cpu = "host";
 };
 
 /// lm → train: canonical form, gradients, optimiser programs.
