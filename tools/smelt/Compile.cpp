@@ -2,6 +2,7 @@
 #include "tools/smelt/Compile.h"
 #include "tools/smelt/Session.h"
 
+#include "compiler/Target/Bundle/EmitBundle.h"
 #include "dialects/LM/LMOps.h"
 
 #include "llvm/Support/FileSystem.h"
@@ -61,7 +62,13 @@ int compileSpec(const CompileOptions &options) {
     return code;
   if (last != Phase::Bundle)
     return writeText(session.module(), options.output);
-  return 1;
+  std::string directory = options.output.empty() ? modelName(options.input) + ".smelt" : options.output;
+  BundleOptions bundle;
+  bundle.cpu = cpuOf(options.target);
+  runtime::Status status = emitBundle(session.module(), directory, bundle);
+  if (!status.isOk())
+    llvm::errs() << "smelt: " << status.message() << "\n";
+  return runtime::exitCode(status.code());
 }
 
 int explainSpec(const ExplainOptions &options) {

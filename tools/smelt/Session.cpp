@@ -33,6 +33,11 @@ Phase phaseOf(const std::string &name) {
   llvm_unreachable("the command line checks phase names");
 }
 
+std::string cpuOf(const std::string &target) {
+  size_t colon = target.find(':');
+  return colon == std::string::npos ? "host" : target.substr(colon + 1);
+}
+
 const char *nameOf(Phase phase) { return names[static_cast<int>(phase)]; }
 
 Session::Session(const CompileOptions &options) : options_(options), context_(makeRegistry()) {
@@ -66,6 +71,7 @@ int Session::runTo(Phase last) {
     Phase next = static_cast<Phase>(static_cast<int>(phase_) + 1);
     PassManager passes(&context_);
     PipelineOptions pipeline;
+    pipeline.cpu = cpuOf(options_.target);
     if (!buildPhasePipeline(passes, nameOf(next), pipeline) || failed(passes.run(*module_)))
       return 1;
     phase_ = next;

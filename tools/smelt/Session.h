@@ -23,6 +23,8 @@ enum class Phase { Spec, LM, Train, Kernel, Exec, Bundle };
 /// The phase of that name; the command line has checked it.
 Phase phaseOf(const std::string &name);
 const char *nameOf(Phase phase);
+/// "host" for the target "cpu", NAME for "cpu:NAME".
+std::string cpuOf(const std::string &target);
 
 /// Owns the context, prints diagnostics at their place in the spec.
 class Session {
