@@ -21,6 +21,9 @@
 #if SMELT_HAS_OPTIMIZERS
 #include "compiler/Transforms/Optimizers/Passes.h"
 #endif
+#if SMELT_HAS_KERNELTOCPU
+#include "compiler/Conversion/KernelToCPU/LowerKernelsToCPU.h"
+#endif
 #if SMELT_HAS_KERNELTOEXEC
 #include "compiler/Conversion/KernelToExec/Passes.h"
 #endif
@@ -73,6 +76,9 @@ void smelt::registerPasses() {
 #endif
 #if SMELT_HAS_OPTIMIZERS
   registerSmeltOptimizersPasses();
+#endif
+#if SMELT_HAS_KERNELTOCPU
+  registerKernelToCPUPasses();
 #endif
 #if SMELT_HAS_KERNELTOEXEC
   registerSmeltKernelToExecPasses();

@@ -32,11 +32,10 @@ runtime::Status smelt::emitBundle(ModuleOp module, const std::string &directory,
   std::optional<CPUTarget> target = CPUTarget::get(options.cpu, why);
   if (!target)
     return runtime::usageError(why);
-  module.getContext()->appendDialectRegistry([] {
-    DialectRegistry registry;
-    registerCPUTargetDialects(registry);
-    return registry;
-  }());
+  DialectRegistry registry;
+  registerCPUTargetDialects(registry);
+  module.getContext()->appendDialectRegistry(registry);
+  module.getContext()->loadAllAvailableDialects(); // Code is generated outside of any pass that could name its dialects.
   FailureOr<runtime::Manifest> manifest = buildManifest(module, *target);
   if (failed(manifest))
     return runtime::internalError("the module is not ready for a bundle");
