@@ -155,9 +155,14 @@ Status writeFileSynced(const std::string &path, std::string_view text) {
 }
 
 Status writeFileAtomically(const std::string &path, std::string_view text) {
+  return writeFileAtomically(path, {std::as_bytes(std::span(text.data(), text.size()))});
+}
+
+Status writeFileAtomically(const std::string &path,
+                           const std::vector<std::span<const std::byte>> &chunks) {
   std::string temporary =
       concat(parentDirectory(path), "/", kWriting, ::getpid(), "-", fileName(path));
-  Status written = writeFileSynced(temporary, text);
+  Status written = writeFileSynced(temporary, chunks);
   if (written.isOk() && ::rename(temporary.c_str(), path.c_str()) != 0)
     written = errnoStorageError("cannot replace", path);
   if (!written.isOk()) {

@@ -76,6 +76,8 @@ Status writeFileSynced(const std::string &path,
 Status writeFileSynced(const std::string &path, std::string_view text);
 
 /// Replaces `path` in one step: a temporary file beside it, synced, renamed, the folder synced.
+Status writeFileAtomically(const std::string &path,
+                           const std::vector<std::span<const std::byte>> &chunks);
 Status writeFileAtomically(const std::string &path, std::string_view text);
 
 Status syncDirectory(const std::string &path);

@@ -5,15 +5,6 @@
 namespace smelt::runtime {
 
 namespace {
-constexpr const char *kManifestName = "manifest.json";
-/// In the format of sha256sum(1): `sha256sum -c manifest.sha256` checks it too.
-constexpr const char *kManifestHashName = "manifest.sha256";
-constexpr uint64_t kMaxManifestBytes = uint64_t(1) << 28;
-
-std::string manifestHashLine(const std::string &digest) {
-  return concat(digest, "  ", kManifestName, "\n");
-}
-
 Status checkRequiredFiles(const Manifest &manifest) {
   if (!manifest.files.count("spec.json"))
     return corruptError("files: \"spec.json\" is missing");
@@ -22,37 +13,17 @@ Status checkRequiredFiles(const Manifest &manifest) {
   return Status::ok();
 }
 
-Status checkFile(const std::string &path, const FileRecord &record) {
-  SMELT_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path));
-  if (file.bytes().size() != record.bytes)
-    return corruptError(path, " has ", file.bytes().size(), " bytes, the manifest says ",
-                        record.bytes);
-  Sha256 hash;
-  hash.update(file.bytes().data(), file.bytes().size());
-  if (std::string digest = hash.finish(); digest != record.sha256)
-    return corruptError(path, " is damaged: its sha256 is ", digest, ", the manifest says ",
-                        record.sha256);
-  return Status::ok();
-}
-
 StatusOr<Bundle> readBundle(const std::string &directory) {
   Bundle bundle;
   bundle.directory = directory;
-  SMELT_ASSIGN_OR_RETURN(std::string text,
-                         readFile(bundle.filePath(kManifestName), kMaxManifestBytes));
-  // The manifest first says whose it is and how new; then it must be whole.
-  bundle.manifestSha256 = sha256Hex(text);
-  StatusOr<Manifest> manifest = parseManifest(text);
+  SMELT_ASSIGN_OR_RETURN(SealedManifest sealed, readSealedManifest(directory));
+  StatusOr<Manifest> manifest = parseManifest(sealed.text);
   if (!manifest.isOk())
-    return manifest.status().withContext(kManifestName);
-  SMELT_ASSIGN_OR_RETURN(std::string hashLine, readFile(bundle.filePath(kManifestHashName), 4096));
-  if (hashLine != manifestHashLine(bundle.manifestSha256))
-    return corruptError("manifest.json is damaged: its sha256 is ", bundle.manifestSha256,
-                        ", not what manifest.sha256 says");
+    return manifest.status().withContext("manifest.json");
   bundle.manifest = *std::move(manifest);
   SMELT_RETURN_IF_ERROR(checkRequiredFiles(bundle.manifest));
-  for (const auto &[name, record] : bundle.manifest.files)
-    SMELT_RETURN_IF_ERROR(checkFile(bundle.filePath(name), record));
+  SMELT_RETURN_IF_ERROR(checkSeal(directory, sealed, bundle.manifest.files));
+  bundle.manifestSha256 = sealed.sha256;
   SMELT_ASSIGN_OR_RETURN(bundle.specText, readFile(bundle.filePath("spec.json")));
   return bundle;
 }
@@ -84,9 +55,7 @@ Status writeBundle(const std::string &directory, Manifest manifest,
   SMELT_ASSIGN_OR_RETURN(PendingDirectory pending, PendingDirectory::create(directory));
   for (const auto &[name, contents] : files)
     SMELT_RETURN_IF_ERROR(writeFileSynced(pending.path() + "/" + name, contents));
-  SMELT_RETURN_IF_ERROR(writeFileSynced(pending.path() + "/" + kManifestName, text));
-  SMELT_RETURN_IF_ERROR(
-      writeFileSynced(pending.path() + "/" + kManifestHashName, manifestHashLine(sha256Hex(text))));
+  SMELT_RETURN_IF_ERROR(writeSealedManifest(pending.path(), text));
   return pending.publish();
 }
 

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "runtime/base/DType.h"
+#include "runtime/base/SealedFolder.h"
 #include "runtime/base/Status.h"
 
 #include <cstdint>
@@ -144,11 +145,6 @@ struct Data {
 struct CpuTarget {
   std::string name;                  ///< LLVM's name: "sapphirerapids".
   std::vector<std::string> features; ///< LLVM's names, those the code needs: "avx2", "avx512f".
-};
-
-struct FileRecord {
-  uint64_t bytes = 0;
-  std::string sha256; ///< 64 lower-case hexadecimal digits.
 };
 
 struct Manifest {

@@ -18,26 +18,6 @@ bool ownsItsBytes(BufferKind kind) {
          kind == BufferKind::Setting || kind == BufferKind::Constant;
 }
 
-/// File names are plain: no folders, nothing hidden.
-bool isPlainFileName(const std::string &name) {
-  return !name.empty() && name[0] != '.' && name.size() < 200 &&
-         name.find_first_of(std::string("/\0", 2)) == std::string::npos;
-}
-
-bool isSha256(const std::string &text) {
-  return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
-}
-
-Status checkFiles(const Manifest &manifest) {
-  for (const auto &[name, record] : manifest.files) {
-    if (!isPlainFileName(name))
-      return corruptError("files: \"", name, "\" is not a plain file name");
-    if (!isSha256(record.sha256))
-      return corruptError("files: the sha256 of \"", name, "\" is not 64 hexadecimal digits");
-  }
-  return Status::ok();
-}
-
 Status checkBuffer(const Manifest &manifest, const Buffer &buffer) {
   auto needed = shapeBytes(buffer.shape, buffer.dtype);
   if (!needed)
@@ -278,7 +258,7 @@ Status checkData(const Data &data) {
 } // namespace
 
 Status validateManifest(const Manifest &manifest) {
-  SMELT_RETURN_IF_ERROR(checkFiles(manifest));
+  SMELT_RETURN_IF_ERROR(checkFileRecords(manifest.files));
   SMELT_RETURN_IF_ERROR(checkBuffers(manifest));
   SMELT_RETURN_IF_ERROR(checkSettings(manifest));
   SMELT_RETURN_IF_ERROR(checkKernels(manifest));

@@ -1,0 +1,73 @@
+#include "runtime/data/Shard.h"
+
+#include <array>
+#include <bit>
+#include <cstring>
+#include <limits>
+
+namespace smelt::runtime {
+
+static_assert(std::endian::native == std::endian::little, "shards are little-endian");
+
+StatusOr<Shard> Shard::openBin(const std::string &path, int64_t vocabulary) {
+  SMELT_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path));
+  std::span<const std::byte> bytes = file.bytes();
+  if (bytes.size() < kShardHeaderBytes)
+    return corruptError("shard ", path, ": the file ends at byte ", bytes.size(), ", inside the ",
+                        kShardHeaderBytes, "-byte header");
+  std::array<int32_t, 3> header;
+  std::memcpy(header.data(), bytes.data(), sizeof header);
+  if (header[0] != kShardMagic)
+    return corruptError("shard ", path, ": byte 0: the magic number is ", header[0], ", not ",
+                        kShardMagic, "; this is not a token shard");
+  if (header[1] != kShardVersion)
+    return corruptError("shard ", path, ": byte 4: version ", header[1], ", not ", kShardVersion);
+  if (header[2] < 0)
+    return corruptError("shard ", path, ": byte 8: the token count is ", header[2]);
+  uint64_t count = static_cast<uint64_t>(header[2]);
+  uint64_t expected = kShardHeaderBytes + count * sizeof(uint16_t);
+  if (bytes.size() != expected)
+    return corruptError("shard ", path, ": byte ", std::min<uint64_t>(bytes.size(), expected),
+                        ": the header promises ", count, " tokens, so ", expected,
+                        " bytes, but the file has ", bytes.size());
+  for (uint64_t i = 0; i < count; ++i) {
+    uint16_t token;
+    std::memcpy(&token, bytes.data() + kShardHeaderBytes + i * sizeof token, sizeof token);
+    if (token >= vocabulary)
+      return corruptError("shard ", path, ": byte ", kShardHeaderBytes + i * sizeof token,
+                          ": token ", token, " is not below the vocabulary ", vocabulary);
+  }
+  return Shard(std::move(file), sizeof(uint16_t), kShardHeaderBytes, count);
+}
+
+StatusOr<Shard> Shard::openText(const std::string &path) {
+  SMELT_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path));
+  uint64_t count = file.bytes().size();
+  return Shard(std::move(file), 1, 0, count);
+}
+
+void Shard::read(uint64_t first, std::span<int32_t> out) const {
+  const std::byte *from = file_.bytes().data() + headerBytes_ + first * tokenBytes_;
+  for (int32_t &token : out) {
+    if (tokenBytes_ == 1) {
+      token = static_cast<uint8_t>(*from);
+    } else {
+      uint16_t value;
+      std::memcpy(&value, from, sizeof value);
+      token = value;
+    }
+    from += tokenBytes_;
+  }
+}
+
+Status writeShard(const std::string &path, std::span<const uint16_t> tokens) {
+  if (tokens.size() > static_cast<size_t>(std::numeric_limits<int32_t>::max()))
+    return usageError("shard ", path, ": ", tokens.size(), " tokens are too many for one shard");
+  std::array<int32_t, 256> header = {};
+  header[0] = kShardMagic;
+  header[1] = kShardVersion;
+  header[2] = static_cast<int32_t>(tokens.size());
+  return writeFileAtomically(path, {std::as_bytes(std::span(header)), std::as_bytes(tokens)});
+}
+
+} // namespace smelt::runtime
