@@ -67,7 +67,8 @@ void addLine(RunData &data, const json &line) {
     addPoint(data.validation, step, line["val_loss"]);
   if (line.contains("final_hash") && line["final_hash"].is_string())
     data.finalHash = line["final_hash"].get<std::string>();
-  for (auto [key, group] : {std::pair("settings", &data.settings), std::pair("scalars", &data.scalars)})
+  for (auto [key, group] :
+       {std::pair("settings", &data.settings), std::pair("scalars", &data.scalars)})
     if (line.contains(key) && line[key].is_object())
       for (const auto &[name, value] : line[key].items())
         addPoint((*group)[name], step, value);
@@ -125,11 +126,11 @@ std::string drawChart(const std::vector<Curve> &curves, double width, double hei
   std::string svg = concat("<svg viewBox=\"0 0 ", width, " ", height, "\" width=\"", width, "\">");
   for (int i = 0; i <= 4; ++i) {
     double y = y0 + (y1 - y0) * i / 4, x = x0 + (x1 - x0) * i / 4;
-    svg += concat("<line class=\"grid\" x1=\"", kLeft, "\" x2=\"", width - kRight, "\" y1=\"",
-                  py(y), "\" y2=\"", py(y), "\"/><text x=\"", kLeft - 4, "\" y=\"", py(y) + 4,
-                  "\" text-anchor=\"end\">", format("%.4g", y), "</text><text x=\"", px(x),
-                  "\" y=\"", height - 6, "\" text-anchor=\"middle\">", format("%.0f", x),
-                  "</text>");
+    svg +=
+        concat("<line class=\"grid\" x1=\"", kLeft, "\" x2=\"", width - kRight, "\" y1=\"", py(y),
+               "\" y2=\"", py(y), "\"/><text x=\"", kLeft - 4, "\" y=\"", py(y) + 4,
+               "\" text-anchor=\"end\">", format("%.4g", y), "</text><text x=\"", px(x), "\" y=\"",
+               height - 6, "\" text-anchor=\"middle\">", format("%.0f", x), "</text>");
   }
   for (const Curve &curve : curves) {
     std::string points;
@@ -176,7 +177,8 @@ std::string renderPage(const RunData &data) {
   for (const char *group : {"hardware", "data"})
     if (data.run.is_object() && data.run.contains(group) && data.run[group].is_object())
       for (const auto &[key, value] : data.run[group].items())
-        row(std::string(group) + " " + key, value.is_string() ? value.get<std::string>() : value.dump());
+        row(std::string(group) + " " + key,
+            value.is_string() ? value.get<std::string>() : value.dump());
   if (!data.finalHash.empty())
     row("final hash", data.finalHash);
   return concat(
@@ -186,7 +188,8 @@ std::string renderPage(const RunData &data) {
       "th{text-align:left;padding-right:2em;font-weight:normal;color:#555}"
       "td{overflow-wrap:anywhere}.small{display:flex;flex-wrap:wrap;gap:1em}"
       "figure{margin:0}figcaption{font-size:12px}</style></head><body><h1>",
-      escape(text("model")), "</h1><h2>Loss</h2><p><span style=\"color:#06c\">training</span>, "
+      escape(text("model")),
+      "</h1><h2>Loss</h2><p><span style=\"color:#06c\">training</span>, "
       "<span style=\"color:#d40\">validation</span>, nats per token, over steps</p>",
       drawChart({{&data.train, "#06c", false}, {&data.validation, "#d40", true}}, 900, 360),
       "<h2>Run</h2><table>", rows, "</table>", drawSmallCharts("Settings", data.settings),

@@ -7,8 +7,8 @@
 
 namespace smelt::runtime {
 
-/// Reads RUN/run.json and RUN/log.jsonl and writes RUN/report.html: one self-contained page with the
-/// loss curves, the settings and the learned scalars as inline SVG.
+/// Reads RUN/run.json and RUN/log.jsonl and writes RUN/report.html: one self-contained page with
+/// the loss curves, the settings and the learned scalars as inline SVG.
 Status writeHtmlReport(const std::string &runPath);
 
 } // namespace smelt::runtime

@@ -113,7 +113,8 @@ std::string trimTextLog(const std::string &text, int64_t lastStep) {
 
 std::string formatStepLine(const StepRecord &record, int64_t steps) {
   char line[200];
-  std::snprintf(line, sizeof line, "step:%lld/%lld train_loss:%.4f train_time:%.0fms step_avg:%.2fms",
+  std::snprintf(line, sizeof line,
+                "step:%lld/%lld train_loss:%.4f train_time:%.0fms step_avg:%.2fms",
                 static_cast<long long>(record.step), static_cast<long long>(steps),
                 record.trainLoss, record.trainMilliseconds, record.averageMilliseconds);
   return line;

@@ -11,6 +11,7 @@
 #include "runtime/report/TensorBoard.h"
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 

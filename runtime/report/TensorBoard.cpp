@@ -109,9 +109,8 @@ StatusOr<TensorBoardWriter> TensorBoardWriter::create(const std::string &directo
   return TensorBoardWriter(std::move(file));
 }
 
-Status
-TensorBoardWriter::addScalars(int64_t step,
-                              const std::vector<std::pair<std::string, double>> &scalars) {
+Status TensorBoardWriter::addScalars(int64_t step,
+                                     const std::vector<std::pair<std::string, double>> &scalars) {
   return file_.append(frameRecord(encodeScalarEvent(wallTimeNow(), step, scalars)));
 }
 

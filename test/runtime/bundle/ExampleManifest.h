@@ -13,7 +13,14 @@ inline Manifest exampleManifest() {
   m.files = {{"spec.json", {2, std::string(64, 'a')}}, {"cpu.so", {3, std::string(64, 'b')}}};
   auto add = [&](const char *name, BufferKind kind, DType dtype, std::vector<int64_t> shape) {
     uint64_t bytes = *shapeBytes(shape, dtype);
-    m.buffers.push_back({name, kind, dtype, std::move(shape), m.arenaBytes, bytes, {}});
+    Buffer buffer;
+    buffer.name = name;
+    buffer.kind = kind;
+    buffer.dtype = dtype;
+    buffer.shape = std::move(shape);
+    buffer.offset = m.arenaBytes;
+    buffer.bytes = bytes;
+    m.buffers.push_back(std::move(buffer));
     m.arenaBytes += (bytes + 63) / 64 * 64;
     return static_cast<uint32_t>(m.buffers.size() - 1);
   };

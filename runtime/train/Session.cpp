@@ -1,0 +1,264 @@
+#include "runtime/train/Session.h"
+#include "runtime/base/Random.h"
+#include "runtime/base/Sha256.h"
+#include "runtime/device/cpu/CpuDevice.h"
+#include "runtime/device/cpu/HostCpu.h"
+
+#include <algorithm>
+
+namespace smelt::runtime {
+
+void Snapshot::add(const Buffer &buffer, std::vector<std::byte> data) {
+  std::vector<std::byte> &stored = data_[buffer.name] = std::move(data);
+  tensors_[buffer.name] = {buffer.dtype, buffer.shape, stored};
+}
+
+double settingValueAt(const Setting &setting, int64_t step) {
+  if (setting.segments.empty())
+    return 0;
+  step = std::clamp<int64_t>(step, 0, setting.segments.back().last);
+  for (const Segment &segment : setting.segments)
+    if (step <= segment.last)
+      return segment.value + segment.slope * static_cast<double>(step - segment.first);
+  return 0;
+}
+
+namespace {
+uint64_t usedBytes(const Buffer &buffer) { return *shapeBytes(buffer.shape, buffer.dtype); }
+
+bool isNamedState(const Buffer &buffer) {
+  return buffer.kind == BufferKind::Parameter || buffer.kind == BufferKind::State;
+}
+
+/// The values of `init` as the buffer's elements.
+std::vector<std::byte> initialValues(const Buffer &buffer, uint64_t seed) {
+  std::vector<std::byte> data(usedBytes(buffer));
+  Init init = buffer.init.value_or(Init{});
+  uint64_t size = dtypeBytes(buffer.dtype), count = data.size() / size;
+  RandomStream random(seed, buffer.name);
+  auto fill = [&](auto value) {
+    for (uint64_t i = 0; i < count; ++i)
+      storeElement(buffer.dtype, value(i), data.data() + i * size);
+  };
+  switch (init.kind) {
+  case InitKind::Zeros:
+    break;
+  case InitKind::Constant:
+    fill([&](uint64_t) { return init.value; });
+    break;
+  case InitKind::Uniform:
+    fill([&](uint64_t i) { return (2 * random.uniform(i) - 1) * init.value; });
+    break;
+  case InitKind::Normal:
+    fill([&](uint64_t i) { return random.normal(i) * init.value; });
+    break;
+  case InitKind::Values:
+    fill([&](uint64_t i) { return init.values[i]; });
+    break;
+  }
+  return data;
+}
+} // namespace
+
+StatusOr<std::unique_ptr<Session>> Session::open(const std::string &bundlePath, int threads) {
+  std::unique_ptr<Session> session(new Session);
+  SMELT_ASSIGN_OR_RETURN(session->bundle_, openBundle(bundlePath));
+  const Manifest &manifest = session->manifest();
+  if (manifest.target != "cpu")
+    return corruptError("bundle ", bundlePath, " is for target \"", manifest.target,
+                        "\"; this smelt-run runs cpu bundles");
+  SMELT_RETURN_IF_ERROR(
+      checkHostRuns(manifest.cpu.name, manifest.cpu.features).withContext("bundle " + bundlePath));
+  session->device_ = makeCpuDevice(threads);
+  SMELT_RETURN_IF_ERROR(session->prepare());
+  return session;
+}
+
+Status Session::prepare() {
+  SMELT_RETURN_IF_ERROR(device_->allocateArena(manifest().arenaBytes));
+  std::vector<DeviceKernel> kernels;
+  for (const Kernel &kernel : manifest().kernels)
+    kernels.push_back({kernel.symbol});
+  SMELT_RETURN_IF_ERROR(device_->loadModule(bundle_.filePath("cpu.so"), kernels));
+  for (const Program &program : manifest().programs) {
+    std::vector<DeviceLaunch> launches;
+    for (const Launch &launch : program.launches) {
+      DeviceLaunch resolved = {launch.kernel, {}};
+      for (uint32_t argument : launch.arguments)
+        resolved.offsets.push_back(manifest().buffers[argument].offset);
+      launches.push_back(std::move(resolved));
+    }
+    SMELT_ASSIGN_OR_RETURN(DeviceProgram handle, device_->addProgram(launches));
+    programs_.push_back(handle);
+    if (program.role != "setup")
+      continue;
+    for (const Launch &launch : program.launches)
+      for (uint32_t argument : launch.arguments)
+        if (manifest().buffers[argument].kind == BufferKind::Setting)
+          setupSettings_[argument] = 0;
+  }
+  return Status::ok();
+}
+
+Status Session::writeBuffer(uint32_t index, std::span<const std::byte> data) {
+  return device_->copyIn(manifest().buffers[index].offset, data);
+}
+
+Status Session::initialise(uint64_t seed) {
+  for (const Buffer &buffer : manifest().buffers)
+    if (isNamedState(buffer) || buffer.kind == BufferKind::Constant)
+      SMELT_RETURN_IF_ERROR(device_->copyIn(buffer.offset, initialValues(buffer, seed)));
+  return Status::ok();
+}
+
+Status Session::restoreKind(BufferKind kind, const SafetensorsFile &file, bool required) {
+  size_t restored = 0;
+  for (const Buffer &buffer : manifest().buffers) {
+    if (buffer.kind != kind)
+      continue;
+    auto it = file.tensors().find(buffer.name);
+    if (it == file.tensors().end()) {
+      if (!required)
+        continue;
+      return corruptError("it has no ", bufferKindName(kind), " \"", buffer.name,
+                          "\"; it belongs to another model");
+    }
+    const TensorView &tensor = it->second;
+    if (tensor.dtype != buffer.dtype || tensor.shape != buffer.shape)
+      return corruptError(bufferKindName(kind), " \"", buffer.name,
+                          "\" has another type or shape than in the bundle; it belongs to another "
+                          "model");
+    SMELT_RETURN_IF_ERROR(device_->copyIn(buffer.offset, tensor.data));
+    ++restored;
+  }
+  if (kind == BufferKind::Parameter && restored != file.tensors().size())
+    return corruptError("it has parameters that the bundle lacks; it belongs to another model");
+  return Status::ok();
+}
+
+Status Session::restore(const Checkpoint &checkpoint, bool withState) {
+  Status status = restoreKind(BufferKind::Parameter, checkpoint.parameters, true);
+  if (status.isOk() && withState)
+    status = restoreKind(BufferKind::State, checkpoint.state, true);
+  if (status.isOk() && withState)
+    status = restoreKind(BufferKind::Gradient, checkpoint.state, false);
+  return status.withContext("checkpoint " + checkpoint.path);
+}
+
+Status Session::applySettings(int64_t step) {
+  bool changed = !setupDone_;
+  for (const Setting &setting : manifest().settings) {
+    if (setting.segments.empty())
+      continue;
+    const Buffer &buffer = manifest().buffers[setting.buffer];
+    std::byte element[8];
+    storeElement(buffer.dtype, settingValueAt(setting, step), element);
+    double value = loadElement(buffer.dtype, element);
+    settingValues_[setting.name] = value;
+    SMELT_RETURN_IF_ERROR(
+        writeBuffer(setting.buffer, std::span(element).first(dtypeBytes(buffer.dtype))));
+    auto seen = setupSettings_.find(setting.buffer);
+    if (seen != setupSettings_.end() && seen->second != value) {
+      seen->second = value;
+      changed = true;
+    }
+  }
+  return changed ? runSetup() : Status::ok();
+}
+
+Status Session::runSetup() {
+  setupDone_ = true;
+  for (const Program &program : manifest().programs)
+    if (program.role == "setup")
+      SMELT_RETURN_IF_ERROR(run(program));
+  return Status::ok();
+}
+
+Status Session::setAutomaticSetting(const char *name, double value) {
+  const Setting *setting = manifest().findSetting(name);
+  if (!setting)
+    return Status::ok();
+  DType dtype = manifest().buffers[setting->buffer].dtype;
+  std::byte element[8];
+  storeElement(dtype, value, element);
+  return writeBuffer(setting->buffer, std::span(element).first(dtypeBytes(dtype)));
+}
+
+Status Session::writeInput(const Program &program, const char *name,
+                           std::span<const int32_t> values) {
+  uint32_t buffer = program.inputs.at(name);
+  if (std::as_bytes(values).size() > manifest().buffers[buffer].bytes)
+    return internalError("input \"", name, "\" gets ", values.size(), " values");
+  return writeBuffer(buffer, std::as_bytes(values));
+}
+
+Status Session::runOnBatch(const Program &program, const Batch &batch) {
+  SMELT_RETURN_IF_ERROR(writeInput(program, "tokens", batch.tokens));
+  SMELT_RETURN_IF_ERROR(writeInput(program, "targets", batch.targets));
+  SMELT_RETURN_IF_ERROR(writeInput(program, "document_start", batch.documentStart));
+  return run(program);
+}
+
+Status Session::run(const Program &program) {
+  auto index = static_cast<size_t>(&program - manifest().programs.data());
+  SMELT_RETURN_IF_ERROR(device_->run(programs_[index]).withContext(program.name));
+  return device_->synchronize().withContext(program.name);
+}
+
+StatusOr<double> Session::readScalar(uint32_t index) {
+  const Buffer &buffer = manifest().buffers[index];
+  std::byte element[8];
+  SMELT_RETURN_IF_ERROR(
+      device_->copyOut(buffer.offset, std::span(element).first(dtypeBytes(buffer.dtype))));
+  return loadElement(buffer.dtype, element);
+}
+
+StatusOr<double> Session::readOutput(const Program &program, const char *name) {
+  return readScalar(program.outputs.at(name));
+}
+
+StatusOr<Snapshot> Session::snapshot(const std::vector<BufferKind> &kinds) {
+  Snapshot snapshot;
+  for (const Buffer &buffer : manifest().buffers) {
+    if (std::find(kinds.begin(), kinds.end(), buffer.kind) == kinds.end())
+      continue;
+    std::vector<std::byte> data(usedBytes(buffer));
+    SMELT_RETURN_IF_ERROR(device_->copyOut(buffer.offset, data));
+    snapshot.add(buffer, std::move(data));
+  }
+  return snapshot;
+}
+
+StatusOr<std::string> Session::hashState() {
+  SMELT_ASSIGN_OR_RETURN(Snapshot all, snapshot({BufferKind::Parameter, BufferKind::State}));
+  Sha256 hash;
+  for (const auto &[name, tensor] : all.tensors()) {
+    std::string header = concat(name, " ", dtypeName(tensor.dtype));
+    for (int64_t dim : tensor.shape)
+      header += concat(" ", dim);
+    hash.update(header + "\n");
+    hash.update(tensor.data.data(), tensor.data.size());
+  }
+  return hash.finish();
+}
+
+StatusOr<std::map<std::string, double>> Session::readScalarParameters() {
+  std::map<std::string, double> scalars;
+  for (uint32_t i = 0; i < manifest().buffers.size(); ++i) {
+    const Buffer &buffer = manifest().buffers[i];
+    if (buffer.kind != BufferKind::Parameter || !buffer.shape.empty())
+      continue;
+    SMELT_ASSIGN_OR_RETURN(scalars[buffer.name], readScalar(i));
+  }
+  return scalars;
+}
+
+uint64_t Session::countParameters() const {
+  uint64_t count = 0;
+  for (const Buffer &buffer : manifest().buffers)
+    if (buffer.kind == BufferKind::Parameter)
+      count += usedBytes(buffer) / dtypeBytes(buffer.dtype);
+  return count;
+}
+
+} // namespace smelt::runtime

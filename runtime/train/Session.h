@@ -1,0 +1,88 @@
+//===- Session.h - A bundle loaded on a device ------------------*- C++ -*-===//
+//
+// What training, evaluation and sampling share: the opened bundle, the device with its arena, the
+// prepared programs, parameters and states by name, settings by step.
+//
+//===----------------------------------------------------------------------===//
+#pragma once
+
+#include "runtime/bundle/Bundle.h"
+#include "runtime/checkpoint/Checkpoint.h"
+#include "runtime/data/BatchLoader.h"
+#include "runtime/device/Device.h"
+
+#include <map>
+#include <memory>
+
+namespace smelt::runtime {
+
+/// Copies of named buffers in host memory, and views of them.
+class Snapshot {
+public:
+  const std::map<std::string, TensorView> &tensors() const { return tensors_; }
+  void add(const Buffer &buffer, std::vector<std::byte> data);
+
+private:
+  std::map<std::string, std::vector<std::byte>> data_;
+  std::map<std::string, TensorView> tensors_;
+};
+
+class Session {
+public:
+  /// Opens the bundle, checks that this machine runs it, loads the code. `threads` = 0: all cores.
+  static StatusOr<std::unique_ptr<Session>> open(const std::string &bundlePath, int threads);
+
+  const Bundle &bundle() const { return bundle_; }
+  const Manifest &manifest() const { return bundle_.manifest; }
+  Device &device() { return *device_; }
+
+  /// Sets parameters, states and constants to their initial values.
+  Status initialise(uint64_t seed);
+  /// Replaces parameters and states by a checkpoint's; every one must be there and fit. With
+  /// `withState` false only the parameters are taken.
+  Status restore(const Checkpoint &checkpoint, bool withState = true);
+
+  /// Sets all scheduled settings to their values at `step` (0-based); runs the setup programs at
+  /// the first call and whenever a setting that they read has changed.
+  Status applySettings(int64_t step);
+  /// Sets "accumulate" or "step", if the bundle has it.
+  Status setAutomaticSetting(const char *name, double value);
+  const std::map<std::string, double> &settings() const { return settingValues_; }
+
+  /// Copies the batch into the program's inputs and runs it.
+  Status runOnBatch(const Program &program, const Batch &batch);
+  Status run(const Program &program);
+  Status writeInput(const Program &program, const char *name, std::span<const int32_t> values);
+
+  /// A rank-0 buffer or output as a number.
+  StatusOr<double> readScalar(uint32_t buffer);
+  StatusOr<double> readOutput(const Program &program, const char *name);
+
+  /// Copies of all buffers of a kind.
+  StatusOr<Snapshot> snapshot(const std::vector<BufferKind> &kinds);
+  /// SHA-256 over the names, types, shapes and bytes of all parameters and states.
+  StatusOr<std::string> hashState();
+  /// The learned scalars: rank-0 parameters by name.
+  StatusOr<std::map<std::string, double>> readScalarParameters();
+  uint64_t countParameters() const;
+
+private:
+  Session() = default;
+  Status prepare();
+  Status writeBuffer(uint32_t index, std::span<const std::byte> data);
+  Status initialiseBuffer(const Buffer &buffer, uint64_t seed);
+  Status restoreKind(BufferKind kind, const SafetensorsFile &file, bool required);
+  Status runSetup();
+
+  Bundle bundle_;
+  std::unique_ptr<Device> device_;
+  std::vector<DeviceProgram> programs_; ///< Parallel to manifest().programs.
+  std::map<std::string, double> settingValues_;
+  std::map<uint32_t, double> setupSettings_; ///< By buffer: the values the setup programs last saw.
+  bool setupDone_ = false;
+};
+
+/// The setting's value at `step`; after its last segment the value there is held.
+double settingValueAt(const Setting &setting, int64_t step);
+
+} // namespace smelt::runtime

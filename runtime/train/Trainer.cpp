@@ -1,0 +1,279 @@
+#include "runtime/train/Trainer.h"
+#include "runtime/base/Interrupt.h"
+#include "runtime/base/Log.h"
+#include "runtime/train/Evaluate.h"
+
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+
+namespace smelt::runtime {
+
+namespace {
+using Clock = std::chrono::steady_clock;
+
+double millisecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+/// The stage of a step; steps after the last stage belong to it.
+const Stage &stageAt(const Training &training, int64_t step) {
+  for (const Stage &stage : training.stages)
+    if (step <= stage.last)
+      return stage;
+  return training.stages.back();
+}
+
+/// The checkpoint to continue from; nothing for a run from the beginning.
+StatusOr<std::optional<Checkpoint>> findResumePoint(const TrainOptions &options) {
+  std::string root = options.runFolder + "/checkpoints";
+  if (options.resume.empty()) {
+    if (listCheckpoints(root).empty())
+      return std::optional<Checkpoint>();
+    if (!options.overwrite)
+      return usageError("the run folder ", options.runFolder,
+                        " has a run already; continue it with --resume auto, replace it with "
+                        "--overwrite, or name another with --run-dir");
+    SMELT_RETURN_IF_ERROR(removeDirectory(root));
+    return std::optional<Checkpoint>();
+  }
+  if (options.resume == "auto") {
+    std::vector<std::string> skipped;
+    auto newest = openNewestCheckpoint(root, skipped);
+    for (const std::string &message : skipped)
+      logWarning("skipping a damaged checkpoint: " + message);
+    return newest;
+  }
+  SMELT_ASSIGN_OR_RETURN(Checkpoint checkpoint, openCheckpoint(options.resume));
+  return std::optional<Checkpoint>(std::move(checkpoint));
+}
+
+class Trainer {
+public:
+  Trainer(const TrainOptions &options, Session &session, DataSources data, uint64_t seed,
+          RunFolder folder, const CheckpointInfo &start)
+      : options_(options), session_(session), training_(session.manifest().training),
+        validation_(data.validation, data.options, training_.validation.tokens),
+        loader_(data.train, data.options, start.position), folder_(std::move(folder)),
+        steps_(options.steps.value_or(training_.steps)), seed_(seed), first_(start.step),
+        earlierMilliseconds_(start.trainMilliseconds) {}
+
+  StatusOr<TrainResult> run();
+
+private:
+  Status runStep(int64_t step);
+  Status runMicroBatch(const Program &program, int64_t step, int64_t micro);
+  Status reportNonFinite(int64_t step, int64_t micro, double loss);
+  Status validate(int64_t completed);
+  Status saveCheckpoint(int64_t completed);
+  Status finish(TrainResult &result);
+  double averageMilliseconds(int64_t completed) const {
+    return completed > first_ ? stepMilliseconds_ / static_cast<double>(completed - first_) : 0;
+  }
+  static bool isDue(int64_t completed, int64_t every) {
+    return every > 0 && completed % every == 0;
+  }
+
+  const TrainOptions &options_;
+  Session &session_;
+  const Training &training_;
+  ValidationBatches validation_;
+  PrefetchingLoader loader_;
+  RunFolder folder_;
+  int64_t steps_;
+  uint64_t seed_;
+  int64_t first_;              ///< Steps that a checkpoint brought.
+  double earlierMilliseconds_; ///< Training time before this process.
+  double stepMilliseconds_ = 0;
+  double lossSum_ = 0; ///< Of the current step.
+  int64_t targets_ = 0;
+  int64_t savedStep_ = -1, validatedStep_ = -1;
+  std::optional<double> validationLoss_;
+};
+
+Status Trainer::runMicroBatch(const Program &program, int64_t step, int64_t micro) {
+  // Gradients start anew at the first micro-batch after an update.
+  bool fresh = micro == 0 && step % training_.optimizerEvery == 0;
+  SMELT_RETURN_IF_ERROR(session_.setAutomaticSetting("accumulate", fresh ? 0 : 1));
+  Batch batch = loader_.next(program.tokens);
+  SMELT_RETURN_IF_ERROR(session_.runOnBatch(program, batch));
+  SMELT_ASSIGN_OR_RETURN(double objective, session_.readOutput(program, "objective"));
+  SMELT_ASSIGN_OR_RETURN(double lossSum, session_.readOutput(program, "loss_sum"));
+  lossSum_ += lossSum;
+  targets_ += batch.validTargets;
+  if (!std::isfinite(objective) || !std::isfinite(lossSum))
+    return reportNonFinite(step, micro, std::isfinite(objective) ? lossSum : objective);
+  return Status::ok();
+}
+
+Status Trainer::reportNonFinite(int64_t step, int64_t micro, double loss) {
+  std::string message = concat("step ", step + 1, ", micro-batch ", micro + 1, ": the loss is ",
+                               loss, "; stopped before the update");
+  std::vector<std::string> checkpoints = listCheckpoints(folder_.checkpointsPath());
+  message += checkpoints.empty() ? "; there is no checkpoint yet"
+                                 : "; the newest checkpoint is " + checkpoints.front();
+  SMELT_RETURN_IF_ERROR(folder_.logFailure(step + 1, message));
+  return Status(StatusCode::NonFinite, message);
+}
+
+Status Trainer::runStep(int64_t step) {
+  Clock::time_point start = Clock::now();
+  const Stage &stage = stageAt(training_, step);
+  const Program &program = *session_.manifest().findProgram(stage.program);
+  lossSum_ = 0;
+  targets_ = 0;
+  SMELT_RETURN_IF_ERROR(session_.applySettings(step));
+  SMELT_RETURN_IF_ERROR(session_.setAutomaticSetting(
+      "step", static_cast<double>(step / training_.optimizerEvery + 1)));
+  for (int64_t micro = 0; micro < stage.microBatches; ++micro)
+    SMELT_RETURN_IF_ERROR(runMicroBatch(program, step, micro));
+  if ((step + 1) % training_.optimizerEvery == 0)
+    for (const Program &update : session_.manifest().programs)
+      if (update.role == "update")
+        SMELT_RETURN_IF_ERROR(session_.run(update));
+  StepRecord record;
+  record.step = step + 1;
+  record.trainLoss = targets_ ? lossSum_ / static_cast<double>(targets_) : 0;
+  record.stepMilliseconds = millisecondsSince(start);
+  stepMilliseconds_ += record.stepMilliseconds;
+  record.trainMilliseconds = earlierMilliseconds_ + stepMilliseconds_;
+  record.averageMilliseconds = averageMilliseconds(record.step);
+  record.tokens = program.tokens * stage.microBatches;
+  record.settings = session_.settings();
+  SMELT_ASSIGN_OR_RETURN(record.scalars, session_.readScalarParameters());
+  return folder_.logStep(record);
+}
+
+Status Trainer::validate(int64_t completed) {
+  const Program *program = session_.manifest().findProgram(training_.validation.program);
+  if (!program || validatedStep_ == completed)
+    return Status::ok();
+  SMELT_ASSIGN_OR_RETURN(Evaluation result, evaluate(session_, *program, validation_));
+  validationLoss_ = result.loss;
+  validatedStep_ = completed;
+  return folder_.logValidation({completed, result.loss, earlierMilliseconds_ + stepMilliseconds_,
+                                averageMilliseconds(completed)});
+}
+
+Status Trainer::saveCheckpoint(int64_t completed) {
+  if (savedStep_ == completed)
+    return Status::ok();
+  CheckpointInfo info;
+  info.step = completed;
+  info.seed = seed_;
+  info.model = session_.manifest().name;
+  info.bundleSha256 = session_.bundle().manifestSha256;
+  info.position = loader_.position();
+  info.trainMilliseconds = earlierMilliseconds_ + stepMilliseconds_;
+  std::vector<BufferKind> kinds = {BufferKind::State};
+  if (completed % training_.optimizerEvery != 0)
+    kinds.push_back(BufferKind::Gradient); // Between updates, they are state too.
+  SMELT_ASSIGN_OR_RETURN(Snapshot parameters, session_.snapshot({BufferKind::Parameter}));
+  SMELT_ASSIGN_OR_RETURN(Snapshot state, session_.snapshot(kinds));
+  SMELT_RETURN_IF_ERROR(folder_.sync());
+  SMELT_RETURN_IF_ERROR(writeCheckpoint(folder_.checkpointsPath(), info, parameters.tensors(),
+                                        state.tensors(), options_.keepCheckpoints));
+  savedStep_ = completed;
+  return Status::ok();
+}
+
+Status Trainer::finish(TrainResult &result) {
+  SMELT_ASSIGN_OR_RETURN(result.finalHash, session_.hashState());
+  if (result.interrupted) {
+    folder_.printLine(concat("interrupted at step ", result.step, " of ", steps_,
+                             "; continue with --resume auto"));
+    SMELT_RETURN_IF_ERROR(folder_.sync());
+  } else {
+    result.validationLoss = validationLoss_;
+    SMELT_RETURN_IF_ERROR(
+        folder_.logFinish({result.step, validationLoss_, earlierMilliseconds_ + stepMilliseconds_,
+                           averageMilliseconds(result.step)},
+                          result.finalHash));
+  }
+  return folder_.writeReport();
+}
+
+StatusOr<TrainResult> Trainer::run() {
+  InterruptScope interrupts;
+  int64_t checkpointEvery = options_.checkpointEvery.value_or(training_.checkpointEvery);
+  int64_t validateEvery = options_.validateEvery.value_or(training_.validation.every);
+  TrainResult result;
+  int64_t step = first_;
+  savedStep_ = first_ > 0 ? first_ : -1;
+  // A resumed run that has no step left still needs the settings for its validation.
+  SMELT_RETURN_IF_ERROR(session_.applySettings(std::max<int64_t>(step - 1, 0)));
+  while (step < steps_ && !InterruptScope::requested()) {
+    SMELT_RETURN_IF_ERROR(runStep(step));
+    ++step;
+    if (isDue(step, validateEvery) || step == steps_)
+      SMELT_RETURN_IF_ERROR(validate(step));
+    if (isDue(step, checkpointEvery) || step == steps_)
+      SMELT_RETURN_IF_ERROR(saveCheckpoint(step));
+  }
+  result.step = step;
+  result.interrupted = step < steps_;
+  if (!result.interrupted)
+    SMELT_RETURN_IF_ERROR(validate(step));
+  SMELT_RETURN_IF_ERROR(saveCheckpoint(step));
+  SMELT_RETURN_IF_ERROR(finish(result));
+  return result;
+}
+
+RunDescription describeRun(const TrainOptions &options, Session &session, const DataSources &data,
+                           uint64_t seed, int64_t firstStep) {
+  RunDescription run;
+  const Manifest &manifest = session.manifest();
+  std::error_code error;
+  run.model = manifest.name;
+  run.compiler = manifest.compiler;
+  run.bundlePath = std::filesystem::absolute(options.bundle, error).lexically_normal().string();
+  run.bundleSha256 = session.bundle().manifestSha256;
+  run.specText = session.bundle().specText;
+  run.seed = seed;
+  run.steps = options.steps.value_or(manifest.training.steps);
+  run.device = session.device().description();
+  run.parameters = session.countParameters();
+  run.trainData = data.trainPaths;
+  run.validationData = data.validationPaths;
+  run.trainTokens = data.train.size();
+  run.validationTokens = data.validation.size();
+  run.firstStep = firstStep;
+  return run;
+}
+} // namespace
+
+StatusOr<TrainResult> train(const TrainOptions &options) {
+  SMELT_ASSIGN_OR_RETURN(auto session, Session::open(options.bundle, options.threads));
+  const Manifest &manifest = session->manifest();
+  if (manifest.training.stages.empty())
+    return usageError("the bundle ", options.bundle, " has no training stages");
+  if (options.steps && *options.steps < 1)
+    return usageError("the number of steps must be positive");
+  SMELT_ASSIGN_OR_RETURN(std::optional<Checkpoint> checkpoint, findResumePoint(options));
+  CheckpointInfo start;
+  start.seed = options.seed.value_or(manifest.training.seed);
+  if (checkpoint) {
+    start = checkpoint->info;
+    logNote(concat("resuming from ", checkpoint->path, " at step ", start.step));
+    if (start.bundleSha256 != session->bundle().manifestSha256)
+      logWarning("the checkpoint was written by another bundle; the run continues with this one");
+    if (options.seed && *options.seed != start.seed)
+      return usageError("the run was started with seed ", start.seed, "; --seed cannot change it");
+  } else if (options.resume == "auto") {
+    logNote(concat("no checkpoint in ", options.runFolder, " yet; starting at step 0"));
+  }
+  SMELT_RETURN_IF_ERROR(session->initialise(start.seed));
+  if (checkpoint)
+    SMELT_RETURN_IF_ERROR(session->restore(*checkpoint));
+  SMELT_ASSIGN_OR_RETURN(DataSources data, openDataSources(manifest.data, options.data,
+                                                           options.validationData, start.seed));
+  SMELT_ASSIGN_OR_RETURN(RunFolder folder, RunFolder::open(options.runFolder,
+                                                           describeRun(options, *session, data,
+                                                                       start.seed, start.step),
+                                                           options.console));
+  uint64_t seed = start.seed;
+  Trainer trainer(options, *session, std::move(data), seed, std::move(folder), start);
+  return trainer.run();
+}
+
+} // namespace smelt::runtime

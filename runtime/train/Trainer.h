@@ -1,0 +1,38 @@
+//===- Trainer.h - The training loop ----------------------------*- C++ -*-===//
+#pragma once
+
+#include "runtime/report/RunFolder.h"
+#include "runtime/train/DataSources.h"
+#include "runtime/train/Session.h"
+
+namespace smelt::runtime {
+
+struct TrainOptions {
+  std::string bundle;
+  std::string runFolder = "runs/run";
+  std::string data;           ///< Instead of the manifest's training data.
+  std::string validationData; ///< Instead of the manifest's validation data.
+  std::optional<int64_t> steps;
+  std::optional<uint64_t> seed;
+  std::optional<int64_t> checkpointEvery;
+  std::optional<int64_t> validateEvery;
+  std::string resume;     ///< "", "auto" or a checkpoint's path.
+  bool overwrite = false; ///< Start anew in a folder that has a run.
+  int keepCheckpoints = 3;
+  int threads = 0;
+  Console::Mode console = Console::Mode::Automatic;
+};
+
+struct TrainResult {
+  int64_t step = 0;
+  std::optional<double> validationLoss;
+  std::string finalHash;
+  bool interrupted = false;
+};
+
+/// Trains a bundle in a run folder. The order of a step: settings, micro-batches, the check that
+/// the loss is finite, update, log; then, where they are due, validation and checkpoint. A resumed
+/// run continues bit for bit. SIGINT and SIGTERM end it after a checkpoint.
+StatusOr<TrainResult> train(const TrainOptions &options);
+
+} // namespace smelt::runtime

@@ -1,0 +1,64 @@
+//===- Commands.h - The commands that need no compiler ----------*- C++ -*-===//
+//
+// `smelt-run` is these commands and nothing else; `smelt` has them too, beside those that compile.
+// A command is a struct of options, a function that adds it to a CLI11 app, and one that runs it.
+//
+//===----------------------------------------------------------------------===//
+#pragma once
+
+#include "runtime/base/Status.h"
+#include "runtime/data/PackText.h"
+#include "runtime/train/Sample.h"
+#include "runtime/train/Trainer.h"
+
+namespace CLI {
+class App;
+}
+
+namespace smelt::runtime {
+
+/// Adds the options of training to `command`, all but the bundle. `smelt train SPEC` uses it too.
+void addTrainOptions(CLI::App &command, TrainOptions &options);
+/// Trains and prints where the results are.
+Status runTrain(const TrainOptions &options);
+
+/// What evaluation and sampling need: which model and which of its checkpoints.
+struct ModelChoice {
+  std::string bundle;     ///< A bundle; empty = the run folder's.
+  std::string runFolder;  ///< Gives the bundle and the newest checkpoint.
+  std::string checkpoint; ///< A checkpoint; empty = the run folder's newest.
+  int threads = 0;
+};
+void addModelChoice(CLI::App &command, ModelChoice &choice);
+
+struct EvalOptions {
+  ModelChoice model;
+  std::string data;   ///< Files to evaluate on; empty = the spec's validation data.
+  int64_t tokens = 0; ///< 0 = what the spec says.
+  bool json = false;
+};
+void addEvalOptions(CLI::App &command, EvalOptions &options);
+Status runEval(const EvalOptions &options);
+
+struct SampleCommandOptions {
+  ModelChoice model;
+  SampleOptions sample;
+};
+void addSampleOptions(CLI::App &command, SampleCommandOptions &options);
+Status runSample(const SampleCommandOptions &options);
+
+struct InfoOptions {
+  std::string path; ///< A bundle, a checkpoint or a .bin shard.
+  bool json = false;
+};
+void addInfoOptions(CLI::App &command, InfoOptions &options);
+Status runInfo(const InfoOptions &options);
+
+void addPackOptions(CLI::App &command, PackOptions &options);
+Status runPack(const PackOptions &options);
+
+/// Parses the command line and runs `chosen`, which the subcommands' callbacks set. Prints errors;
+/// the result is the exit code.
+int runCommandLine(CLI::App &app, int argc, char **argv, const std::function<Status()> &chosen);
+
+} // namespace smelt::runtime

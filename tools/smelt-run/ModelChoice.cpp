@@ -1,0 +1,70 @@
+#include "tools/smelt-run/ModelChoice.h"
+#include "runtime/base/JsonReader.h"
+#include "runtime/base/Log.h"
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+
+namespace smelt::runtime {
+
+void addModelChoice(CLI::App &command, ModelChoice &choice) {
+  command.add_option("bundle", choice.bundle,
+                     "Bundle folder (NAME.smelt); not needed with --run-dir");
+  command.add_option("--run-dir", choice.runFolder,
+                     "A training run: its bundle and its newest checkpoint");
+  command.add_option("--checkpoint", choice.checkpoint, "A checkpoint's folder");
+  command.add_option("--threads", choice.threads, "CPU threads; 0 = all cores")
+      ->check(CLI::Range(0, 4096));
+}
+
+namespace {
+/// run.json says which bundle was trained.
+StatusOr<std::string> bundleOfRun(const std::string &runFolder) {
+  SMELT_ASSIGN_OR_RETURN(std::string text, readFile(runFolder + "/run.json", 1 << 20));
+  auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object() || !json.contains("bundle") || !json["bundle"].is_string())
+    return corruptError(runFolder, "/run.json does not name a bundle");
+  return json["bundle"].get<std::string>();
+}
+
+StatusOr<std::optional<Checkpoint>> chooseCheckpoint(const ModelChoice &choice) {
+  if (!choice.checkpoint.empty()) {
+    SMELT_ASSIGN_OR_RETURN(Checkpoint checkpoint, openCheckpoint(choice.checkpoint));
+    return std::optional<Checkpoint>(std::move(checkpoint));
+  }
+  if (choice.runFolder.empty())
+    return std::optional<Checkpoint>();
+  std::vector<std::string> skipped;
+  auto newest = openNewestCheckpoint(choice.runFolder + "/checkpoints", skipped);
+  for (const std::string &message : skipped)
+    logWarning("skipping a damaged checkpoint: " + message);
+  if (newest.isOk() && !*newest)
+    return corruptError("the run folder ", choice.runFolder, " has no checkpoint");
+  return newest;
+}
+} // namespace
+
+StatusOr<LoadedModel> loadModel(const ModelChoice &choice) {
+  std::string bundle = choice.bundle;
+  if (bundle.empty() && choice.runFolder.empty())
+    return usageError("name a bundle, or a run with --run-dir");
+  SMELT_ASSIGN_OR_RETURN(std::optional<Checkpoint> checkpoint, chooseCheckpoint(choice));
+  if (bundle.empty()) {
+    SMELT_ASSIGN_OR_RETURN(bundle, bundleOfRun(choice.runFolder));
+  }
+  LoadedModel model;
+  SMELT_ASSIGN_OR_RETURN(model.session, Session::open(bundle, choice.threads));
+  SMELT_RETURN_IF_ERROR(model.session->initialise(model.session->manifest().training.seed));
+  if (checkpoint) {
+    SMELT_RETURN_IF_ERROR(model.session->restore(*checkpoint, /*withState=*/false));
+    model.checkpointPath = checkpoint->path;
+    model.step = checkpoint->info.step;
+  } else {
+    logWarning("no checkpoint is named; the model has its initial values");
+  }
+  SMELT_RETURN_IF_ERROR(model.session->applySettings(std::max<int64_t>(model.step - 1, 0)));
+  return model;
+}
+
+} // namespace smelt::runtime
