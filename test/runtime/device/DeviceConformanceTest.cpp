@@ -1,0 +1,108 @@
+// What every device must do, whatever it is. A device joins by a line at the end.
+#include "runtime/device/cpu/CpuDevice.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <functional>
+
+using namespace smelt::runtime;
+
+struct DeviceCase {
+  const char *name;
+  std::function<std::unique_ptr<Device>()> make;
+  const char *module;
+};
+
+class DeviceConformanceTest : public ::testing::TestWithParam<DeviceCase> {
+protected:
+  void SetUp() override {
+    device = GetParam().make();
+    ASSERT_TRUE(device->allocateArena(kArena).isOk());
+  }
+  void load() {
+    Status status = device->loadModule(GetParam().module, {{"add_one"}, {"multiply"}});
+    ASSERT_TRUE(status.isOk()) << status.message();
+  }
+  void write(uint64_t offset, float value) {
+    ASSERT_TRUE(device->copyIn(offset, std::as_bytes(std::span(&value, 1))).isOk());
+  }
+  float read(uint64_t offset) {
+    float value = -12345; // Poison: must be overwritten.
+    EXPECT_TRUE(device->copyOut(offset, std::as_writable_bytes(std::span(&value, 1))).isOk());
+    return value;
+  }
+  static constexpr uint64_t kArena = 3 << 20; // More than one huge page and not a multiple of it.
+  std::unique_ptr<Device> device;
+};
+
+TEST_P(DeviceConformanceTest, TheArenaStartsZeroed) {
+  std::vector<std::byte> bytes(kArena, std::byte(0xab));
+  ASSERT_TRUE(device->copyOut(0, bytes).isOk());
+  for (std::byte byte : bytes)
+    ASSERT_EQ(byte, std::byte(0));
+}
+
+TEST_P(DeviceConformanceTest, CopiesRoundTripAtTheEnds) {
+  write(0, 1.5f);
+  write(kArena - 4, 2.5f);
+  EXPECT_EQ(read(0), 1.5f);
+  EXPECT_EQ(read(kArena - 4), 2.5f);
+  EXPECT_EQ(read(4), 0.0f);
+}
+
+TEST_P(DeviceConformanceTest, CopiesOutsideTheArenaAreRefused) {
+  std::byte bytes[8] = {};
+  EXPECT_FALSE(device->copyIn(kArena - 4, bytes).isOk());
+  EXPECT_FALSE(device->copyOut(kArena + 64, bytes).isOk());
+  EXPECT_FALSE(device->copyIn(~uint64_t(0) - 3, bytes).isOk());
+  EXPECT_TRUE(device->copyIn(kArena, std::span<std::byte>()).isOk());
+}
+
+TEST_P(DeviceConformanceTest, LaunchesRunInOrder) {
+  load();
+  auto program = device->addProgram({{0, {0}}, {1, {0, 64, 128}}, {0, {128}}});
+  ASSERT_TRUE(program.isOk());
+  write(0, 2);
+  write(64, 5);
+  ASSERT_TRUE(device->run(*program).isOk());
+  ASSERT_TRUE(device->synchronize().isOk());
+  EXPECT_EQ(read(128), 16); // (2 + 1) * 5 + 1
+  ASSERT_TRUE(device->run(*program).isOk());
+  ASSERT_TRUE(device->synchronize().isOk());
+  EXPECT_EQ(read(128), 21); // (3 + 1) * 5 + 1
+}
+
+TEST_P(DeviceConformanceTest, MissingModulesAndSymbolsAreNamed) {
+  Status missing = device->loadModule("/nonexistent/module", {});
+  EXPECT_EQ(missing.code(), StatusCode::Corrupt);
+  EXPECT_NE(missing.message().find("/nonexistent/module"), std::string::npos);
+  Status symbol = GetParam().make()->loadModule(GetParam().module, {{"no_such_kernel"}});
+  EXPECT_EQ(symbol.code(), StatusCode::Corrupt);
+  EXPECT_NE(symbol.message().find("no_such_kernel"), std::string::npos);
+}
+
+TEST_P(DeviceConformanceTest, WrongProgramsAreRefused) {
+  load();
+  EXPECT_FALSE(device->addProgram({{2, {0}}}).isOk());
+  EXPECT_FALSE(device->addProgram({{0, {kArena + 64}}}).isOk());
+  EXPECT_FALSE(device->run(DeviceProgram{5}).isOk());
+  EXPECT_FALSE(device->allocateArena(64).isOk());
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, DeviceConformanceTest,
+                         ::testing::Values(DeviceCase{"cpu", [] { return makeCpuDevice(); },
+                                                      SMELT_CONFORMANCE_KERNELS}),
+                         [](const auto &info) { return info.param.name; });
+
+TEST(CpuDeviceTest, PassesTheThreadCountToOpenMP) {
+  auto device = makeCpuDevice(3);
+  ASSERT_TRUE(device->allocateArena(64).isOk());
+  ASSERT_TRUE(device->loadModule(SMELT_CONFORMANCE_KERNELS, {{"read_threads"}}).isOk());
+  auto program = device->addProgram({{0, {0}}});
+  ASSERT_TRUE(device->run(*program).isOk());
+  float threads = -1;
+  ASSERT_TRUE(device->copyOut(0, std::as_writable_bytes(std::span(&threads, 1))).isOk());
+  EXPECT_EQ(threads, 3);
+  EXPECT_NE(device->description().find("3 threads"), std::string::npos);
+}
