@@ -15,8 +15,9 @@ std::optional<int32_t> chooseToken(const std::vector<double> &logits, double tem
       return std::nullopt;
   std::vector<int32_t> order(logits.size());
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(),
-                   [&](int32_t a, int32_t b) { return logits[a] > logits[b]; });
+  std::sort(order.begin(), order.end(), [&](int32_t a, int32_t b) {
+    return std::pair(-logits[a], a) < std::pair(-logits[b], b);
+  });
   if (temperature <= 0)
     return order.front();
   if (topK > 0 && static_cast<size_t>(topK) < order.size())
