@@ -10,10 +10,11 @@ class SourceMgr;
 
 namespace smelt {
 
-/// Replaces or adds the value at each override's path in `tree`. New values stand in sources of their own, called
+/// Replaces or adds the value at each override's path in `tree`. New values stand in sources of
+/// their own, called
 /// "--set:training.steps", which also go into `sourceMgr` when there is one.
-bool applyOverrides(JsonValue &tree, const std::vector<std::string> &overrides, SpecDiagnostics &diagnostics,
-                    llvm::SourceMgr *sourceMgr);
+bool applyOverrides(JsonValue &tree, const std::vector<std::string> &overrides,
+                    SpecDiagnostics &diagnostics, llvm::SourceMgr *sourceMgr);
 
 } // namespace smelt
 #endif

@@ -17,7 +17,8 @@ public:
     collectSaves(model.forward);
     run(model.forward, /*heads=*/false, /*layer=*/-1);
     for (const Embedding &embedding : model.embeddings)
-      countParameter(embedding.mark, embedding.rows, model.dims.model, std::max<int64_t>(embedding.tables, 1));
+      countParameter(embedding.mark, embedding.rows, model.dims.model,
+                     std::max<int64_t>(embedding.tables, 1));
   }
 
 private:
@@ -33,8 +34,7 @@ private:
     });
   }
 
-  template <typename Fn>
-  static void forEachList(const StepList &steps, Fn fn) {
+  template <typename Fn> static void forEachList(const StepList &steps, Fn fn) {
     for (const Step &step : steps) {
       fn(step);
       if (auto *save = std::get_if<SaveStep>(&step.op))
@@ -47,7 +47,8 @@ private:
         for (const StepList *list : {&mlp->input, &mlp->output})
           forEachList(*list, fn);
       if (auto *attention = std::get_if<AttentionStep>(&step.op))
-        for (const StepList *list : {&attention->input, &attention->q, &attention->k, &attention->v, &attention->output})
+        for (const StepList *list :
+             {&attention->input, &attention->q, &attention->k, &attention->v, &attention->output})
           forEachList(*list, fn);
     }
   }
@@ -105,13 +106,15 @@ private:
       return;
     if (it != saved.end()) {
       diagnostics
-          .error(mark, "'" + name + "' was saved " + (it->second.heads ? "in a list of heads" : "from the stream") +
+          .error(mark, "'" + name + "' was saved " +
+                           (it->second.heads ? "in a list of heads" : "from the stream") +
                            " and is used " + (heads ? "on heads" : "on the stream"))
           .note(it->second.mark, "saved here");
       return;
     }
     if (auto later = everSaved.find(name); later != everSaved.end()) {
-      diagnostics.error(mark, "'" + name + "' is used before it is saved").note(later->second, "it is saved here");
+      diagnostics.error(mark, "'" + name + "' is used before it is saved")
+          .note(later->second, "it is saved here");
       return;
     }
     std::vector<llvm::StringRef> names = {"x"};
@@ -120,16 +123,19 @@ private:
     diagnostics.error(mark, "nothing is saved under '" + name + "'" + didYouMean(name, names));
   }
 
-  /// Adds rows · columns · copies float32 elements to the model's size; the first overflow is reported.
+  /// Adds rows · columns · copies float32 elements to the model's size; the first overflow is
+  /// reported.
   void countParameter(Mark mark, int64_t rows, int64_t columns, int64_t copies) {
     int64_t bytes;
     if (overflowed)
       return;
-    if (__builtin_mul_overflow(rows, columns, &bytes) || __builtin_mul_overflow(bytes, 4 * copies, &bytes) ||
+    if (__builtin_mul_overflow(rows, columns, &bytes) ||
+        __builtin_mul_overflow(bytes, 4 * copies, &bytes) ||
         __builtin_add_overflow(total, bytes, &total) || total > (int64_t{1} << 56)) {
       overflowed = true;
       diagnostics
-          .error(mark, "the sizes overflow: " + std::to_string(rows) + " × " + std::to_string(columns) +
+          .error(mark, "the sizes overflow: " + std::to_string(rows) + " × " +
+                           std::to_string(columns) +
                            " parameters do not fit into 64-bit byte counts")
           .note(tree.find("dims")->keyMark, "dimensions are declared here");
     }

@@ -6,8 +6,9 @@
 
 namespace smelt {
 
-/// Walks the steps in the order they run, layer by layer: saved names exist before they are used and have the shape of their use, the
-/// stream is started before it is used, and no tensor's size overflows. Notes the widest activation.
+/// Walks the steps in the order they run, layer by layer: saved names exist before they are used
+/// and have the shape of their use, the stream is started before it is used, and no tensor's size
+/// overflows. Notes the widest activation.
 void checkForward(const JsonValue &tree, Spec &spec, SpecDiagnostics &diagnostics);
 
 } // namespace smelt

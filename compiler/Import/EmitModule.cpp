@@ -12,8 +12,9 @@ ModuleEmitter::ModuleEmitter(ModuleOp module, const Spec &spec, SpecDiagnostics 
   builder.setInsertionPointToStart(module.getBody());
 }
 
-RankedTensorType ModuleEmitter::getParameter(llvm::StringRef name, llvm::ArrayRef<int64_t> shape, const Init &init,
-                                             int64_t fanIn, Location loc, Mark mark) {
+RankedTensorType ModuleEmitter::getParameter(llvm::StringRef name, llvm::ArrayRef<int64_t> shape,
+                                             const Init &init, int64_t fanIn, Location loc,
+                                             Mark mark) {
   auto type = RankedTensorType::get(shape, builder.getF32Type());
   auto [entry, isNew] = parameterIndex.try_emplace(name, parameters.size());
   if (!isNew)
@@ -37,17 +38,20 @@ RankedTensorType ModuleEmitter::getParameter(llvm::StringRef name, llvm::ArrayRe
     break;
   }
   lm::ParameterOp::create(builder, loc, builder.getStringAttr(name), TypeAttr::get(type),
-                          lm::InitKindAttr::get(builder.getContext(), kind), builder.getF64FloatAttr(value));
+                          lm::InitKindAttr::get(builder.getContext(), kind),
+                          builder.getF64FloatAttr(value));
   return type;
 }
 
-void ModuleEmitter::getSchedule(llvm::StringRef name, Type elementType, llvm::ArrayRef<Segment> segments, Location loc) {
+void ModuleEmitter::getSchedule(llvm::StringRef name, Type elementType,
+                                llvm::ArrayRef<Segment> segments, Location loc) {
   if (!schedules.try_emplace(name, true).second)
     return;
   llvm::SmallVector<double> flat;
   for (const Segment &s : segments)
     flat.append({static_cast<double>(s.first), static_cast<double>(s.last), s.value, s.slope});
-  train::ScheduleOp::create(builder, loc, builder.getStringAttr(name), TypeAttr::get(RankedTensorType::get({}, elementType)),
+  train::ScheduleOp::create(builder, loc, builder.getStringAttr(name),
+                            TypeAttr::get(RankedTensorType::get({}, elementType)),
                             builder.getDenseF64ArrayAttr(flat));
 }
 

@@ -9,19 +9,23 @@
 
 namespace smelt {
 
-/// Holds the module while its functions are emitted; parameters and schedules come into being at their first use.
+/// Holds the module while its functions are emitted; parameters and schedules come into being at
+/// their first use.
 class ModuleEmitter {
 public:
   ModuleEmitter(mlir::ModuleOp module, const Spec &spec, SpecDiagnostics &diagnostics);
 
-  /// All programs, then what training needs. May report parameters that no optimiser selects, or two.
+  /// All programs, then what training needs. May report parameters that no optimiser selects, or
+  /// two.
   void emit();
 
   /// Declares the parameter if it is new; `fanIn` turns uniform_std into a bound.
-  mlir::RankedTensorType getParameter(llvm::StringRef name, llvm::ArrayRef<int64_t> shape, const Init &init, int64_t fanIn,
-                                      mlir::Location loc, Mark mark);
+  mlir::RankedTensorType getParameter(llvm::StringRef name, llvm::ArrayRef<int64_t> shape,
+                                      const Init &init, int64_t fanIn, mlir::Location loc,
+                                      Mark mark);
   /// Declares a schedule if it is new.
-  void getSchedule(llvm::StringRef name, mlir::Type elementType, llvm::ArrayRef<Segment> segments, mlir::Location loc);
+  void getSchedule(llvm::StringRef name, mlir::Type elementType, llvm::ArrayRef<Segment> segments,
+                   mlir::Location loc);
 
   /// Declarations stand before the first function.
   void declareBefore(mlir::Operation *function) {

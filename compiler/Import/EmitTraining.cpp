@@ -6,7 +6,8 @@
 using namespace mlir;
 using namespace smelt;
 
-/// `*` matches any characters, dots too; `?` one. Linear in practice, never worse than pattern × text.
+/// `*` matches any characters, dots too; `?` one. Linear in practice, never worse than pattern ×
+/// text.
 static bool matchesPattern(llvm::StringRef pattern, llvm::StringRef text) {
   size_t p = 0, t = 0, star = llvm::StringRef::npos, retry = 0;
   while (t < text.size()) {
@@ -40,7 +41,8 @@ struct Group {
 class TrainingEmitter {
 public:
   explicit TrainingEmitter(ModuleEmitter &module)
-      : module(module), training(module.spec.training), builder(module.builder), groups(training.optimizers.size()) {}
+      : module(module), training(module.spec.training), builder(module.builder),
+        groups(training.optimizers.size()) {}
 
   void emit() {
     warnAboutUnused();
@@ -65,10 +67,12 @@ private:
     };
     for (const Scalar &scalar : module.spec.model.scalars)
       if (!isUsed("scalars." + scalar.name))
-        emitWarning(module.diagnostics.getLocation(scalar.mark)) << "no step uses scalar '" << scalar.name << "'";
+        emitWarning(module.diagnostics.getLocation(scalar.mark))
+            << "no step uses scalar '" << scalar.name << "'";
     for (const Embedding &embedding : module.spec.model.embeddings)
       if (!isUsed("embeddings." + embedding.name))
-        emitWarning(module.diagnostics.getLocation(embedding.mark)) << "no step uses embedding '" << embedding.name << "'";
+        emitWarning(module.diagnostics.getLocation(embedding.mark))
+            << "no step uses embedding '" << embedding.name << "'";
   }
 
   void selectParameters() {
@@ -85,7 +89,8 @@ private:
             continue;
           used[i][j] = true;
           if (chosen) {
-            module.diagnostics.error(selection.mark, "parameter '" + parameter.name + "' is selected twice")
+            module.diagnostics
+                .error(selection.mark, "parameter '" + parameter.name + "' is selected twice")
                 .note(chosen->mark, "the first selection is here");
             return;
           }
@@ -112,7 +117,8 @@ private:
     if (forgotten.size() > shown)
       names += " and " + std::to_string(forgotten.size() - shown) + " more";
     module.diagnostics
-        .error(training.optimizersMark, std::string("no optimizer selects the parameter") + (forgotten.size() > 1 ? "s " : " ") + names)
+        .error(training.optimizersMark, std::string("no optimizer selects the parameter") +
+                                            (forgotten.size() > 1 ? "s " : " ") + names)
         .note(forgotten.front()->mark, "'" + forgotten.front()->name + "' belongs to this");
   }
 
@@ -120,15 +126,17 @@ private:
     std::vector<llvm::StringRef> names;
     for (const ModuleEmitter::Parameter &parameter : module.getParameters())
       names.push_back(parameter.name);
-    module.diagnostics.error(selection.mark,
-                             "'" + printable(selection.pattern) + "' selects no parameter" + didYouMean(selection.pattern, names));
+    module.diagnostics.error(selection.mark, "'" + printable(selection.pattern) +
+                                                 "' selects no parameter" +
+                                                 didYouMean(selection.pattern, names));
   }
 
   void addToGroup(size_t i, const Selection &selection, const ModuleEmitter::Parameter &parameter) {
     const Optimizer &optimizer = training.optimizers[i];
     Group &group = groups[i];
     // A projection to q, k and v is three matrices below each other.
-    int64_t split = selection.split.value_or(llvm::StringRef(parameter.name).ends_with(".qkv") ? 3 : 1);
+    int64_t split =
+        selection.split.value_or(llvm::StringRef(parameter.name).ends_with(".qkv") ? 3 : 1);
     if (!optimizer.isMuon)
       split = 1;
     unsigned before = module.diagnostics.getErrorCount();
@@ -136,11 +144,14 @@ private:
       return;
     if (optimizer.isMuon && parameter.shape.size() != 2) {
       module.diagnostics
-          .error(selection.mark, "parameter '" + parameter.name + "' is no matrix, so muon cannot orthogonalise it")
+          .error(selection.mark,
+                 "parameter '" + parameter.name + "' is no matrix, so muon cannot orthogonalise it")
           .note(optimizer.mark, "the optimizer is here");
     } else if (optimizer.isMuon && parameter.shape[0] % split) {
-      module.diagnostics.error(selection.mark, "parameter '" + parameter.name + "' has " + std::to_string(parameter.shape[0]) +
-                                                   " rows, which do not split into " + std::to_string(split) + " equal parts");
+      module.diagnostics.error(selection.mark, "parameter '" + parameter.name + "' has " +
+                                                   std::to_string(parameter.shape[0]) +
+                                                   " rows, which do not split into " +
+                                                   std::to_string(split) + " equal parts");
     }
     if (module.diagnostics.getErrorCount() != before)
       refused.push_back(&selection);
@@ -153,9 +164,12 @@ private:
   void emitOptimizer(size_t i) {
     const Optimizer &optimizer = training.optimizers[i];
     std::string kind = optimizer.isMuon ? "muon" : "adamw", number = std::to_string(i);
-    Location loc = module.diagnostics.getLocation("training.optimizers[" + number + "]." + kind, optimizer.mark);
+    Location loc = module.diagnostics.getLocation("training.optimizers[" + number + "]." + kind,
+                                                  optimizer.mark);
     llvm::SmallVector<NamedAttribute> config;
-    auto add = [&](llvm::StringRef key, Attribute value) { config.push_back(builder.getNamedAttr(key, value)); };
+    auto add = [&](llvm::StringRef key, Attribute value) {
+      config.push_back(builder.getNamedAttr(key, value));
+    };
     add("weight_decay", builder.getF64FloatAttr(optimizer.weightDecay));
     if (optimizer.isMuon) {
       std::string momentum = "momentum." + number;
@@ -172,10 +186,12 @@ private:
     Group &group = groups[i];
     train::OptimizerOp::create(
         builder, loc, builder.getStringAttr("optimizer." + number),
-        train::OptimizerKindAttr::get(builder.getContext(),
-                                      optimizer.isMuon ? train::OptimizerKind::muon : train::OptimizerKind::adamw),
+        train::OptimizerKindAttr::get(builder.getContext(), optimizer.isMuon
+                                                                ? train::OptimizerKind::muon
+                                                                : train::OptimizerKind::adamw),
         builder.getArrayAttr(group.symbols), builder.getF64FloatAttr(optimizer.lr),
-        FlatSymbolRefAttr::get(builder.getContext(), "lr"), builder.getDenseF64ArrayAttr(group.lrScales),
+        FlatSymbolRefAttr::get(builder.getContext(), "lr"),
+        builder.getDenseF64ArrayAttr(group.lrScales),
         builder.getDenseF64ArrayAttr(group.decayScales), builder.getDenseI64ArrayAttr(group.splits),
         builder.getDictionaryAttr(config));
   }
@@ -185,31 +201,40 @@ private:
     const DataSpec &data = module.spec.data;
     auto integer = [&](int64_t value) -> Attribute { return builder.getI64IntegerAttr(value); };
     auto text = [&](const llvm::Twine &value) -> Attribute { return builder.getStringAttr(value); };
-    auto named = [&](llvm::StringRef key, Attribute value) { return builder.getNamedAttr(key, value); };
+    auto named = [&](llvm::StringRef key, Attribute value) {
+      return builder.getNamedAttr(key, value);
+    };
     llvm::SmallVector<Attribute> stages;
     for (const Stage &stage : training.stages) {
       int64_t micro = training.microTokens(stage);
-      stages.push_back(builder.getDictionaryAttr({named("first", integer(stage.first)), named("last", integer(stage.last)),
-                                                  named("program", text("train.T" + llvm::Twine(micro))),
-                                                  named("micro_batches", integer(stage.tokens / micro)),
-                                                  named("tokens", integer(micro))}));
+      stages.push_back(builder.getDictionaryAttr(
+          {named("first", integer(stage.first)), named("last", integer(stage.last)),
+           named("program", text("train.T" + llvm::Twine(micro))),
+           named("micro_batches", integer(stage.tokens / micro)),
+           named("tokens", integer(micro))}));
     }
     auto validation = builder.getDictionaryAttr(
-        {named("every", integer(data.validationEvery)), named("tokens", integer(data.validationTokens)),
-         named("program", text(data.hasValidation ? "evaluate.T" + llvm::Twine(data.validationMicroBatch) : ""))});
+        {named("every", integer(data.validationEvery)),
+         named("tokens", integer(data.validationTokens)),
+         named("program",
+               text(data.hasValidation ? "evaluate.T" + llvm::Twine(data.validationMicroBatch)
+                                       : ""))});
     auto run = builder.getDictionaryAttr(
         {named("steps", integer(training.steps)), named("seed", integer(training.seed)),
          named("stages", builder.getArrayAttr(stages)), named("validation", validation),
-         named("checkpoint_every", integer(training.checkpointEvery)), named("optimizer_every", integer(1))});
-    auto documents =
-        builder.getDictionaryAttr({named("order", text(data.order)), named("start_token", integer(data.startToken))});
+         named("checkpoint_every", integer(training.checkpointEvery)),
+         named("optimizer_every", integer(1))});
+    auto documents = builder.getDictionaryAttr(
+        {named("order", text(data.order)), named("start_token", integer(data.startToken))});
     auto source = builder.getDictionaryAttr(
         {named("train", text(data.train)), named("validation", text(data.validationFiles)),
-         named("tokenizer", text(data.tokenizer)), named("vocabulary", integer(module.spec.model.dims.vocab)),
+         named("tokenizer", text(data.tokenizer)),
+         named("vocabulary", integer(module.spec.model.dims.vocab)),
          named("sequence", integer(data.sequence)), named("documents", documents)});
     train::RunOp::create(
         builder, module.diagnostics.getLocation("training", training.mark),
-        builder.getDictionaryAttr({named("name", text(module.spec.model.name)), named("training", run), named("data", source)}));
+        builder.getDictionaryAttr({named("name", text(module.spec.model.name)),
+                                   named("training", run), named("data", source)}));
   }
 
   ModuleEmitter &module;

@@ -95,8 +95,9 @@ public:
       return;
     case Rule::Kind::Choice:
       if (!llvm::is_contained(rule.choices, value.text))
-        diagnostics.error(value.mark, what + " cannot be '" + printable(value.text) + "'; it is one of " +
-                                          llvm::join(rule.choices, ", ") + didYouMean(value.text, rule.choices));
+        diagnostics.error(value.mark, what + " cannot be '" + printable(value.text) +
+                                          "'; it is one of " + llvm::join(rule.choices, ", ") +
+                                          didYouMean(value.text, rule.choices));
       return;
     case Rule::Kind::List:
       return checkList(value, rule, what);
@@ -109,12 +110,14 @@ public:
 
 private:
   static bool matches(llvm::StringRef text, const Rule &rule) {
-    return rule.pattern.empty() || (text.find('\0') == llvm::StringRef::npos && text.find('\n') == llvm::StringRef::npos &&
-                                    llvm::Regex(rule.pattern).match(text));
+    return rule.pattern.empty() ||
+           (text.find('\0') == llvm::StringRef::npos && text.find('\n') == llvm::StringRef::npos &&
+            llvm::Regex(rule.pattern).match(text));
   }
 
   void wrongType(const JsonValue &value, const Rule &rule, const std::string &what) {
-    diagnostics.error(value.mark, what + " must be " + describe(rule) + ", not " + describeKind(value.kind));
+    diagnostics.error(value.mark,
+                      what + " must be " + describe(rule) + ", not " + describeKind(value.kind));
   }
 
   void checkNumber(const JsonValue &value, const Rule &rule, const std::string &what) {
@@ -133,13 +136,15 @@ private:
       diagnostics.error(value.mark, what + " must have at least " + llvm::Twine(rule.minCount) +
                                         (rule.minCount == 1 ? " element" : " elements"));
     else if (count > rule.maxCount)
-      diagnostics.error(value.mark, what + " must have at most " + llvm::Twine(rule.maxCount) + " elements");
+      diagnostics.error(value.mark,
+                        what + " must have at most " + llvm::Twine(rule.maxCount) + " elements");
   }
 
   void checkList(const JsonValue &value, const Rule &rule, const std::string &what) {
     checkCount(value, value.elements.size(), rule, what);
     for (const JsonValue &element : value.elements)
-      check(element, *rule.element, rule.element->noun.empty() ? "an element of " + what : rule.element->noun.str());
+      check(element, *rule.element,
+            rule.element->noun.empty() ? "an element of " + what : rule.element->noun.str());
   }
 
   void checkMap(const JsonValue &value, const Rule &rule, const std::string &what) {
@@ -148,12 +153,14 @@ private:
     for (const KeyRule &key : rule.keys)
       known.push_back(key.name);
     for (const JsonMember &member : value.members) {
-      auto key = llvm::find_if(rule.keys, [&](const KeyRule &key) { return key.name == member.key; });
+      auto key =
+          llvm::find_if(rule.keys, [&](const KeyRule &key) { return key.name == member.key; });
       if (key == rule.keys.end() && !matches(member.key, rule))
-        diagnostics.error(member.keyMark, "a key of " + what + " must be " + rule.patternText + ", not '" +
-                                              printable(member.key) + "'");
+        diagnostics.error(member.keyMark, "a key of " + what + " must be " + rule.patternText +
+                                              ", not '" + printable(member.key) + "'");
       else
-        check(member.value, key == rule.keys.end() ? *rule.element : *key->rule, "'" + printable(member.key) + "'");
+        check(member.value, key == rule.keys.end() ? *rule.element : *key->rule,
+              "'" + printable(member.key) + "'");
     }
     for (const KeyRule &key : rule.keys)
       if (key.required && !value.find(key.name))
@@ -161,8 +168,8 @@ private:
   }
 
   /// A map takes any name, so a misspelt key shows only by the one that is missing.
-  void reportMissing(const JsonValue &value, const KeyRule &key, llvm::ArrayRef<llvm::StringRef> known,
-                     const std::string &what) {
+  void reportMissing(const JsonValue &value, const KeyRule &key,
+                     llvm::ArrayRef<llvm::StringRef> known, const std::string &what) {
     auto report = diagnostics.error(value.mark, "missing key '" + key.name + "' in " + what);
     for (const JsonMember &member : value.members)
       if (!llvm::is_contained(known, member.key) && !didYouMean(member.key, {key.name}).empty())
@@ -182,7 +189,9 @@ private:
       auto isThis = [&](const KeyRule &key) { return key.name == member.key; };
       if (auto it = llvm::find_if(rule.tags, isThis); it != rule.tags.end()) {
         if (tag)
-          diagnostics.error(member.keyMark, rule.noun + " has one operation; '" + member.key + "' is a second one")
+          diagnostics
+              .error(member.keyMark,
+                     rule.noun + " has one operation; '" + member.key + "' is a second one")
               .note(tag->keyMark, "the first one is here");
         else
           tag = &member;
@@ -192,7 +201,8 @@ private:
       } else {
         unknown = true;
         std::string hint = didYouMean(member.key, known);
-        diagnostics.error(member.keyMark, "unknown key '" + printable(member.key) + "' in " + what + hint);
+        diagnostics.error(member.keyMark,
+                          "unknown key '" + printable(member.key) + "' in " + what + hint);
         suggested.push_back(hint);
       }
     }

@@ -1,7 +1,8 @@
 //===- Grammar.h - The keys and value types of a spec, as data --*- C++ -*-===//
 //
-// One table (GrammarRules.cpp) says which keys a spec may have and what their values are. It drives both the check of a spec
-// (checkGrammar) and models/schema.json (printSchema), so the two cannot drift apart.
+// One table (GrammarRules.cpp) says which keys a spec may have and what their values are. It drives
+// both the check of a spec (checkGrammar) and models/schema.json (printSchema), so the two cannot
+// drift apart.
 //
 //===----------------------------------------------------------------------===//
 #ifndef SMELT_COMPILER_IMPORT_GRAMMAR_H
@@ -40,7 +41,8 @@ struct Rule {
   /// List and Map: what each element is; List: how many.
   const Rule *element = nullptr;
   size_t minCount = 0, maxCount = kAnyCount;
-  /// Object: the keys, and the tags, of which exactly one must stand there. Map: keys that must stand there.
+  /// Object: the keys, and the tags, of which exactly one must stand there. Map: keys that must
+  /// stand there.
   std::vector<KeyRule> keys = {}, tags = {};
   /// ByType: alternatives with different JSON types.
   std::vector<const Rule *> alternatives = {};

@@ -26,18 +26,25 @@ private:
     return add({.kind = Rule::Kind::Choice, .choices = std::move(choices)});
   }
   Rule *list(const Rule *element, size_t minCount = 0, size_t maxCount = Rule::kAnyCount) {
-    return add({.kind = Rule::Kind::List, .element = element, .minCount = minCount, .maxCount = maxCount});
+    return add(
+        {.kind = Rule::Kind::List, .element = element, .minCount = minCount, .maxCount = maxCount});
   }
-  Rule *map(const Rule *element, llvm::StringRef pattern, llvm::StringRef patternText, size_t minCount = 0) {
+  Rule *map(const Rule *element, llvm::StringRef pattern, llvm::StringRef patternText,
+            size_t minCount = 0) {
     return add({.kind = Rule::Kind::Map,
                 .pattern = pattern,
                 .patternText = patternText,
                 .element = element,
                 .minCount = minCount});
   }
-  Rule *object(std::vector<KeyRule> keys) { return add({.kind = Rule::Kind::Object, .keys = std::move(keys)}); }
+  Rule *object(std::vector<KeyRule> keys) {
+    return add({.kind = Rule::Kind::Object, .keys = std::move(keys)});
+  }
   Rule *tagged(llvm::StringRef noun, std::vector<KeyRule> tags, std::vector<KeyRule> keys = {}) {
-    return add({.kind = Rule::Kind::Object, .keys = std::move(keys), .tags = std::move(tags), .noun = noun});
+    return add({.kind = Rule::Kind::Object,
+                .keys = std::move(keys),
+                .tags = std::move(tags),
+                .noun = noun});
   }
   Rule *byType(std::vector<const Rule *> alternatives) {
     return add({.kind = Rule::Kind::ByType, .alternatives = std::move(alternatives)});
@@ -66,27 +73,30 @@ void RuleTable::addValues() {
   anyNumber = number(-DBL_MAX, DBL_MAX);
   empty = object({});
   dtype = named("dtype", choice({"f32", "bf16"}));
-  name = named("name", add({.kind = Rule::Kind::String,
-                            .pattern = "^[A-Za-z_][A-Za-z0-9_]*$",
-                            .patternText = "a name: letters, digits and '_', not starting with a digit"}));
-  fraction = named("fraction", byType({anyNumber, add({.kind = Rule::Kind::String,
-                                                       .pattern = "^-?[0-9]+([.][0-9]+)?(/[0-9]+([.][0-9]+)?)?$",
-                                                       .patternText = "an exact fraction such as \"1/3\""})}));
+  name = named("name",
+               add({.kind = Rule::Kind::String,
+                    .pattern = "^[A-Za-z_][A-Za-z0-9_]*$",
+                    .patternText = "a name: letters, digits and '_', not starting with a digit"}));
+  fraction = named(
+      "fraction", byType({anyNumber, add({.kind = Rule::Kind::String,
+                                          .pattern = "^-?[0-9]+([.][0-9]+)?(/[0-9]+([.][0-9]+)?)?$",
+                                          .patternText = "an exact fraction such as \"1/3\""})}));
   Rule *value = byType({anyNumber, text});
-  coefficient = named("coefficient", byType({anyNumber, text,
-                                             tagged("a coefficient",
-                                                    {{"sigmoid", value, "1 / (1 + exp(-c))"},
-                                                     {"negate", value, "-c"},
-                                                     {"tanh", value, "tanh(c)"},
-                                                     {"exp", value, "exp(c)"}})}));
+  coefficient =
+      named("coefficient", byType({anyNumber, text,
+                                   tagged("a coefficient", {{"sigmoid", value, "1 / (1 + exp(-c))"},
+                                                            {"negate", value, "-c"},
+                                                            {"tanh", value, "tanh(c)"},
+                                                            {"exp", value, "exp(c)"}})}));
   dimension = named("dimension", byType({positive, text}));
-  init = named("init", byType({choice({"zeros", "ones"}),
-                               tagged("an initial value",
-                                      {{"normal", nonNegative, "Normal values with this standard deviation"},
-                                       {"uniform", nonNegative, "Uniform values in [-b, b)"},
-                                       {"uniform_std", nonNegative,
-                                        "Uniform values whose standard deviation is c / sqrt(inputs)"},
-                                       {"constant", anyNumber, "Every element alike"}})}));
+  init = named(
+      "init", byType({choice({"zeros", "ones"}),
+                      tagged("an initial value",
+                             {{"normal", nonNegative, "Normal values with this standard deviation"},
+                              {"uniform", nonNegative, "Uniform values in [-b, b)"},
+                              {"uniform_std", nonNegative,
+                               "Uniform values whose standard deviation is c / sqrt(inputs)"},
+                              {"constant", anyNumber, "Every element alike"}})}));
 }
 
 void RuleTable::addSteps() {
@@ -97,89 +107,111 @@ void RuleTable::addSteps() {
                 {"except", layerList, "In every layer but these"},
                 {"about", text, "A remark for readers"}};
 
-  Rule *gate = object({{"features", positive, "The gate reads the first n features of its input", true},
-                       {"init", init, "Initial weights; zeros by default"},
-                       {"dtype", dtype, "Storage of the gate's weights"}});
-  Rule *outputGate = object({{"features", positive, "The gate reads the first n features of its input", true},
-                             {"per", choice({"head", "row"}), "One factor per head or per row"},
-                             {"init", init, "Initial weights; zeros by default"},
-                             {"dtype", dtype, "Storage of the gate's weights"}});
+  Rule *gate =
+      object({{"features", positive, "The gate reads the first n features of its input", true},
+              {"init", init, "Initial weights; zeros by default"},
+              {"dtype", dtype, "Storage of the gate's weights"}});
+  Rule *outputGate =
+      object({{"features", positive, "The gate reads the first n features of its input", true},
+              {"per", choice({"head", "row"}), "One factor per head or per row"},
+              {"init", init, "Initial weights; zeros by default"},
+              {"dtype", dtype, "Storage of the gate's weights"}});
   Rule *range = list(integer(0), 2, 2);
-  Rule *tokenShift = object({{"mode", choice({"replace", "add"}), "Take the earlier row's features, or add them", true},
-                             {"features", list(range, 1), "Half-open feature ranges; all by default"},
-                             {"heads", list(integer(0), 1), "Heads that are shifted; all by default"},
-                             {"distance", positive, "How many rows back; 1 by default"},
-                             {"scale", coefficient, "A learned or constant factor"},
-                             {"gate", gate, "A learned factor per row"},
-                             {"documents", choice({"cross", "mask"}),
-                              "At a document's first tokens: take the earlier document's row (cross), or nothing (mask)"}});
+  Rule *tokenShift = object(
+      {{"mode", choice({"replace", "add"}), "Take the earlier row's features, or add them", true},
+       {"features", list(range, 1), "Half-open feature ranges; all by default"},
+       {"heads", list(integer(0), 1), "Heads that are shifted; all by default"},
+       {"distance", positive, "How many rows back; 1 by default"},
+       {"scale", coefficient, "A learned or constant factor"},
+       {"gate", gate, "A learned factor per row"},
+       {"documents", choice({"cross", "mask"}),
+        "At a document's first tokens: take the earlier document's row (cross), or nothing "
+        "(mask)"}});
   Rule *tableName = text;
-  Rule *addEmbedding = object({{"table", tableName, "A table of 'embeddings'", true},
-                               {"scale", coefficient, "A factor on the embedding"},
-                               {"index", integer(0), "Which of the tables, when there are several"},
-                               {"by_layer", map(integer(0), "^(0|[1-9][0-9]*)$", "a layer number", 1),
-                                "Layer to table; layers that are not named have no embedding"}});
+  Rule *addEmbedding =
+      object({{"table", tableName, "A table of 'embeddings'", true},
+              {"scale", coefficient, "A factor on the embedding"},
+              {"index", integer(0), "Which of the tables, when there are several"},
+              {"by_layer", map(integer(0), "^(0|[1-9][0-9]*)$", "a layer number", 1),
+               "Layer to table; layers that are not named have no embedding"}});
   Rule *windowValue = byType({positive, text});
-  Rule *window = byType({positive, text,
-                         map(windowValue, "^(default|0|[1-9][0-9]*)$", "'default' or a layer number", 1)});
-  Rule *attention = object(
-      {{"input", steps, "Steps between the stream and the projection"},
-       {"q", steps, "Steps on the queries"},
-       {"k", steps, "Steps on the keys"},
-       {"v", steps, "Steps on the values"},
-       {"output", steps, "Steps on each head's output, before the output projection"},
-       {"window", window, "Earlier tokens that a query sees: a number, a name from 'stages', or one of them by layer"},
-       {"window_granularity", object({{"blocks", positive, "Tokens in a block", true}}), "Windows count in blocks"},
-       {"scale", byType({anyNumber, text, object({{"init", anyNumber, "Scale at the first step", true},
-                                                  {"yarn_growth", anyNumber, "Growth with the window"}})}),
-        "Factor on the scores; 1/sqrt(head) by default"},
-       {"weight_scale", object({{"qkv", coefficient, "Factor on the projection's weight"},
-                                {"out", coefficient, "Factor on the output projection's weight"}}),
-        "Learned factors on the weights"},
-       {"init", object({{"qkv", init, ""}, {"out", init, ""}}), "Initial weights"},
-       {"dtype", dtype, "Storage of the weights"}});
-  Rule *activation = named("activation", choice({"relu", "relu_squared", "gelu", "silu", "sigmoid", "tanh"}));
+  Rule *window =
+      byType({positive, text,
+              map(windowValue, "^(default|0|[1-9][0-9]*)$", "'default' or a layer number", 1)});
+  Rule *attention =
+      object({{"input", steps, "Steps between the stream and the projection"},
+              {"q", steps, "Steps on the queries"},
+              {"k", steps, "Steps on the keys"},
+              {"v", steps, "Steps on the values"},
+              {"output", steps, "Steps on each head's output, before the output projection"},
+              {"window", window,
+               "Earlier tokens that a query sees: a number, a name from 'stages', or one of them "
+               "by layer"},
+              {"window_granularity", object({{"blocks", positive, "Tokens in a block", true}}),
+               "Windows count in blocks"},
+              {"scale",
+               byType({anyNumber, text,
+                       object({{"init", anyNumber, "Scale at the first step", true},
+                               {"yarn_growth", anyNumber, "Growth with the window"}})}),
+               "Factor on the scores; 1/sqrt(head) by default"},
+              {"weight_scale",
+               object({{"qkv", coefficient, "Factor on the projection's weight"},
+                       {"out", coefficient, "Factor on the output projection's weight"}}),
+               "Learned factors on the weights"},
+              {"init", object({{"qkv", init, ""}, {"out", init, ""}}), "Initial weights"},
+              {"dtype", dtype, "Storage of the weights"}});
+  Rule *activation =
+      named("activation", choice({"relu", "relu_squared", "gelu", "silu", "sigmoid", "tanh"}));
   Rule *mlp = object({{"input", steps, "Steps between the stream and the first projection"},
                       {"hidden", dimension, "Width of the hidden layer", true},
                       {"activation", activation, "Function of the hidden layer", true},
                       {"output", steps, "Steps on the result, before it joins the stream"},
                       {"init", object({{"up", init, ""}, {"down", init, ""}}), "Initial weights"},
                       {"dtype", dtype, "Storage of the weights"}});
-  Rule *cap = object({{"amplitude", number(1e-6, 1e6), "The bound", true},
-                      {"temperature", number(1e-6, 1e6), "Divides the logits; the amplitude by default"}});
+  Rule *cap =
+      object({{"amplitude", number(1e-6, 1e6), "The bound", true},
+              {"temperature", number(1e-6, 1e6), "Divides the logits; the amplitude by default"}});
   Rule *rsqrtCap = object({{"amplitude", number(1e-6, 1e6), "The bound", true}});
-  Rule *fp8Scale = tagged("an fp8 scale", {{"e4m3", byType({anyNumber, text}), ""}, {"e5m2", byType({anyNumber, text}), ""}});
+  Rule *fp8Scale = tagged("an fp8 scale", {{"e4m3", byType({anyNumber, text}), ""},
+                                           {"e5m2", byType({anyNumber, text}), ""}});
   Rule *head = object(
       {{"input", steps, "Steps between the stream and the projection"},
        {"init", init, "Initial weights"},
        {"dtype", dtype, "Storage of the weights"},
        {"compute", dtype, "Type of the product"},
-       {"fp8", object({{"input", fp8Scale, ""}, {"weight", fp8Scale, ""}, {"grad", fp8Scale, ""}}), "FP8 product"},
-       {"softcap", tagged("a softcap", {{"tanh", cap, "A·tanh(z/t)"},
-                                        {"sigmoid", cap, "A·sigmoid(z/t)"},
-                                        {"rsqrt", rsqrtCap, "A·z/sqrt(z² + A²)"}}),
+       {"fp8", object({{"input", fp8Scale, ""}, {"weight", fp8Scale, ""}, {"grad", fp8Scale, ""}}),
+        "FP8 product"},
+       {"softcap",
+        tagged("a softcap", {{"tanh", cap, "A·tanh(z/t)"},
+                             {"sigmoid", cap, "A·sigmoid(z/t)"},
+                             {"rsqrt", rsqrtCap, "A·z/sqrt(z² + A²)"}}),
         "Bounds the logits"},
-       {"loss", tagged("a loss", {{"cross_entropy",
-                                   object({{"reduction", choice({"mean", "sum"}), "Over the tokens of a step"}}), ""}}),
+       {"loss",
+        tagged(
+            "a loss",
+            {{"cross_entropy",
+              object({{"reduction", choice({"mean", "sum"}), "Over the tokens of a step"}}), ""}}),
         "Mean cross-entropy by default"}});
 
-  step->tags = {{"embed", tableName, "Start the stream from a table"},
-                {"rms_norm", object({{"eps", number(0, 1), "Added to the mean square"}}), "x / rms(x)"},
-                {"scale", coefficient, "x · c"},
-                {"mix", map(coefficient, "^[A-Za-z_][A-Za-z0-9_]*$", "'x' or a saved name", 1),
-                 "Weighted sum of the stream (x) and saved values"},
-                {"save", byType({text, object({{"as", name, "The saved value's name", true},
-                                               {"steps", steps, "Steps on the saved copy alone", true}})}),
-                 "Keep the stream under a name"},
-                {"token_shift", tokenShift, "Each row takes from an earlier row"},
-                {"rope", empty, "Rotary position embedding"},
-                {"gate", outputGate, "Multiply by a learned gate"},
-                {"activation", activation, "A function of every element"},
-                {"add_embedding", addEmbedding, "Add a row of a table"},
-                {"layers", list(step, 1), "These steps once for each layer"},
-                {"attention", attention, "x + attention(x)"},
-                {"mlp", mlp, "x + mlp(x)"},
-                {"head", head, "Logits and loss; the last step of 'forward'"}};
+  step->tags = {
+      {"embed", tableName, "Start the stream from a table"},
+      {"rms_norm", object({{"eps", number(0, 1), "Added to the mean square"}}), "x / rms(x)"},
+      {"scale", coefficient, "x · c"},
+      {"mix", map(coefficient, "^[A-Za-z_][A-Za-z0-9_]*$", "'x' or a saved name", 1),
+       "Weighted sum of the stream (x) and saved values"},
+      {"save",
+       byType({text, object({{"as", name, "The saved value's name", true},
+                             {"steps", steps, "Steps on the saved copy alone", true}})}),
+       "Keep the stream under a name"},
+      {"token_shift", tokenShift, "Each row takes from an earlier row"},
+      {"rope", empty, "Rotary position embedding"},
+      {"gate", outputGate, "Multiply by a learned gate"},
+      {"activation", activation, "A function of every element"},
+      {"add_embedding", addEmbedding, "Add a row of a table"},
+      {"layers", list(step, 1), "These steps once for each layer"},
+      {"attention", attention, "x + attention(x)"},
+      {"mlp", mlp, "x + mlp(x)"},
+      {"head", head, "Logits and loss; the last step of 'forward'"}};
 }
 
 void RuleTable::addModel() {
@@ -190,41 +222,50 @@ void RuleTable::addModel() {
                 {"head", integer(2, 65536), "Width of a head", true},
                 {"vocab", positive, "Tokens of the tokenizer", true},
                 {"vocab_padded", positive, "Rows of the tables and of the head", false}};
-  scalars = map(object({{"per", choice({"layer"}), "One value for each layer"}, {"init", anyNumber, "Initial value", true}}),
+  scalars = map(object({{"per", choice({"layer"}), "One value for each layer"},
+                        {"init", anyNumber, "Initial value", true}}),
                 "^[A-Za-z_][A-Za-z0-9_]*$", "a name");
   embeddings = map(object({{"tables", integer(1, 1024), "Several tables under one name"},
                            {"init", init, "Initial rows; normal 1 by default"},
                            {"dtype", dtype, "Storage of the table"},
-                           {"rows", dimension, "Rows of the table; vocab_padded by default, where it is given"}}),
+                           {"rows", dimension,
+                            "Rows of the table; vocab_padded by default, where it is given"}}),
                    "^[A-Za-z_][A-Za-z0-9_]*$", "a name");
   rope = object({{"base", number(1, DBL_MAX), "Slowest rotation: 1/base per token", true},
                  {"rotate", fraction, "Part of a head's features that rotates; 1 by default"},
-                 {"positions", choice({"packed", "document"}), "Count from the sequence's start or the document's"},
+                 {"positions", choice({"packed", "document"}),
+                  "Count from the sequence's start or the document's"},
                  {"compute", dtype, "Type of the rotation"},
-                 {"yarn", object({{"alpha", anyNumber, ""}, {"beta", anyNumber, ""}}), "Frequencies follow the window"}});
+                 {"yarn", object({{"alpha", anyNumber, ""}, {"beta", anyNumber, ""}}),
+                  "Frequencies follow the window"}});
 }
 
 void RuleTable::addTraining() {
   Rule *tokens = positive;
-  Rule *windowSchedule = byType(
-      {positive, tagged("a window schedule",
-                        {{"cubic", object({{"peak", positive, "", true},
-                                           {"coefficients", list(anyNumber, 3, 3), "", true},
-                                           {"round_up", positive, ""}}),
-                          "A cubic of the progress"},
-                         {"half_of", text, "Half of another window, in blocks"}})});
-  Rule *stage = object({{"until", byType({anyNumber, fraction->alternatives[1]}), "Ends at this part of the scheduled steps"},
-                        {"tokens", tokens, "Tokens of one step", true},
-                        {"windows", map(windowSchedule, "^[A-Za-z_][A-Za-z0-9_]*$", "a name"), "Attention windows"},
-                        {"lr", fraction, "Level of the learning rate"}});
-  stage->keys[0].rule = byType({anyNumber, add({.kind = Rule::Kind::String,
-                                                .pattern = "^([0-9]+([.][0-9]+)?(/[0-9]+([.][0-9]+)?)?|extension)$",
-                                                .patternText = "an exact fraction such as \"1/3\", or \"extension\""})});
+  Rule *windowSchedule =
+      byType({positive, tagged("a window schedule",
+                               {{"cubic",
+                                 object({{"peak", positive, "", true},
+                                         {"coefficients", list(anyNumber, 3, 3), "", true},
+                                         {"round_up", positive, ""}}),
+                                 "A cubic of the progress"},
+                                {"half_of", text, "Half of another window, in blocks"}})});
+  Rule *stage = object(
+      {{"until", byType({anyNumber, fraction->alternatives[1]}),
+        "Ends at this part of the scheduled steps"},
+       {"tokens", tokens, "Tokens of one step", true},
+       {"windows", map(windowSchedule, "^[A-Za-z_][A-Za-z0-9_]*$", "a name"), "Attention windows"},
+       {"lr", fraction, "Level of the learning rate"}});
+  stage->keys[0].rule = byType(
+      {anyNumber, add({.kind = Rule::Kind::String,
+                       .pattern = "^([0-9]+([.][0-9]+)?(/[0-9]+([.][0-9]+)?)?|extension)$",
+                       .patternText = "an exact fraction such as \"1/3\", or \"extension\""})});
   stage->keys[0].required = true;
-  Rule *momentum = byType({number(0, 1), object({{"from", number(0, 1), "", true},
-                                                 {"to", number(0, 1), "", true},
-                                                 {"warmup", positive, "Steps from the first value to the second", true},
-                                                 {"cooldown", positive, "Steps back at the end"}})});
+  Rule *momentum = byType(
+      {number(0, 1), object({{"from", number(0, 1), "", true},
+                             {"to", number(0, 1), "", true},
+                             {"warmup", positive, "Steps from the first value to the second", true},
+                             {"cooldown", positive, "Steps back at the end"}})});
   Rule *betas = list(number(0, 0.9999999), 2, 2);
   Rule *adam = object({{"lr", fraction, "Learning rate", true},
                        {"betas", betas, "Decay of the two moments", true},
@@ -234,66 +275,83 @@ void RuleTable::addTraining() {
   Rule *adamw = object(adam->keys);
   adamw->keys.push_back({"weight_decay", nonNegative, "Decoupled decay, times the learning rate"});
   Rule *orthogonalize = choice({"newton_schulz_5", "newton_schulz_medium_5", "polar_express_5"});
-  Rule *muon = object({{"lr", fraction, "Learning rate", true},
-                       {"momentum", momentum, "Of the gradient", true},
-                       {"nesterov", boolean, "Look ahead by one momentum step; true by default"},
-                       {"weight_decay", nonNegative, "Decoupled decay, times the learning rate"},
-                       {"orthogonalize", orthogonalize, "The iteration; newton_schulz_5 by default"},
-                       {"update_smoothing", number(0, 1), "Running mean of the updates"},
-                       {"master", choice({"f32", "bf16_plus_16"}), "How full-precision weights are kept"}});
-  Rule *normuon = object({{"lr", fraction, "Learning rate", true},
-                          {"momentum", momentum, "Of the gradient", true},
-                          {"beta2", number(0, 1), "Of the second moment", true},
-                          {"weight_decay", byType({nonNegative, object({{"cautious", nonNegative, "", true}})}), "Decay"},
-                          {"orthogonalize", orthogonalize, "The iteration"}});
-  Rule *selection = map(object({{"lr", fraction, "Times the group's learning rate"},
-                                {"weight_decay", nonNegative, "Times the group's decay"},
-                                {"split", integer(1, 64), "The matrix is this many matrices below each other"}}),
-                        "^.+$", "a pattern of parameter names", 1);
-  Rule *optimizer = tagged("an optimizer",
-                           {{"adam", adam, "Adam"}, {"adamw", adamw, "AdamW"}, {"muon", muon, "Muon"}, {"normuon", normuon, "NorMuon"}},
-                           {{"parameters", selection, "Which parameters: names with * and ?", true}});
+  Rule *muon =
+      object({{"lr", fraction, "Learning rate", true},
+              {"momentum", momentum, "Of the gradient", true},
+              {"nesterov", boolean, "Look ahead by one momentum step; true by default"},
+              {"weight_decay", nonNegative, "Decoupled decay, times the learning rate"},
+              {"orthogonalize", orthogonalize, "The iteration; newton_schulz_5 by default"},
+              {"update_smoothing", number(0, 1), "Running mean of the updates"},
+              {"master", choice({"f32", "bf16_plus_16"}), "How full-precision weights are kept"}});
+  Rule *normuon =
+      object({{"lr", fraction, "Learning rate", true},
+              {"momentum", momentum, "Of the gradient", true},
+              {"beta2", number(0, 1), "Of the second moment", true},
+              {"weight_decay", byType({nonNegative, object({{"cautious", nonNegative, "", true}})}),
+               "Decay"},
+              {"orthogonalize", orthogonalize, "The iteration"}});
+  Rule *selection =
+      map(object({{"lr", fraction, "Times the group's learning rate"},
+                  {"weight_decay", nonNegative, "Times the group's decay"},
+                  {"split", integer(1, 64), "The matrix is this many matrices below each other"}}),
+          "^.+$", "a pattern of parameter names", 1);
+  Rule *optimizer =
+      tagged("an optimizer",
+             {{"adam", adam, "Adam"},
+              {"adamw", adamw, "AdamW"},
+              {"muon", muon, "Muon"},
+              {"normuon", normuon, "NorMuon"}},
+             {{"parameters", selection, "Which parameters: names with * and ?", true}});
   Rule *duration = byType({integer(0), add({.kind = Rule::Kind::String,
                                             .pattern = "^[0-9]+([.][0-9]+)?(/[0-9]+([.][0-9]+)?)?$",
                                             .patternText = "an exact fraction such as \"1/3\""})});
   training = object(
-      {{"steps", byType({integer(1), object({{"scheduled", integer(1), "Steps of the schedule", true},
-                                             {"extension", integer(0), "Steps after it, at the floor"}})}),
+      {{"steps",
+        byType({integer(1), object({{"scheduled", integer(1), "Steps of the schedule", true},
+                                    {"extension", integer(0), "Steps after it, at the floor"}})}),
         "Number of updates", true},
        {"seed", integer(0), "Of the initial values and the order of the data"},
        {"ranks", integer(1, 65536), "Data-parallel ranks"},
        {"micro_batch", positive, "Tokens that run at once; a stage's tokens are a multiple"},
        {"stages", list(stage, 1), "Batch size, windows and learning-rate level over time", true},
-       {"lr", object({{"warmup", duration, "Linear rise: steps, or a part of the schedule as a string"},
-                      {"cooldown", fraction, "Linear fall over this last part of the schedule"},
-                      {"floor", number(0, 1), "Level at the end of the fall"}}),
+       {"lr",
+        object({{"warmup", duration, "Linear rise: steps, or a part of the schedule as a string"},
+                {"cooldown", fraction, "Linear fall over this last part of the schedule"},
+                {"floor", number(0, 1), "Level at the end of the fall"}}),
         "Shape of the learning rate"},
        {"optimizers", list(optimizer, 1), "Each parameter belongs to exactly one", true},
-       {"outer_optimizer", tagged("an outer optimizer",
-                                  {{"snoo", object({{"every", positive, "", true},
-                                                    {"lr", anyNumber, "", true},
-                                                    {"momentum", anyNumber, "", true}}),
-                                    "Snoo"}}),
+       {"outer_optimizer",
+        tagged("an outer optimizer", {{"snoo",
+                                       object({{"every", positive, "", true},
+                                               {"lr", anyNumber, "", true},
+                                               {"momentum", anyNumber, "", true}}),
+                                       "Snoo"}}),
         "Steps over the whole model"},
-       {"checkpoint", object({{"every", positive, "Steps between checkpoints", true},
-                              {"keep", positive, "How many stay; all by default"}}),
+       {"checkpoint",
+        object({{"every", positive, "Steps between checkpoints", true},
+                {"keep", positive, "How many stay; all by default"}}),
         "When to save"}});
   data = object(
       {{"train", text, "A text file, or .bin shards (a pattern)", true},
-       {"tokenizer", choice({"bytes", "gpt2"}), "How text becomes tokens; .bin shards hold tokens already"},
-       {"sequence", positive, "Fixed-length samples packed side by side; without it documents are packed whole"},
-       {"documents", object({{"start_token", integer(0), "The token that starts a document", true},
-                             {"align", boolean, "Batches start at documents"},
-                             {"max_tokens", positive, "Longer documents are cut"}}),
+       {"tokenizer", choice({"bytes", "gpt2"}),
+        "How text becomes tokens; .bin shards hold tokens already"},
+       {"sequence", positive,
+        "Fixed-length samples packed side by side; without it documents are packed whole"},
+       {"documents",
+        object({{"start_token", integer(0), "The token that starts a document", true},
+                {"align", boolean, "Batches start at documents"},
+                {"max_tokens", positive, "Longer documents are cut"}}),
         "Where documents start in .bin shards"},
-       {"order", choice({"random", "contiguous"}), "Of the samples: at random places of the data, or one after the other"},
-       {"validation", object({{"files", text, "As 'train'; without it the last part of 'train' is held out"},
-                              {"tokens", positive, "Tokens of one validation", true},
-                              {"every", positive, "Steps between validations; only at the end without it"},
-                              {"micro_batch", positive, "Tokens that run at once; training's by default"},
-                              {"align", boolean, "Batches start at documents"},
-                              {"final_windows", map(positive, "^[A-Za-z_][A-Za-z0-9_]*$", "a name"),
-                               "Windows of the last validation"}}),
+       {"order", choice({"random", "contiguous"}),
+        "Of the samples: at random places of the data, or one after the other"},
+       {"validation",
+        object({{"files", text, "As 'train'; without it the last part of 'train' is held out"},
+                {"tokens", positive, "Tokens of one validation", true},
+                {"every", positive, "Steps between validations; only at the end without it"},
+                {"micro_batch", positive, "Tokens that run at once; training's by default"},
+                {"align", boolean, "Batches start at documents"},
+                {"final_windows", map(positive, "^[A-Za-z_][A-Za-z0-9_]*$", "a name"),
+                 "Windows of the last validation"}}),
         "The held-out data"}});
 }
 
@@ -304,9 +362,10 @@ RuleTable::RuleTable() {
   addTraining();
   spec = object({{"$schema", text, "Lets editors find models/schema.json"},
                  {"smelt", integer(1, 1), "Version of the grammar", true},
-                 {"name", add({.kind = Rule::Kind::String,
-                               .pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$",
-                               .patternText = "letters, digits, '.', '_' and '-'"}),
+                 {"name",
+                  add({.kind = Rule::Kind::String,
+                       .pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$",
+                       .patternText = "letters, digits, '.', '_' and '-'"}),
                   "Name of the model", true},
                  {"about", text, "One sentence for readers"},
                  {"dims", dims, "Sizes by name", true},

@@ -14,21 +14,22 @@
 using namespace mlir;
 using namespace smelt;
 
-OwningOpRef<ModuleOp> smelt::importSpecText(MLIRContext &context, llvm::StringRef text, llvm::StringRef name,
-                                            const ImportOptions &options) {
+OwningOpRef<ModuleOp> smelt::importSpecText(MLIRContext &context, llvm::StringRef text,
+                                            llvm::StringRef name, const ImportOptions &options) {
   context.loadDialect<func::FuncDialect, lm::LMDialect, train::TrainDialect>();
   SpecDiagnostics diagnostics(context);
   uint32_t source = diagnostics.addSource(name);
   if (options.sourceMgr)
-    options.sourceMgr->AddNewSourceBuffer(llvm::MemoryBuffer::getMemBufferCopy(text.take_front(kMaxSpecBytes), name),
-                                          llvm::SMLoc());
+    options.sourceMgr->AddNewSourceBuffer(
+        llvm::MemoryBuffer::getMemBufferCopy(text.take_front(kMaxSpecBytes), name), llvm::SMLoc());
   if (text.size() > kMaxSpecBytes) {
     diagnostics.error({source, 1, 1}, "the file is larger than 16 MiB");
     return nullptr;
   }
   JsonValue tree;
   Spec spec;
-  if (!readJson(text, source, diagnostics, tree) || !applyOverrides(tree, options.overrides, diagnostics, options.sourceMgr) ||
+  if (!readJson(text, source, diagnostics, tree) ||
+      !applyOverrides(tree, options.overrides, diagnostics, options.sourceMgr) ||
       !checkGrammar(tree, getSpecRule(), diagnostics) || !parseSpec(tree, diagnostics, spec))
     return nullptr;
   OwningOpRef<ModuleOp> module = ModuleOp::create(diagnostics.getLocation(Mark{source, 1, 1}));
@@ -39,7 +40,8 @@ OwningOpRef<ModuleOp> smelt::importSpecText(MLIRContext &context, llvm::StringRe
   return module;
 }
 
-OwningOpRef<ModuleOp> smelt::importSpec(MLIRContext &context, llvm::StringRef path, const ImportOptions &options) {
+OwningOpRef<ModuleOp> smelt::importSpec(MLIRContext &context, llvm::StringRef path,
+                                        const ImportOptions &options) {
   // The size is checked before anything is read; "-" is standard input.
   uint64_t size = 0;
   std::error_code error;
@@ -57,7 +59,8 @@ OwningOpRef<ModuleOp> smelt::importSpec(MLIRContext &context, llvm::StringRef pa
     return importSpecText(context, buffer->getBuffer(), path, options);
   // An empty buffer of that name keeps a diagnostic handler from opening the file again.
   if (options.sourceMgr)
-    options.sourceMgr->AddNewSourceBuffer(llvm::MemoryBuffer::getMemBufferCopy("", path), llvm::SMLoc());
+    options.sourceMgr->AddNewSourceBuffer(llvm::MemoryBuffer::getMemBufferCopy("", path),
+                                          llvm::SMLoc());
   SpecDiagnostics diagnostics(context);
   Mark mark{diagnostics.addSource(path), 1, 1};
   if (error)

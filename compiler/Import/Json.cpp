@@ -1,7 +1,8 @@
 //===- Json.cpp - JSON values that know where they stand ------------------===//
 //
-// nlohmann's SAX events carry no positions. Every event is fired right after its token was read, in the order of the text, so
-// a second cursor that walks the same text token by token always stands at the token of the current event.
+// nlohmann's SAX events carry no positions. Every event is fired right after its token was read, in
+// the order of the text, so a second cursor that walks the same text token by token always stands
+// at the token of the current event.
 //
 //===----------------------------------------------------------------------===//
 #define JSON_NOEXCEPTION 1
@@ -98,7 +99,8 @@ private:
   Mark mark;
 };
 
-/// Builds the tree from the events. Each handler returns false after an error, which stops the parser.
+/// Builds the tree from the events. Each handler returns false after an error, which stops the
+/// parser.
 class TreeBuilder : public nlohmann::json_sax<nlohmann::json> {
 public:
   TreeBuilder(llvm::StringRef text, uint32_t source, SpecDiagnostics &diagnostics, JsonValue &root)
@@ -135,15 +137,18 @@ public:
     Level &level = stack.back();
     auto [known, isNew] = level.keys.try_emplace(name, mark);
     if (!isNew) {
-      diagnostics.error(mark, "duplicate key '" + printable(name) + "'").note(known->second, "first given here");
+      diagnostics.error(mark, "duplicate key '" + printable(name) + "'")
+          .note(known->second, "first given here");
       return false;
     }
     level.node->members.push_back({name, mark, JsonValue()});
     return true;
   }
 
-  bool parse_error(std::size_t position, const std::string &token, const nlohmann::detail::exception &error) override {
-    // The exception's text is "[json.exception…] parse error at line 1, column 2: what; last read: '…'".
+  bool parse_error(std::size_t position, const std::string &token,
+                   const nlohmann::detail::exception &error) override {
+    // The exception's text is "[json.exception…] parse error at line 1, column 2: what; last read:
+    // '…'".
     llvm::StringRef what(error.what());
     size_t colon = what.find(": ");
     if (what.contains("number overflow parsing")) {
@@ -167,7 +172,8 @@ public:
       Cursor end(text, source);
       mark = end.markAt(text.rtrim().size());
     }
-    diagnostics.error(mark, (what.starts_with("invalid") ? "" : "invalid JSON: ") + printable(what));
+    diagnostics.error(mark,
+                      (what.starts_with("invalid") ? "" : "invalid JSON: ") + printable(what));
     return false;
   }
 
@@ -177,7 +183,8 @@ private:
     llvm::StringMap<Mark> keys;
   };
 
-  /// Puts a new value where the parser stands: into the open array, behind the last key, or at the root.
+  /// Puts a new value where the parser stands: into the open array, behind the last key, or at the
+  /// root.
   JsonValue &add(JsonValue::Kind kind, Mark mark) {
     JsonValue *node = &root;
     if (!stack.empty()) {
@@ -210,7 +217,8 @@ private:
     JsonValue *node = addWord(JsonValue::Kind::Number);
     node->number = value;
     // 4096.0 and 1e3 are integers too, as in JSON Schema.
-    if (std::optional<Rational> exact = parseRational(node->text); exact && exact->denominator == 1) {
+    if (std::optional<Rational> exact = parseRational(node->text);
+        exact && exact->denominator == 1) {
       node->isInteger = true;
       node->integer = exact->numerator;
     }
@@ -227,7 +235,8 @@ private:
       diagnostics.error(mark, "nesting deeper than " + std::to_string(kMaxSpecDepth) + " levels");
       return false;
     }
-    // A parent's array may grow only after this child is closed, so the pointer stays valid while it is on the stack.
+    // A parent's array may grow only after this child is closed, so the pointer stays valid while
+    // it is on the stack.
     stack.push_back({&add(kind, mark), {}});
     return true;
   }
@@ -266,7 +275,8 @@ public:
       os.indent(indent + 2);
       std::string key = isObject ? quote(value.members[i].key) + ": " : "";
       os << key;
-      print(isObject ? value.members[i].value : value.elements[i], indent + 2, indent + 2 + key.size());
+      print(isObject ? value.members[i].value : value.elements[i], indent + 2,
+            indent + 2 + key.size());
     }
     os << "\n";
     os.indent(indent) << (isObject ? "}" : "]");
@@ -322,7 +332,8 @@ private:
 
 } // namespace
 
-bool smelt::readJson(llvm::StringRef text, uint32_t source, SpecDiagnostics &diagnostics, JsonValue &result) {
+bool smelt::readJson(llvm::StringRef text, uint32_t source, SpecDiagnostics &diagnostics,
+                     JsonValue &result) {
   // nlohmann would skip a byte-order mark; the grammar of specs has none.
   if (text.starts_with("\xEF\xBB\xBF")) {
     diagnostics.error({source, 1, 1}, "invalid JSON: the file starts with a byte-order mark");

@@ -1,7 +1,8 @@
 //===- Json.h - JSON values that know where they stand ----------*- C++ -*-===//
 //
-// A strict JSON reader for specs. nlohmann/json's SAX parser decides what JSON is; this layer adds line and column of
-// every key and value, refuses duplicate keys, depth over 64, files over 16 MiB and numbers that a double cannot hold.
+// A strict JSON reader for specs. nlohmann/json's SAX parser decides what JSON is; this layer adds
+// line and column of every key and value, refuses duplicate keys, depth over 64, files over 16 MiB
+// and numbers that a double cannot hold.
 //
 //===----------------------------------------------------------------------===//
 #ifndef SMELT_COMPILER_IMPORT_JSON_H
@@ -15,8 +16,8 @@
 
 namespace smelt {
 
-/// Where a key or a value starts. `source` is an index into SpecDiagnostics' sources; line and column count from 1,
-/// columns in bytes.
+/// Where a key or a value starts. `source` is an index into SpecDiagnostics' sources; line and
+/// column count from 1, columns in bytes.
 struct Mark {
   uint32_t source = 0;
   uint32_t line = 1;
@@ -60,8 +61,10 @@ class SpecDiagnostics;
 constexpr size_t kMaxSpecBytes = 16u << 20;
 constexpr unsigned kMaxSpecDepth = 64;
 
-/// Parses `text`, which is the contents of `source`. Reports at most one error and returns false then.
-bool readJson(llvm::StringRef text, uint32_t source, SpecDiagnostics &diagnostics, JsonValue &result);
+/// Parses `text`, which is the contents of `source`. Reports at most one error and returns false
+/// then.
+bool readJson(llvm::StringRef text, uint32_t source, SpecDiagnostics &diagnostics,
+              JsonValue &result);
 
 /// The tree as indented JSON text.
 std::string printJson(const JsonValue &value);

@@ -53,7 +53,8 @@ std::optional<double> ValueParser::parseFraction(const JsonValue &value) {
 std::optional<Rational> ValueParser::parseExact(const JsonValue &value) {
   std::optional<Rational> exact = parseRational(value.text);
   if (!exact)
-    diagnostics.error(value.mark, "'" + printable(value.text) + "' is no fraction that 64-bit numbers hold exactly");
+    diagnostics.error(value.mark, "'" + printable(value.text) +
+                                      "' is no fraction that 64-bit numbers hold exactly");
   return exact;
 }
 
@@ -72,7 +73,9 @@ int64_t ValueParser::parseDimension(const JsonValue &value) {
   std::vector<llvm::StringRef> names;
   for (const JsonMember &member : dims.members)
     names.push_back(member.key);
-  diagnostics.error(value.mark, "no dimension is named '" + printable(value.text) + "'" + didYouMean(value.text, names))
+  diagnostics
+      .error(value.mark, "no dimension is named '" + printable(value.text) + "'" +
+                             didYouMean(value.text, names))
       .note(tree.find("dims")->keyMark, "dimensions are declared here");
   return 1;
 }
@@ -91,7 +94,8 @@ void ValueParser::parseScalarName(const JsonValue &value, bool inLayers, Coeffic
     llvm::StringRef digits;
     std::tie(name, digits) = text.drop_back().split('[');
     if (digits.getAsInteger(10, layer) || layer < 0) {
-      diagnostics.error(value.mark, "'" + printable(text) + "' needs a layer number between the brackets");
+      diagnostics.error(value.mark,
+                        "'" + printable(text) + "' needs a layer number between the brackets");
       return;
     }
   }
@@ -100,24 +104,31 @@ void ValueParser::parseScalarName(const JsonValue &value, bool inLayers, Coeffic
     std::vector<llvm::StringRef> names;
     for (const Scalar &known : spec.model.scalars)
       names.push_back(known.name);
-    auto report = diagnostics.error(value.mark, "no scalar is named '" + printable(name) + "'" + didYouMean(name, names));
+    auto report = diagnostics.error(value.mark, "no scalar is named '" + printable(name) + "'" +
+                                                    didYouMean(name, names));
     if (const JsonMember *member = tree.find("scalars"))
       report.note(member->keyMark, "scalars are declared here");
     return;
   }
   if (indexed && !scalar->perLayer) {
-    diagnostics.error(value.mark, "scalar '" + name + "' has one value, so '[" + std::to_string(layer) + "]' selects nothing")
+    diagnostics
+        .error(value.mark, "scalar '" + name + "' has one value, so '[" + std::to_string(layer) +
+                               "]' selects nothing")
         .note(scalar->mark, "declared here without \"per\": \"layer\"");
     return;
   }
   if (indexed && layer >= spec.model.dims.layers) {
-    diagnostics.error(value.mark, "layer " + std::to_string(layer) + " is out of range: there are " +
-                                      std::to_string(spec.model.dims.layers) + " layers, counted from 0")
+    diagnostics
+        .error(value.mark, "layer " + std::to_string(layer) + " is out of range: there are " +
+                               std::to_string(spec.model.dims.layers) + " layers, counted from 0")
         .note(tree.get("dims")->find("layers")->keyMark, "the number of layers is declared here");
     return;
   }
   if (scalar->perLayer && !indexed && !inLayers) {
-    diagnostics.error(value.mark, "scalar '" + name + "' has a value per layer; outside 'layers' say which, as in '" + name + "[0]'")
+    diagnostics
+        .error(value.mark, "scalar '" + name +
+                               "' has a value per layer; outside 'layers' say which, as in '" +
+                               name + "[0]'")
         .note(scalar->mark, "declared here with \"per\": \"layer\"");
     return;
   }
@@ -154,8 +165,8 @@ public:
     parseDims(*tree.get("dims"));
     if (const JsonValue *scalars = tree.get("scalars"))
       for (const JsonMember &member : scalars->members)
-        spec.model.scalars.push_back(
-            {member.key, member.value.get("per") != nullptr, member.value.get("init")->number, member.keyMark});
+        spec.model.scalars.push_back({member.key, member.value.get("per") != nullptr,
+                                      member.value.get("init")->number, member.keyMark});
     for (const JsonMember &member : tree.get("embeddings")->members)
       parseEmbedding(member);
     if (const JsonMember *rope = tree.find("rope"); rope && spec.model.dims.head % 2 == 0)
@@ -191,7 +202,9 @@ private:
     if (const JsonValue *rows = member.value.get("rows")) {
       embedding.rows = parseDimension(*rows);
       if (embedding.rows < spec.model.dims.vocab)
-        diagnostics.error(rows->mark, "table '" + member.key + "' has fewer rows than the vocabulary has tokens")
+        diagnostics
+            .error(rows->mark,
+                   "table '" + member.key + "' has fewer rows than the vocabulary has tokens")
             .note(tree.get("dims")->find("vocab")->keyMark, "'vocab' is declared here");
     }
     embedding.init = parseInit(member.value.get("init"), {Init::Kind::Normal, 1.0});
@@ -199,7 +212,8 @@ private:
     spec.model.embeddings.push_back(embedding);
   }
 
-  /// Frequencies base^-(j/(r−1)) for the r rotating pairs, as the records have them; the other pairs stand still.
+  /// Frequencies base^-(j/(r−1)) for the r rotating pairs, as the records have them; the other
+  /// pairs stand still.
   void parseRope(const JsonMember &member) {
     Rope &rope = spec.model.rope;
     rope.present = true;
@@ -211,17 +225,22 @@ private:
       if (!part)
         return;
       __int128 product = static_cast<__int128>(part->numerator) * pairs;
-      if (part->numerator < 0 || part->numerator > part->denominator || product % part->denominator) {
-        diagnostics.error(rotate->mark, "'rotate' must be a part (0 to 1) of the " + std::to_string(pairs) +
-                                            " pairs of a head that makes a whole number of them")
+      if (part->numerator < 0 || part->numerator > part->denominator ||
+          product % part->denominator) {
+        diagnostics
+            .error(rotate->mark, "'rotate' must be a part (0 to 1) of the " +
+                                     std::to_string(pairs) +
+                                     " pairs of a head that makes a whole number of them")
             .note(tree.get("dims")->find("head")->keyMark, "a head's width is declared here");
         return;
       }
       rotating = static_cast<int64_t>(product / part->denominator);
     }
     for (int64_t j = 0; j < pairs; ++j) {
-      double exponent = rotating > 1 ? static_cast<double>(j) / static_cast<double>(rotating - 1) : 0;
-      rope.frequencies.push_back(j < rotating ? static_cast<float>(std::pow(rope.base, -exponent)) : 0.0f);
+      double exponent =
+          rotating > 1 ? static_cast<double>(j) / static_cast<double>(rotating - 1) : 0;
+      rope.frequencies.push_back(j < rotating ? static_cast<float>(std::pow(rope.base, -exponent))
+                                              : 0.0f);
     }
     if (const JsonValue *positions = member.value.get("positions"))
       rope.restartsAtDocuments = positions->text == "document";

@@ -9,14 +9,15 @@ namespace {
 /// Quintic Newton–Schulz iteration of Muon (Jordan et al., 2024), five times.
 constexpr double kNewtonSchulz5[3] = {3.4445, -4.7750, 2.0315};
 /// Polar Express (Amsel et al., 2025): the five rounds of the short record.
-constexpr double kPolarExpress5[15] = {8.156554524902461, -22.48329292557795, 15.878769915207462,
-                                       4.042929935166739, -2.808917465908714, 0.5000178451051316,
-                                       3.8916678022926607, -2.772484153217685, 0.5060648178503393,
-                                       3.285753657755655, -2.3681294933425376, 0.46449024233003106,
-                                       2.3465413258596377, -1.7097828382687081, 0.42323551169305323};
+constexpr double kPolarExpress5[15] = {
+    8.156554524902461,  -22.48329292557795,  15.878769915207462,  4.042929935166739,
+    -2.808917465908714, 0.5000178451051316,  3.8916678022926607,  -2.772484153217685,
+    0.5060648178503393, 3.285753657755655,   -2.3681294933425376, 0.46449024233003106,
+    2.3465413258596377, -1.7097828382687081, 0.42323551169305323};
 /// The five rounds of the medium record.
-constexpr double kNewtonSchulzMedium5[15] = {4.0848, -6.8946, 2.9270, 3.9505, -6.3029, 2.6377, 3.7418, -5.5913,
-                                             2.3037, 2.8769,  -3.1427, 1.2046, 2.8366, -3.0525, 1.2012};
+constexpr double kNewtonSchulzMedium5[15] = {4.0848,  -6.8946, 2.9270,  3.9505,  -6.3029,
+                                             2.6377,  3.7418,  -5.5913, 2.3037,  2.8769,
+                                             -3.1427, 1.2046,  2.8366,  -3.0525, 1.2012};
 
 std::vector<double> getCoefficients(llvm::StringRef name) {
   if (name == "polar_express_5")
@@ -85,7 +86,9 @@ private:
         if (!(before == Rational{1, 1}))
           diagnostics.error(until.mark, "the extension comes after a stage that ends at 1");
         if (out.steps == out.scheduledSteps)
-          diagnostics.error(until.mark, "there are no extension steps; give them in \"steps\": {\"scheduled\": …, \"extension\": …}")
+          diagnostics
+              .error(until.mark, "there are no extension steps; give them in \"steps\": "
+                                 "{\"scheduled\": …, \"extension\": …}")
               .note(tree.get("training")->find("steps")->keyMark, "steps are declared here");
         stage.last = out.steps - 1;
       } else {
@@ -103,21 +106,26 @@ private:
       stage.tokens = tokens.integer;
       stage.tokensMark = tokens.mark;
       if (micro && stage.tokens % micro->integer)
-        diagnostics.error(tokens.mark, std::to_string(stage.tokens) + " tokens are no multiple of the micro-batch of " +
-                                           std::to_string(micro->integer))
+        diagnostics
+            .error(tokens.mark, std::to_string(stage.tokens) +
+                                    " tokens are no multiple of the micro-batch of " +
+                                    std::to_string(micro->integer))
             .note(micro->mark, "'micro_batch' is given here");
       checkActivations(tokens.mark, micro ? micro->integer : stage.tokens);
       if (const JsonValue *given = object.get("windows"))
         for (const JsonMember &window : given->members) {
           if (window.value.isObject())
-            unsupported(window.value.members.front().keyMark, "'" + window.value.members.front().key + "'");
+            unsupported(window.value.members.front().keyMark,
+                        "'" + window.value.members.front().key + "'");
           else
             windows[window.key] = window.value.integer;
           if (&object == &stages.value.elements.front())
             continue;
           const JsonValue *first = stages.value.elements.front().get("windows");
           if (!first || !first->find(window.key))
-            diagnostics.error(window.keyMark, "window '" + window.key + "' has no value in the first stage")
+            diagnostics
+                .error(window.keyMark,
+                       "window '" + window.key + "' has no value in the first stage")
                 .note(stages.value.elements.front().mark, "the first stage is here");
         }
       stage.windows = windows;
@@ -133,7 +141,8 @@ private:
     if (diagnostics.hasMistakes())
       return;
     if (!(before == Rational{1, 1}))
-      diagnostics.error(stages.value.elements.back().get("until")->mark, "the last stage must end at 1");
+      diagnostics.error(stages.value.elements.back().get("until")->mark,
+                        "the last stage must end at 1");
     else if (!extension && out.steps > out.scheduledSteps) {
       // The extension runs on as the last stage did.
       Stage stage = out.stages.back();
@@ -146,7 +155,9 @@ private:
         std::vector<llvm::StringRef> names = {"full"};
         for (auto &known : windows)
           names.push_back(known.first);
-        diagnostics.error(mark, "no stage has a window named '" + printable(name) + "'" + didYouMean(name, names))
+        diagnostics
+            .error(mark, "no stage has a window named '" + printable(name) + "'" +
+                             didYouMean(name, names))
             .note(stages.keyMark, "stages are declared here");
       }
   }
@@ -154,10 +165,12 @@ private:
   /// The widest activation of a program must have a size that 64 bits hold.
   void checkActivations(Mark mark, int64_t tokens) {
     int64_t bytes;
-    if (__builtin_mul_overflow(tokens, std::max<int64_t>(spec.model.widest, spec.model.dims.vocabRows), &bytes) ||
+    if (__builtin_mul_overflow(
+            tokens, std::max<int64_t>(spec.model.widest, spec.model.dims.vocabRows), &bytes) ||
         __builtin_mul_overflow(bytes, 4, &bytes) || bytes > (int64_t{1} << 56))
       diagnostics.error(mark, "the sizes overflow: " + std::to_string(tokens) + " tokens of " +
-                                  std::to_string(spec.model.widest) + " features do not fit into 64-bit byte counts");
+                                  std::to_string(spec.model.widest) +
+                                  " features do not fit into 64-bit byte counts");
   }
 
   void parseLr(const JsonMember *lr) {
@@ -177,15 +190,19 @@ private:
       if (const JsonValue *cooldown = lr->value.get("cooldown"))
         if (std::optional<Rational> part = parseExact(*cooldown)) {
           if (part->numerator < 0 || Rational{1, 1} < *part)
-            diagnostics.error(cooldown->mark, "'cooldown' must be a part of the schedule, between 0 and 1");
+            diagnostics.error(cooldown->mark,
+                              "'cooldown' must be a part of the schedule, between 0 and 1");
           else
             shape.cooldown = *part;
         }
       if (const JsonValue *floor = lr->value.get("floor"))
         shape.floor = floor->number;
-      Rational flat{shape.cooldown.denominator - shape.cooldown.numerator, shape.cooldown.denominator};
-      if (!diagnostics.hasMistakes() && shape.cooldown.numerator > 0 && shape.warmup > flat.ceilTimes(out.scheduledSteps))
-        diagnostics.error(lr->value.find("warmup")->keyMark, "'warmup' ends after 'cooldown' has begun")
+      Rational flat{shape.cooldown.denominator - shape.cooldown.numerator,
+                    shape.cooldown.denominator};
+      if (!diagnostics.hasMistakes() && shape.cooldown.numerator > 0 &&
+          shape.warmup > flat.ceilTimes(out.scheduledSteps))
+        diagnostics
+            .error(lr->value.find("warmup")->keyMark, "'warmup' ends after 'cooldown' has begun")
             .note(lr->value.find("cooldown")->keyMark, "'cooldown' is given here");
     }
     if (!diagnostics.hasMistakes())
@@ -218,7 +235,9 @@ private:
       if (const JsonMember *split = member.value.find("split")) {
         selection.split = split->value.integer;
         if (kind->key == "adam" || kind->key == "adamw")
-          diagnostics.error(split->keyMark, "'split' belongs to matrices that are orthogonalised; " + kind->key + " does not");
+          diagnostics.error(split->keyMark,
+                            "'split' belongs to matrices that are orthogonalised; " + kind->key +
+                                " does not");
       }
       optimizer.selections.push_back(selection);
     }
@@ -243,8 +262,9 @@ private:
       optimizer.momentum = {{0, out.steps - 1, momentum.number, 0}};
     } else {
       const JsonValue *cooldown = momentum.get("cooldown");
-      optimizer.momentum = makeMomentumSchedule(momentum.get("from")->number, momentum.get("to")->number,
-                                                momentum.get("warmup")->integer, cooldown ? cooldown->integer : 0, out.steps);
+      optimizer.momentum = makeMomentumSchedule(
+          momentum.get("from")->number, momentum.get("to")->number, momentum.get("warmup")->integer,
+          cooldown ? cooldown->integer : 0, out.steps);
     }
     if (const JsonValue *nesterov = value.get("nesterov"))
       optimizer.nesterov = nesterov->boolean;
@@ -252,7 +272,8 @@ private:
       optimizer.weightDecay = decay->number;
     const JsonValue *orthogonalize = value.get("orthogonalize");
     optimizer.coefficients = getCoefficients(orthogonalize ? orthogonalize->text : "");
-    if (const JsonMember *smoothing = value.find("update_smoothing"); smoothing && smoothing->value.number != 0)
+    if (const JsonMember *smoothing = value.find("update_smoothing");
+        smoothing && smoothing->value.number != 0)
       unsupported(smoothing->keyMark, "'update_smoothing'");
     if (const JsonMember *master = value.find("master"); master && master->value.text != "f32")
       unsupported(master->keyMark, "'" + master->value.text + "'");
@@ -265,8 +286,9 @@ private:
       data.tokenizer = tokenizer->text;
     if (data.tokenizer == "bytes" && spec.model.dims.vocab < 256)
       if (const JsonValue *tokenizer = value.get("tokenizer"))
-        diagnostics.error(tokenizer->mark, "the byte tokenizer has 256 tokens, the model only " +
-                                               std::to_string(spec.model.dims.vocab))
+        diagnostics
+            .error(tokenizer->mark, "the byte tokenizer has 256 tokens, the model only " +
+                                        std::to_string(spec.model.dims.vocab))
             .note(tree.get("dims")->find("vocab")->keyMark, "'vocab' is declared here");
     int64_t smallest = INT64_MAX;
     for (const Stage &stage : out.stages)
@@ -275,8 +297,10 @@ private:
       data.sequence = sequence->integer;
       for (const Stage &stage : out.stages)
         if (int64_t micro = out.microTokens(stage); micro % data.sequence) {
-          diagnostics.error(sequence->mark, "a micro-batch of " + std::to_string(micro) + " tokens is no multiple of the sequence of " +
-                                                std::to_string(data.sequence))
+          diagnostics
+              .error(sequence->mark, "a micro-batch of " + std::to_string(micro) +
+                                         " tokens is no multiple of the sequence of " +
+                                         std::to_string(data.sequence))
               .note(stage.tokensMark, "this stage's tokens are given here");
           break;
         }
@@ -286,16 +310,19 @@ private:
     if (order)
       data.order = order->value.text;
     if (order && order->value.text == "random" && !data.sequence)
-      diagnostics.error(order->value.mark, "samples at random places need a length: give 'sequence'");
+      diagnostics.error(order->value.mark,
+                        "samples at random places need a length: give 'sequence'");
     if (documents) {
       data.order = "documents";
       if (order)
-        diagnostics.error(order->keyMark, "'order' and 'documents' in one place").note(documents->keyMark, "'documents' is here");
+        diagnostics.error(order->keyMark, "'order' and 'documents' in one place")
+            .note(documents->keyMark, "'documents' is here");
       data.startToken = documents->value.get("start_token")->integer;
       if (data.startToken >= spec.model.dims.vocab)
-        diagnostics.error(documents->value.get("start_token")->mark, "token " + std::to_string(data.startToken) +
-                                                                         " is none of the vocabulary's " +
-                                                                         std::to_string(spec.model.dims.vocab))
+        diagnostics
+            .error(documents->value.get("start_token")->mark,
+                   "token " + std::to_string(data.startToken) + " is none of the vocabulary's " +
+                       std::to_string(spec.model.dims.vocab))
             .note(tree.get("dims")->find("vocab")->keyMark, "'vocab' is declared here");
       if (const JsonMember *align = documents->value.find("align"); align && align->value.boolean)
         unsupported(align->keyMark, "'align'");
@@ -317,11 +344,14 @@ private:
       Mark mark = (micro ? micro : validation->get("tokens"))->mark;
       if (data.validationMicroBatch > 0 && data.validationTokens % data.validationMicroBatch)
         diagnostics.error(validation->get("tokens")->mark,
-                          std::to_string(data.validationTokens) + " tokens are no multiple of the validation's micro-batch of " +
+                          std::to_string(data.validationTokens) +
+                              " tokens are no multiple of the validation's micro-batch of " +
                               std::to_string(data.validationMicroBatch));
-      if (data.sequence && data.validationMicroBatch % data.sequence && (micro || !diagnostics.hasMistakes()))
-        diagnostics.error(mark, "the validation's micro-batch of " + std::to_string(data.validationMicroBatch) +
-                                    " tokens is no multiple of the sequence of " + std::to_string(data.sequence));
+      if (data.sequence && data.validationMicroBatch % data.sequence &&
+          (micro || !diagnostics.hasMistakes()))
+        diagnostics.error(
+            mark, "the validation's micro-batch of " + std::to_string(data.validationMicroBatch) +
+                      " tokens is no multiple of the sequence of " + std::to_string(data.sequence));
       checkActivations(mark, data.validationMicroBatch);
       if (const JsonMember *windows = validation->find("final_windows"))
         unsupported(windows->keyMark, "'final_windows'");

@@ -52,7 +52,9 @@ public:
     JsonValue schema = makeObject();
     add(schema, "$schema", makeText("https://json-schema.org/draft/2020-12/schema"));
     add(schema, "title", makeText("A Smelt spec"));
-    add(schema, "description", makeText("Printed from compiler/Import/GrammarRules.cpp by the importer; a test keeps the two alike."));
+    add(schema, "description",
+        makeText("Printed from compiler/Import/GrammarRules.cpp by the importer; a test keeps the "
+                 "two alike."));
     for (JsonMember &member : inPlace(spec).members)
       schema.members.push_back(std::move(member));
     add(schema, "$defs", std::move(definitions));

@@ -10,7 +10,8 @@ int64_t Rational::ceilTimes(int64_t count) const {
 }
 
 bool Rational::operator<(const Rational &other) const {
-  return static_cast<__int128>(numerator) * other.denominator < static_cast<__int128>(other.numerator) * denominator;
+  return static_cast<__int128>(numerator) * other.denominator <
+         static_cast<__int128>(other.numerator) * denominator;
 }
 
 std::optional<Rational> smelt::makeRational(__int128 numerator, __int128 denominator) {

@@ -3,7 +3,8 @@
 
 using namespace smelt;
 
-/// Adds a piece that takes `atFirst` on `first` and is straight up to `last`; empty pieces vanish, equal constants join.
+/// Adds a piece that takes `atFirst` on `first` and is straight up to `last`; empty pieces vanish,
+/// equal constants join.
 static void append(std::vector<Segment> &segments, Segment piece) {
   if (piece.first > piece.last)
     return;
@@ -31,10 +32,12 @@ std::vector<Segment> smelt::makeLrSchedule(const TrainingSpec &training, const L
     double level = stage.lr;
     int64_t warmupLast = std::min(stage.last, shape.warmup - 1);
     if (stage.first <= warmupLast)
-      append(segments, {stage.first, warmupLast, level * (stage.first + 1) / shape.warmup, level / shape.warmup});
+      append(segments, {stage.first, warmupLast, level * (stage.first + 1) / shape.warmup,
+                        level / shape.warmup});
     int64_t flatFirst = std::max(stage.first, shape.warmup);
     append(segments, {flatFirst, std::min(stage.last, cooldownFirst - 1), level, 0});
-    int64_t coolFirst = std::max(flatFirst, cooldownFirst), coolLast = std::min(stage.last, scheduled - 1);
+    int64_t coolFirst = std::max(flatFirst, cooldownFirst),
+            coolLast = std::min(stage.last, scheduled - 1);
     if (coolFirst <= coolLast) {
       auto w = [&](int64_t step) { return (1.0 - static_cast<double>(step) / scheduled) / share; };
       double value = level * w(coolFirst) + shape.floor * (1 - w(coolFirst));
@@ -46,14 +49,17 @@ std::vector<Segment> smelt::makeLrSchedule(const TrainingSpec &training, const L
   return segments;
 }
 
-std::vector<Segment> smelt::makeMomentumSchedule(double from, double to, int64_t warmup, int64_t cooldown, int64_t steps) {
+std::vector<Segment> smelt::makeMomentumSchedule(double from, double to, int64_t warmup,
+                                                 int64_t cooldown, int64_t steps) {
   std::vector<Segment> segments;
   int64_t coolFirst = std::max(warmup, steps - cooldown);
   append(segments, {0, std::min(warmup, steps) - 1, from, (to - from) / warmup});
   append(segments, {warmup, std::min(coolFirst, steps) - 1, to, 0});
   if (cooldown > 0)
-    append(segments, {coolFirst, steps - 1, to - (to - from) * static_cast<double>(coolFirst - (steps - cooldown)) / cooldown,
-                      -(to - from) / cooldown});
+    append(segments,
+           {coolFirst, steps - 1,
+            to - (to - from) * static_cast<double>(coolFirst - (steps - cooldown)) / cooldown,
+            -(to - from) / cooldown});
   return segments;
 }
 

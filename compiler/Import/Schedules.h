@@ -13,16 +13,18 @@ struct LrShape {
   double floor = 0;
 };
 
-/// The learning-rate factor: each stage's level; over the first `warmup` steps it rises linearly, level · (s + 1) / warmup; over the
-/// last `cooldown` part of the S scheduled steps it is level · w + floor · (1 − w) with w = (1 − s/S) / cooldown; after S: floor (the
-/// level, without a cooldown).
+/// The learning-rate factor: each stage's level; over the first `warmup` steps it rises linearly,
+/// level · (s + 1) / warmup; over the last `cooldown` part of the S scheduled steps it is level · w
+/// + floor · (1 − w) with w = (1 − s/S) / cooldown; after S: floor (the level, without a cooldown).
 std::vector<Segment> makeLrSchedule(const TrainingSpec &training, const LrShape &shape);
 
 /// From `from` to `to` over the first `warmup` steps, back over the last `cooldown`.
-std::vector<Segment> makeMomentumSchedule(double from, double to, int64_t warmup, int64_t cooldown, int64_t steps);
+std::vector<Segment> makeMomentumSchedule(double from, double to, int64_t warmup, int64_t cooldown,
+                                          int64_t steps);
 
 /// One piece per stage; equal neighbours are joined.
-std::vector<Segment> makeStageSchedule(const std::vector<Stage> &stages, llvm::function_ref<double(const Stage &)> value);
+std::vector<Segment> makeStageSchedule(const std::vector<Stage> &stages,
+                                       llvm::function_ref<double(const Stage &)> value);
 
 } // namespace smelt
 #endif

@@ -108,7 +108,8 @@ struct ActivationStep {
 struct AddEmbeddingStep {
   std::string table;
   std::optional<Coefficient> scale;
-  /// Table index of each layer that has an embedding; without a value for any layer: `index` everywhere.
+  /// Table index of each layer that has an embedding; without a value for any layer: `index`
+  /// everywhere.
   std::map<int64_t, int64_t> byLayer;
   int64_t index = 0;
 };
@@ -145,14 +146,16 @@ struct HeadStep {
 };
 
 struct Step {
-  /// The step's own part of its path: "attention", "token_shift", or "mix#2" for the second mix of a list.
+  /// The step's own part of its path: "attention", "token_shift", or "mix#2" for the second mix of
+  /// a list.
   std::string label;
   int64_t index = 0; // in its list
   Mark mark;
   /// Whether the step runs in each layer; empty: it always runs.
   std::vector<bool> layers;
-  std::variant<EmbedStep, RMSNormStep, ScaleStep, MixStep, SaveStep, TokenShiftStep, RopeStep, GateStep, ActivationStep,
-               AddEmbeddingStep, LayersStep, AttentionStep, MlpStep, HeadStep>
+  std::variant<EmbedStep, RMSNormStep, ScaleStep, MixStep, SaveStep, TokenShiftStep, RopeStep,
+               GateStep, ActivationStep, AddEmbeddingStep, LayersStep, AttentionStep, MlpStep,
+               HeadStep>
       op;
   bool runsIn(int64_t layer) const { return layers.empty() || layer < 0 || layers[layer]; }
 };
@@ -220,7 +223,7 @@ struct DataSpec {
   int64_t sequence = 0; // 0: documents are packed whole
   /// How samples are taken: "random", "contiguous" or "documents".
   std::string order = "random";
-  int64_t startToken = -1; // −1: none
+  int64_t startToken = -1;     // −1: none
   std::string validationFiles; // empty: a part of `train`
   int64_t validationTokens = 0, validationEvery = 0, validationMicroBatch = 0;
   bool hasValidation = false;
@@ -235,8 +238,8 @@ struct Spec {
   std::map<std::string, Mark> usedWindows;
 };
 
-/// Turns a tree that passed checkGrammar into a Spec; reports every name, range or combination that is wrong.
-/// Returns false when it reported something.
+/// Turns a tree that passed checkGrammar into a Spec; reports every name, range or combination that
+/// is wrong. Returns false when it reported something.
 bool parseSpec(const JsonValue &tree, SpecDiagnostics &diagnostics, Spec &spec);
 
 /// The parts of parseSpec, one file each.

@@ -1,7 +1,7 @@
 //===- SpecDiagnostics.cpp - Errors at places of a spec -------------------===//
 #include "compiler/Import/SpecDiagnostics.h"
-#include "llvm/ADT/StringExtras.h"
 #include "mlir/IR/BuiltinAttributes.h"
+#include "llvm/ADT/StringExtras.h"
 
 using namespace mlir;
 using namespace smelt;

@@ -11,7 +11,8 @@
 
 namespace smelt {
 
-/// Reports through MLIR's diagnostic engine, at FileLineColLocs, so that a SourceMgrDiagnosticHandler prints line and caret.
+/// Reports through MLIR's diagnostic engine, at FileLineColLocs, so that a
+/// SourceMgrDiagnosticHandler prints line and caret.
 class SpecDiagnostics {
 public:
   /// Adds notes to an error that was just reported; goes out when it is destroyed.
@@ -43,7 +44,8 @@ public:
   static constexpr unsigned kShownErrors = 20;
   bool isFull() const { return errorCount >= kShownErrors; }
   bool hasErrors() const { return errorCount != 0; }
-  /// Errors other than unsupported features: what is parsed further on could be wrong because of them.
+  /// Errors other than unsupported features: what is parsed further on could be wrong because of
+  /// them.
   unsigned getMistakeCount() const { return errorCount - unsupportedCount; }
   bool hasMistakes() const { return getMistakeCount() != 0; }
 

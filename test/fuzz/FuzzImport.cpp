@@ -1,7 +1,7 @@
 //===- FuzzImport.cpp - The importer on hostile text ----------------------===//
 //
-// LLVMFuzzerTestOneInput is libFuzzer's entry point (link with -fsanitize=fuzzer). What must hold for every text: no crash, and a
-// refusal comes with an error at a place inside the text.
+// LLVMFuzzerTestOneInput is libFuzzer's entry point (link with -fsanitize=fuzzer). What must hold
+// for every text: no crash, and a refusal comes with an error at a place inside the text.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Import/Import.h"
@@ -42,7 +42,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
       auto place = mlir::dyn_cast<mlir::FileLineColLoc>(location);
       if (!place)
         fail("a diagnostic without a place");
-      if (place.getLine() < 1 || place.getLine() > lines || place.getColumn() < 1 || place.getColumn() > size + 1)
+      if (place.getLine() < 1 || place.getLine() > lines || place.getColumn() < 1 ||
+          place.getColumn() > size + 1)
         fail("a diagnostic outside the text");
     };
     check(diagnostic.getLocation());

@@ -2,8 +2,9 @@
 //
 // fuzz-import CORPUS [--runs N] [--seed S] [--only I]
 //
-// Without libFuzzer: mutates the files of a corpus by bytes and by JSON tokens. Run i depends on the seed and i alone, so a crash
-// is reproduced by --only i, which also prints the text. CI runs a few thousand; the 100,000 of the acceptance test run under ASan.
+// Without libFuzzer: mutates the files of a corpus by bytes and by JSON tokens. Run i depends on
+// the seed and i alone, so a crash is reproduced by --only i, which also prints the text. CI runs a
+// few thousand; the 100,000 of the acceptance test run under ASan.
 //
 //===----------------------------------------------------------------------===//
 #include <algorithm>
@@ -67,14 +68,67 @@ std::vector<std::pair<size_t, size_t>> findTokens(const std::string &text) {
   return tokens;
 }
 
-const char *const kDictionary[] = {
-    "0", "1", "2", "3", "-1", "0.5", "1e308", "1e-320", "1e999", "2147483647", "2147483648", "4294967296", "9223372036854775807",
-    "9223372036854775808", "18446744073709551616", "-9223372036854775808", "65536", "1024", "1.0", "true", "false", "null", "{}",
-    "[]", "\"\"", "\"1/3\"", "\"1/0\"", "\"0/1\"", "\"9223372036854775807/9223372036854775806\"", "\"2/3\"", "\"extension\"",
-    "\"full\"", "\"x\"", "\"zeros\"", "\"resid[0]\"", "\"resid[99999999999999999999]\"", "\"\\u0000\"", "\"\\ud834\\udd1e\"",
-    "\"*\"", "\"only\"", "\"except\"", "\"sigmoid\"", "\"steps\"", "\"save\"", "\"as\"", "\"layers\"", "\"rope\"", "[[0, 1]]",
-    "{\"normal\": 1}", "{\"rms_norm\": {}}", "{\"embed\": \"token\"}", "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", "{\"a\":{\"a\":{\"a\":",
-    "// x", "/* */", "\xef\xbb\xbf", "\xff", "NaN", "Infinity", "--", "\"\"\""};
+const char *const kDictionary[] = {"0",
+                                   "1",
+                                   "2",
+                                   "3",
+                                   "-1",
+                                   "0.5",
+                                   "1e308",
+                                   "1e-320",
+                                   "1e999",
+                                   "2147483647",
+                                   "2147483648",
+                                   "4294967296",
+                                   "9223372036854775807",
+                                   "9223372036854775808",
+                                   "18446744073709551616",
+                                   "-9223372036854775808",
+                                   "65536",
+                                   "1024",
+                                   "1.0",
+                                   "true",
+                                   "false",
+                                   "null",
+                                   "{}",
+                                   "[]",
+                                   "\"\"",
+                                   "\"1/3\"",
+                                   "\"1/0\"",
+                                   "\"0/1\"",
+                                   "\"9223372036854775807/9223372036854775806\"",
+                                   "\"2/3\"",
+                                   "\"extension\"",
+                                   "\"full\"",
+                                   "\"x\"",
+                                   "\"zeros\"",
+                                   "\"resid[0]\"",
+                                   "\"resid[99999999999999999999]\"",
+                                   "\"\\u0000\"",
+                                   "\"\\ud834\\udd1e\"",
+                                   "\"*\"",
+                                   "\"only\"",
+                                   "\"except\"",
+                                   "\"sigmoid\"",
+                                   "\"steps\"",
+                                   "\"save\"",
+                                   "\"as\"",
+                                   "\"layers\"",
+                                   "\"rope\"",
+                                   "[[0, 1]]",
+                                   "{\"normal\": 1}",
+                                   "{\"rms_norm\": {}}",
+                                   "{\"embed\": \"token\"}",
+                                   "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[",
+                                   "{\"a\":{\"a\":{\"a\":",
+                                   "// x",
+                                   "/* */",
+                                   "\xef\xbb\xbf",
+                                   "\xff",
+                                   "NaN",
+                                   "Infinity",
+                                   "--",
+                                   "\"\"\""};
 
 std::string mutate(const std::vector<std::string> &corpus, Random &random) {
   std::string text = corpus[random.below(corpus.size())];
@@ -126,8 +180,11 @@ std::string mutate(const std::vector<std::string> &corpus, Random &random) {
       for (int tries = 0; tries < 20; ++tries) {
         auto [other, size] = pick();
         std::tie(at, length) = pick();
-        auto isNumber = [&](size_t place) { return std::isdigit(static_cast<unsigned char>(text[place])) != 0; };
-        bool bothStrings = text[at] == '"' && text[other] == '"', bothNumbers = isNumber(at) && isNumber(other);
+        auto isNumber = [&](size_t place) {
+          return std::isdigit(static_cast<unsigned char>(text[place])) != 0;
+        };
+        bool bothStrings = text[at] == '"' && text[other] == '"',
+             bothNumbers = isNumber(at) && isNumber(other);
         if (isNumber(at) && random.below(3) == 0) {
           text.replace(at, length, kDictionary[random.below(16)]);
           break;
@@ -151,8 +208,9 @@ volatile uint64_t currentRun = 0;
 
 void tellRun() {
   char line[96];
-  int length = std::snprintf(line, sizeof line, "\nfuzz: died in run %llu; reproduce with --only %llu\n",
-                             static_cast<unsigned long long>(currentRun), static_cast<unsigned long long>(currentRun));
+  int length = std::snprintf(
+      line, sizeof line, "\nfuzz: died in run %llu; reproduce with --only %llu\n",
+      static_cast<unsigned long long>(currentRun), static_cast<unsigned long long>(currentRun));
   [[maybe_unused]] ssize_t ignored = write(2, line, length);
 }
 
@@ -216,8 +274,10 @@ int main(int argc, char **argv) {
     accepted += LLVMFuzzerTestOneInput(bytes.data(), bytes.size()) == 0;
   }
   std::printf("fuzz: %llu runs, %llu accepted, %llu refused, longest text %llu bytes, no crash\n",
-              static_cast<unsigned long long>(last - first), static_cast<unsigned long long>(accepted),
-              static_cast<unsigned long long>(last - first - accepted), static_cast<unsigned long long>(longest));
+              static_cast<unsigned long long>(last - first),
+              static_cast<unsigned long long>(accepted),
+              static_cast<unsigned long long>(last - first - accepted),
+              static_cast<unsigned long long>(longest));
   // A fuzzer that never gets past the reader, or never is refused, tests nothing.
   return only >= 0 || (accepted > 0 && accepted < last - first) ? 0 : 1;
 }

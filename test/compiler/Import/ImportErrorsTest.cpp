@@ -1,7 +1,8 @@
 //===- ImportErrorsTest.cpp - What a user sees for each kind of mistake ---===//
 //
-// Each case changes one place of Inputs/base.json; the whole output (position, line, caret, notes) is compared with
-// Inputs/errors.txt. SMELT_UPDATE_GOLDEN=1 writes that file anew: read the difference before committing it.
+// Each case changes one place of Inputs/base.json; the whole output (position, line, caret, notes)
+// is compared with Inputs/errors.txt. SMELT_UPDATE_GOLDEN=1 writes that file anew: read the
+// difference before committing it.
 //
 //===----------------------------------------------------------------------===//
 #include "test/compiler/Import/SpecText.h"
@@ -17,9 +18,7 @@ struct Case {
   std::string from, to;
 };
 
-std::string nest(unsigned depth) {
-  return std::string(depth, '[') + std::string(depth, ']');
-}
+std::string nest(unsigned depth) { return std::string(depth, '[') + std::string(depth, ']'); }
 
 const std::vector<Case> &getCases() {
   static const std::vector<Case> cases = {
@@ -42,14 +41,16 @@ const std::vector<Case> &getCases() {
       {"unknown-key", R"("tables": 2)", R"("tabels": 2)"},
       {"unknown-key-far", R"("tables": 2)", R"("zzz": 2)"},
       {"unknown-op", R"({"rms_norm": {}},
-    {"save")", R"({"rmsnorm": {}},
+    {"save")",
+       R"({"rmsnorm": {}},
     {"save")"},
       {"unknown-key-at-top", R"("training": {)", R"("trainings": {)"},
       {"missing-key", R"("final": {"init": 0.5})", R"("final": {})"},
       {"missing-dim", R"("heads": 2, )", ""},
       {"misspelt-dim", R"("heads": 2)", R"("haeds": 2)"},
       {"no-operation", R"({"rms_norm": {}},
-    {"save")", R"({"about": "nothing"},
+    {"save")",
+       R"({"about": "nothing"},
     {"save")"},
       {"two-operations", R"({"embed": "token"})", R"({"embed": "token", "rms_norm": {}})"},
       {"wrong-type", R"("layers": 2)", R"("layers": "two")"},
@@ -82,7 +83,8 @@ const std::vector<Case> &getCases() {
       {"scalar-layer-out-of-range", R"("first": "resid[1]")", R"("first": "resid[2]")"},
       {"scalar-layer-not-a-number", R"("first": "resid[1]")", R"("first": "resid[one]")"},
       {"window-layer-out-of-range", R"("1": "long")", R"("5": "long")"},
-      {"by-layer-out-of-range", R"("by_layer": {"0": 1, "1": 0})", R"("by_layer": {"0": 1, "2": 0})"},
+      {"by-layer-out-of-range", R"("by_layer": {"0": 1, "1": 0})",
+       R"("by_layer": {"0": 1, "2": 0})"},
       {"by-layer-key", R"("by_layer": {"0": 1, "1": 0})", R"("by_layer": {"0": 1, "01": 0})"},
       {"no-such-table", R"("by_layer": {"0": 1, "1": 0})", R"("by_layer": {"0": 1, "1": 2})"},
       {"which-table", R"(, "by_layer": {"0": 1, "1": 0})", ""},
@@ -90,7 +92,8 @@ const std::vector<Case> &getCases() {
       {"feature-range-empty", R"([[2, 4]])", R"([[4, 2]])"},
       {"feature-range-end", R"([[2, 4]])", R"([[2, 5]])"},
       {"feature-ranges-overlap", R"([[2, 4]])", R"([[0, 3], [2, 4]])"},
-      {"heads-in-stream", R"({"save": "x0"})", R"({"token_shift": {"mode": "add", "heads": [0]}}, {"save": "x0"})"},
+      {"heads-in-stream", R"({"save": "x0"})",
+       R"({"token_shift": {"mode": "add", "heads": [0]}}, {"save": "x0"})"},
       {"head-out-of-range", R"("mode": "replace")", R"("mode": "replace", "heads": [2])"},
       {"gate-too-wide", R"("mode": "replace")", R"("mode": "replace", "gate": {"features": 9})"},
       {"distance", R"("mode": "replace")", R"("mode": "replace", "distance": 0)"},
@@ -101,7 +104,8 @@ const std::vector<Case> &getCases() {
       {"step-after-head", R"({"head": {"softcap": {"tanh": {"amplitude": 15}}}})",
        R"({"head": {}}, {"rms_norm": {}})"},
       {"no-head", R"(,
-    {"head": {"softcap": {"tanh": {"amplitude": 15}}}})", ""},
+    {"head": {"softcap": {"tanh": {"amplitude": 15}}}})",
+       ""},
       {"rotate-part", R"("rotate": "1/2")", R"("rotate": "1/3")"},
       {"odd-head", R"("head": 4,)", R"("head": 3,)"},
       {"tables-and-heads", R"("heads": 2)", R"("heads": 3)"},
@@ -165,7 +169,8 @@ std::string makeVisible(const std::string &text) {
   for (unsigned char c : text) {
     char hex[8];
     std::snprintf(hex, sizeof hex, "<%02x>", c);
-    // The replacement character and other UTF-8 stay as they are; a lone byte over 0xf7 never starts a character.
+    // The replacement character and other UTF-8 stay as they are; a lone byte over 0xf7 never
+    // starts a character.
     if ((c < 0x20 && c != '\n') || c > 0xf7)
       result += hex;
     else
@@ -207,20 +212,27 @@ TEST(ImportErrors, FilesThatCannotBeRead) {
   smelt::ImportOptions options;
   options.sourceMgr = &sourceMgr;
   EXPECT_FALSE(smelt::importSpec(context, "/nonexistent/a.json", options));
-  EXPECT_NE(output.find("/nonexistent/a.json:1:1: error: cannot read the file: No such file or directory"), std::string::npos)
+  EXPECT_NE(output.find(
+                "/nonexistent/a.json:1:1: error: cannot read the file: No such file or directory"),
+            std::string::npos)
       << output;
   output.clear();
-  EXPECT_FALSE(smelt::importSpecText(context, std::string((16u << 20) + 1, ' '), "big.json", options));
-  EXPECT_EQ(output.substr(0, 63), "big.json:1:1: error: the file is larger than 16 MiB\n           ");
+  EXPECT_FALSE(
+      smelt::importSpecText(context, std::string((16u << 20) + 1, ' '), "big.json", options));
+  EXPECT_EQ(output.substr(0, 63),
+            "big.json:1:1: error: the file is larger than 16 MiB\n           ");
 }
 
 TEST(ImportErrors, DepthOf64IsTheLimit) {
   bool ok;
-  // The nested value stands in an object in an object, so 62 more levels fit; then its type is what is wrong.
+  // The nested value stands in an object in an object, so 62 more levels fit; then its type is what
+  // is wrong.
   std::string base = readInput("base.json");
-  std::string deepest = importText(replaceOnce(base, R"("train": "t.txt")", R"("train": )" + nest(62)), ok);
+  std::string deepest =
+      importText(replaceOnce(base, R"("train": "t.txt")", R"("train": )" + nest(62)), ok);
   EXPECT_NE(deepest.find("'train' must be a string, not an array"), std::string::npos) << deepest;
-  std::string deeper = importText(replaceOnce(base, R"("train": "t.txt")", R"("train": )" + nest(63)), ok);
+  std::string deeper =
+      importText(replaceOnce(base, R"("train": "t.txt")", R"("train": )" + nest(63)), ok);
   EXPECT_NE(deeper.find("nesting deeper than 64 levels"), std::string::npos) << deeper;
 }
 
@@ -230,24 +242,34 @@ TEST(ImportErrors, Overrides) {
     bool ok;
     return importText(base, ok, {text});
   };
-  EXPECT_EQ(run("training.steps=none"), "--set:training.steps:1:1: error: 'steps' must be an integer or an object, not a string\n"
-                                        "none\n^\n");
-  EXPECT_EQ(run("training.stpes=3"), "--set:training.stpes:1:1: error: unknown key 'stpes' in 'training'; did you mean 'steps'?\n"
-                                     "3\n^\n");
-  EXPECT_EQ(run("trainig.steps=3"), "--set:trainig.steps:1:1: error: the spec has no 'trainig' on the way to 'trainig.steps'\n"
-                                    "3\n^\n");
-  EXPECT_EQ(run("training"), "--set:training:1:1: error: an override has the form KEY.KEY=VALUE\n\n^\n");
-  EXPECT_EQ(run("dims.mlp=[1, 2"), "--set:dims.mlp:1:6: error: invalid JSON: unexpected end of input; expected ']'\n"
-                                   "[1, 2\n     ^\n");
+  EXPECT_EQ(
+      run("training.steps=none"),
+      "--set:training.steps:1:1: error: 'steps' must be an integer or an object, not a string\n"
+      "none\n^\n");
+  EXPECT_EQ(
+      run("training.stpes=3"),
+      "--set:training.stpes:1:1: error: unknown key 'stpes' in 'training'; did you mean 'steps'?\n"
+      "3\n^\n");
+  EXPECT_EQ(
+      run("trainig.steps=3"),
+      "--set:trainig.steps:1:1: error: the spec has no 'trainig' on the way to 'trainig.steps'\n"
+      "3\n^\n");
+  EXPECT_EQ(run("training"),
+            "--set:training:1:1: error: an override has the form KEY.KEY=VALUE\n\n^\n");
+  EXPECT_EQ(run("dims.mlp=[1, 2"),
+            "--set:dims.mlp:1:6: error: invalid JSON: unexpected end of input; expected ']'\n"
+            "[1, 2\n     ^\n");
 }
 
 TEST(ImportErrors, ActivationSizesOverflow) {
   bool ok;
   std::string seen = importText(readInput("base.json"), ok,
-                                {"dims.vocab=2147483647", "training.micro_batch=2147483640", "data.sequence=2147483640",
-                                 "training.stages.0.tokens=2147483640", "training.stages.1.tokens=2147483640"});
+                                {"dims.vocab=2147483647", "training.micro_batch=2147483640",
+                                 "data.sequence=2147483640", "training.stages.0.tokens=2147483640",
+                                 "training.stages.1.tokens=2147483640"});
   EXPECT_FALSE(ok);
-  EXPECT_NE(seen.find("--set:training.stages.0.tokens:1:1: error: the sizes overflow: 2147483640 tokens of 2147483647 features"),
+  EXPECT_NE(seen.find("--set:training.stages.0.tokens:1:1: error: the sizes overflow: 2147483640 "
+                      "tokens of 2147483647 features"),
             std::string::npos)
       << seen;
 }
@@ -256,7 +278,8 @@ TEST(ImportErrors, UnusedNamesAreWarnings) {
   bool ok;
   std::string seen = importText(readInput("base.json"), ok, {"scalars.extra={\"init\": 1}"});
   EXPECT_TRUE(ok);
-  EXPECT_EQ(seen, "--set:scalars.extra:1:1: warning: no step uses scalar 'extra'\n{\"init\": 1}\n^\n");
+  EXPECT_EQ(seen,
+            "--set:scalars.extra:1:1: warning: no step uses scalar 'extra'\n{\"init\": 1}\n^\n");
 }
 
 } // namespace

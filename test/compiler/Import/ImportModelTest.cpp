@@ -13,7 +13,8 @@ namespace {
 
 class ImportModel : public ::testing::Test {
 protected:
-  OwningOpRef<ModuleOp> import(const std::string &text, const std::vector<std::string> &overrides = {}) {
+  OwningOpRef<ModuleOp> import(const std::string &text,
+                               const std::vector<std::string> &overrides = {}) {
     ScopedDiagnosticHandler handler(&context, [](Diagnostic &diagnostic) {
       ADD_FAILURE() << diagnostic.str();
       return success();
@@ -33,7 +34,9 @@ protected:
   }
 
   static std::string path(Operation *op) { return cast<NameLoc>(op->getLoc()).getName().str(); }
-  static FileLineColLoc place(Operation *op) { return cast<FileLineColLoc>(cast<NameLoc>(op->getLoc()).getChildLoc()); }
+  static FileLineColLoc place(Operation *op) {
+    return cast<FileLineColLoc>(cast<NameLoc>(op->getLoc()).getChildLoc());
+  }
 
   static std::vector<double> segments(ModuleOp module, llvm::StringRef name) {
     auto schedule = module.lookupSymbol<train::ScheduleOp>(name);
@@ -50,8 +53,7 @@ protected:
     return NAN;
   }
 
-  template <typename Op>
-  static std::vector<Op> collect(Operation *root) {
+  template <typename Op> static std::vector<Op> collect(Operation *root) {
     std::vector<Op> ops;
     root->walk([&](Op op) { ops.push_back(op); });
     return ops;
@@ -70,9 +72,12 @@ TEST_F(ImportModel, ParametersHaveNamesShapesAndInits) {
     seen[parameter.getSymName().str()] = text;
   }
   std::map<std::string, std::string> expected = {
-      {"embeddings.token", "tensor<256x8xf32> normal"},     {"embeddings.value.0", "tensor<256x8xf32> constant"},
-      {"embeddings.value.1", "tensor<256x8xf32> constant"}, {"scalars.resid.0", "tensor<f32> constant"},
-      {"scalars.resid.1", "tensor<f32> constant"},          {"scalars.final", "tensor<f32> constant"},
+      {"embeddings.token", "tensor<256x8xf32> normal"},
+      {"embeddings.value.0", "tensor<256x8xf32> constant"},
+      {"embeddings.value.1", "tensor<256x8xf32> constant"},
+      {"scalars.resid.0", "tensor<f32> constant"},
+      {"scalars.resid.1", "tensor<f32> constant"},
+      {"scalars.final", "tensor<f32> constant"},
       {"head", "tensor<256x8xf32> constant"}};
   for (std::string layer : {"layers.0.", "layers.1."}) {
     expected[layer + "attention.qkv"] = "tensor<24x8xf32> uniform";
@@ -84,7 +89,8 @@ TEST_F(ImportModel, ParametersHaveNamesShapesAndInits) {
   auto up = module->lookupSymbol<lm::ParameterOp>("layers.0.mlp.up");
   // uniform_std 0.5 with 8 inputs: the bound is √3 · 0.5 / √8.
   EXPECT_DOUBLE_EQ(up.getInitValue().convertToDouble(), std::sqrt(3.0) * 0.5 / std::sqrt(8.0));
-  EXPECT_DOUBLE_EQ(module->lookupSymbol<lm::ParameterOp>("scalars.final").getInitValue().convertToDouble(), 0.5);
+  EXPECT_DOUBLE_EQ(
+      module->lookupSymbol<lm::ParameterOp>("scalars.final").getInitValue().convertToDouble(), 0.5);
 }
 
 TEST_F(ImportModel, ProgramsHaveTheirRolesAndTypes) {
@@ -94,14 +100,17 @@ TEST_F(ImportModel, ProgramsHaveTheirRolesAndTypes) {
     std::string text;
     llvm::raw_string_ostream os(text);
     os << cast<StringAttr>(function->getAttr("smelt.role")).getValue() << " "
-       << cast<IntegerAttr>(function->getAttr("smelt.tokens")).getInt() << " " << function.getFunctionType();
+       << cast<IntegerAttr>(function->getAttr("smelt.tokens")).getInt() << " "
+       << function.getFunctionType();
     seen[function.getName().str()] = text;
   }
-  std::string loss = " (tensor<16xi32>, tensor<16xi32>, tensor<16xi32>) -> (tensor<f32>, tensor<f32>)";
+  std::string loss =
+      " (tensor<16xi32>, tensor<16xi32>, tensor<16xi32>) -> (tensor<f32>, tensor<f32>)";
   EXPECT_EQ(seen, (std::map<std::string, std::string>{
                       {"train.T16", "train 16" + loss},
                       {"evaluate.T16", "evaluate 16" + loss},
-                      {"generate.T8", "generate 8 (tensor<8xi32>, tensor<8xi32>) -> tensor<8x256xf32>"}}));
+                      {"generate.T8",
+                       "generate 8 (tensor<8xi32>, tensor<8xi32>) -> tensor<8x256xf32>"}}));
 }
 
 TEST_F(ImportModel, OpsStandAtTheirKeys) {
@@ -129,7 +138,8 @@ TEST_F(ImportModel, OnlyAndByLayerSelect) {
   std::vector<std::string> tables;
   for (auto embedding : collect<lm::EmbeddingOp>(train))
     tables.push_back(embedding.getTable().getDefiningOp<lm::ReadOp>().getSymbol().str());
-  EXPECT_EQ(tables, (std::vector<std::string>{"embeddings.token", "embeddings.value.1", "embeddings.value.0"}));
+  EXPECT_EQ(tables, (std::vector<std::string>{"embeddings.token", "embeddings.value.1",
+                                              "embeddings.value.0"}));
   // Windows: layer 0 short, layer 1 long.
   std::vector<std::string> windows;
   for (auto range : collect<lm::AttentionRangeOp>(train))
@@ -142,8 +152,10 @@ TEST_F(ImportModel, StagesBecomeExactSteps) {
   EXPECT_EQ(segments(*module, "window.short"), (std::vector<double>{0, 89, 4, 0}));
   EXPECT_EQ(segments(*module, "window.long"), (std::vector<double>{0, 29, 8, 0, 30, 89, 12, 0}));
   // A third of 2070 steps is step 690, not 689 or 691 (0.33 of them would be 683).
-  module = import(readInput("base.json"), {"training.steps={\"scheduled\": 2070, \"extension\": 40}"});
-  EXPECT_EQ(segments(*module, "window.long"), (std::vector<double>{0, 689, 8, 0, 690, 2109, 12, 0}));
+  module =
+      import(readInput("base.json"), {"training.steps={\"scheduled\": 2070, \"extension\": 40}"});
+  EXPECT_EQ(segments(*module, "window.long"),
+            (std::vector<double>{0, 689, 8, 0, 690, 2109, 12, 0}));
   auto run = collect<train::RunOp>(*module).front();
   auto training = cast<DictionaryAttr>(run.getConfig().get("training"));
   EXPECT_EQ(cast<IntegerAttr>(training.get("steps")).getInt(), 2110);
@@ -155,9 +167,10 @@ TEST_F(ImportModel, StagesBecomeExactSteps) {
 
 TEST_F(ImportModel, LearningRateFollowsItsFormula) {
   for (int64_t steps : {90, 91, 7, 1000}) {
-    OwningOpRef<ModuleOp> module = import(
-        readInput("base.json"),
-        {"training.steps={\"scheduled\": " + std::to_string(steps) + ", \"extension\": 5}", "training.stages.1.lr=1.5"});
+    OwningOpRef<ModuleOp> module =
+        import(readInput("base.json"),
+               {"training.steps={\"scheduled\": " + std::to_string(steps) + ", \"extension\": 5}",
+                "training.stages.1.lr=1.5"});
     std::vector<double> pieces = segments(*module, "lr");
     for (int64_t step = 0; step < steps + 5; ++step) {
       double level = 3 * step < steps ? 1.0 : 1.5, expected = level;
@@ -181,7 +194,9 @@ TEST_F(ImportModel, MicroBatchesShareTheMean) {
     std::vector<double> values;
     module.lookupSymbol<func::FuncOp>(name).walk([&](lm::ScaleOp scale) {
       if (auto constant = scale.getS().getDefiningOp<lm::ConstantOp>())
-        values.push_back(cast<DenseElementsAttr>(constant.getValue()).getSplatValue<APFloat>().convertToDouble());
+        values.push_back(cast<DenseElementsAttr>(constant.getValue())
+                             .getSplatValue<APFloat>()
+                             .convertToDouble());
     });
     return values;
   };
@@ -190,7 +205,8 @@ TEST_F(ImportModel, MicroBatchesShareTheMean) {
   EXPECT_EQ(constantScales(*module, "evaluate.T16"), (std::vector<double>{}));
   // Stages of different size make it a setting.
   module = import(base, {"training.stages.1.tokens=64"});
-  EXPECT_EQ(segments(*module, "micro_batch_share"), (std::vector<double>{0, 29, 0.5, 0, 30, 89, 0.25, 0}));
+  EXPECT_EQ(segments(*module, "micro_batch_share"),
+            (std::vector<double>{0, 29, 0.5, 0, 30, 89, 0.25, 0}));
 }
 
 TEST_F(ImportModel, OptimizersHoldEveryParameterOnce) {
@@ -215,17 +231,21 @@ TEST_F(ImportModel, OptimizersHoldEveryParameterOnce) {
 TEST_F(ImportModel, EveryStepIsEmitted) {
   OwningOpRef<ModuleOp> module = import(readInput("accept/every-step.json"));
   // Two attentions in layer 1; two mlps in each.
-  for (const char *name : {"layers.1.attention.qkv", "layers.1.attention_2.qkv", "layers.2.mlp_2.up", "forward.6.attention.out",
-                           "forward.1.gate", "forward.5.save.2.gate", "layers.2.attention.k.2.gate",
-                           "layers.0.attention.output.1.gate", "embeddings.late", "scalars.resid.2"})
+  for (const char *name :
+       {"layers.1.attention.qkv", "layers.1.attention_2.qkv", "layers.2.mlp_2.up",
+        "forward.6.attention.out", "forward.1.gate", "forward.5.save.2.gate",
+        "layers.2.attention.k.2.gate", "layers.0.attention.output.1.gate", "embeddings.late",
+        "scalars.resid.2"})
     EXPECT_TRUE(module->lookupSymbol<lm::ParameterOp>(name)) << name;
-  EXPECT_FALSE(module->lookupSymbol<lm::ParameterOp>("layers.0.attention.k.2.gate")); // "except": [0]
+  EXPECT_FALSE(
+      module->lookupSymbol<lm::ParameterOp>("layers.0.attention.k.2.gate")); // "except": [0]
   // Stages of 16 and 32 tokens without micro-batches: a program for each.
   EXPECT_TRUE(module->lookupSymbol<func::FuncOp>("train.T16"));
   EXPECT_TRUE(module->lookupSymbol<func::FuncOp>("train.T32"));
   auto train = module->lookupSymbol<func::FuncOp>("train.T16");
   for (auto shift : collect<lm::TokenShiftOp>(train))
-    EXPECT_EQ(shift.getDocuments() == lm::DocumentRule::mask, static_cast<bool>(shift.getDocumentStart()));
+    EXPECT_EQ(shift.getDocuments() == lm::DocumentRule::mask,
+              static_cast<bool>(shift.getDocumentStart()));
   for (auto rope : collect<lm::RopeOp>(train))
     EXPECT_TRUE(rope.getDocumentStart()); // "positions": "document"
   std::set<std::string> paths;
@@ -238,7 +258,9 @@ TEST_F(ImportModel, RopeFrequencies) {
   OwningOpRef<ModuleOp> module =
       import(readInput("base.json"), {"dims.head=16", "dims.model=32", "rope.rotate=\"1/2\""});
   auto table = collect<lm::RopeTableOp>(*module).front();
-  auto values = cast<DenseElementsAttr>(table.getFrequencies().getDefiningOp<lm::ConstantOp>().getValue()).getValues<float>();
+  auto values =
+      cast<DenseElementsAttr>(table.getFrequencies().getDefiningOp<lm::ConstantOp>().getValue())
+          .getValues<float>();
   ASSERT_EQ(values.size(), 8u);
   // Four rotating pairs: 1024^-(0, 1/3, 2/3, 1); the rest stand still.
   for (int j = 0; j < 8; ++j)
@@ -264,15 +286,20 @@ TEST_F(ImportModel, TextRoundTripsAndSpecIsIdempotent) {
 }
 
 TEST_F(ImportModel, OverridesReachListsAndNewKeys) {
-  OwningOpRef<ModuleOp> module =
-      import(readInput("base.json"), {"forward.5.head.softcap.tanh.amplitude=20", "data.train=my text.txt",
-                                      "training.optimizers.1.parameters.layers.*.lr=3", "dims.wide=24",
-                                      "forward.3.layers.2.mlp.hidden=wide"});
+  OwningOpRef<ModuleOp> module = import(
+      readInput("base.json"), {"forward.5.head.softcap.tanh.amplitude=20", "data.train=my text.txt",
+                               "training.optimizers.1.parameters.layers.*.lr=3", "dims.wide=24",
+                               "forward.3.layers.2.mlp.hidden=wide"});
   EXPECT_DOUBLE_EQ(collect<lm::SoftcapOp>(*module).front().getAmplitude().convertToDouble(), 20.0);
   auto run = collect<train::RunOp>(*module).front();
-  EXPECT_EQ(cast<StringAttr>(cast<DictionaryAttr>(run.getConfig().get("data")).get("train")).getValue(), "my text.txt");
+  EXPECT_EQ(
+      cast<StringAttr>(cast<DictionaryAttr>(run.getConfig().get("data")).get("train")).getValue(),
+      "my text.txt");
   EXPECT_EQ(collect<train::OptimizerOp>(*module)[1].getLrScales()[0], 3.0);
-  EXPECT_EQ(cast<RankedTensorType>(module->lookupSymbol<lm::ParameterOp>("layers.0.mlp.up").getType()).getDimSize(0), 24);
+  EXPECT_EQ(
+      cast<RankedTensorType>(module->lookupSymbol<lm::ParameterOp>("layers.0.mlp.up").getType())
+          .getDimSize(0),
+      24);
 }
 
 } // namespace

@@ -1,7 +1,8 @@
 //===- SchemaTest.cpp - models/schema.json says what the importer does ----===//
 //
-// Both come from one table; this test checks that the published file is the printed one, and that a plain JSON Schema validator
-// and checkGrammar agree on thousands of damaged specs, in both directions.
+// Both come from one table; this test checks that the published file is the printed one, and that a
+// plain JSON Schema validator and checkGrammar agree on thousands of damaged specs, in both
+// directions.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Import/Grammar.h"
@@ -27,15 +28,19 @@ public:
   }
 
 private:
-  bool acceptsKeyword(const JsonValue &schema, llvm::StringRef keyword, const JsonValue &argument, const JsonValue &value) {
-    if (keyword == "$schema" || keyword == "title" || keyword == "description" || keyword == "$defs")
+  bool acceptsKeyword(const JsonValue &schema, llvm::StringRef keyword, const JsonValue &argument,
+                      const JsonValue &value) {
+    if (keyword == "$schema" || keyword == "title" || keyword == "description" ||
+        keyword == "$defs")
       return true;
     if (keyword == "$ref")
       return accepts(*root.get("$defs")->get(llvm::StringRef(argument.text).drop_front(8)), value);
     if (keyword == "type")
       return hasType(argument.text, value);
     if (keyword == "enum")
-      return llvm::any_of(argument.elements, [&](const JsonValue &one) { return value.isString() && one.text == value.text; });
+      return llvm::any_of(argument.elements, [&](const JsonValue &one) {
+        return value.isString() && one.text == value.text;
+      });
     if (keyword == "minimum")
       return !value.isNumber() || value.number >= argument.number;
     if (keyword == "maximum")
@@ -49,22 +54,29 @@ private:
     if (keyword == "minProperties")
       return !value.isObject() || value.members.size() >= argument.number;
     if (keyword == "required")
-      return !value.isObject() ||
-             llvm::all_of(argument.elements, [&](const JsonValue &key) { return value.find(key.text) != nullptr; });
+      return !value.isObject() || llvm::all_of(argument.elements, [&](const JsonValue &key) {
+        return value.find(key.text) != nullptr;
+      });
     if (keyword == "items")
-      return !value.isArray() || llvm::all_of(value.elements, [&](const JsonValue &one) { return accepts(argument, one); });
+      return !value.isArray() || llvm::all_of(value.elements, [&](const JsonValue &one) {
+        return accepts(argument, one);
+      });
     if (keyword == "anyOf")
-      return llvm::any_of(argument.elements, [&](const JsonValue &one) { return accepts(one, value); });
+      return llvm::any_of(argument.elements,
+                          [&](const JsonValue &one) { return accepts(one, value); });
     if (keyword == "oneOf")
-      return llvm::count_if(argument.elements, [&](const JsonValue &one) { return accepts(one, value); }) == 1;
-    if (keyword == "properties" || keyword == "patternProperties" || keyword == "additionalProperties")
+      return llvm::count_if(argument.elements,
+                            [&](const JsonValue &one) { return accepts(one, value); }) == 1;
+    if (keyword == "properties" || keyword == "patternProperties" ||
+        keyword == "additionalProperties")
       return !value.isObject() || acceptsMembers(schema, keyword, value);
     ADD_FAILURE() << "the schema uses the keyword " << keyword.str();
     return false;
   }
 
   bool acceptsMembers(const JsonValue &schema, llvm::StringRef keyword, const JsonValue &value) {
-    const JsonValue *properties = schema.get("properties"), *patterns = schema.get("patternProperties");
+    const JsonValue *properties = schema.get("properties"),
+                    *patterns = schema.get("patternProperties");
     for (const smelt::JsonMember &member : value.members) {
       const JsonValue *own = properties ? properties->get(member.key) : nullptr;
       bool matched = own != nullptr;
@@ -126,14 +138,22 @@ protected:
     diagnostics.addSource("a.json");
     return smelt::checkGrammar(value, smelt::getSpecRule(), diagnostics);
   }
-  bool schemaAccepts(const JsonValue &value) { return SchemaValidator(schema).accepts(schema, value); }
+  bool schemaAccepts(const JsonValue &value) {
+    return SchemaValidator(schema).accepts(schema, value);
+  }
 
-  /// Changes one place of `node` after the other and compares both verdicts; `root` is the whole spec.
+  /// Changes one place of `node` after the other and compares both verdicts; `root` is the whole
+  /// spec.
   void damage(JsonValue &node, const JsonValue &root) {
     JsonValue original = node;
-    std::vector<JsonValue> replacements = {parse("null"), parse("true"),  parse("0"),    parse("-1"),  parse("0.5"), parse("1e308"),
-                                           parse("4.0"),  parse("\"\""), parse("\"1/3\""), parse("\"zeros\""), parse("[]"), parse("[[1, 2]]"),
-                                           parse("{}"),   parse("{\"normal\": 1}"), parse("3000000000")};
+    std::vector<JsonValue> replacements = {parse("null"),      parse("true"),
+                                           parse("0"),         parse("-1"),
+                                           parse("0.5"),       parse("1e308"),
+                                           parse("4.0"),       parse("\"\""),
+                                           parse("\"1/3\""),   parse("\"zeros\""),
+                                           parse("[]"),        parse("[[1, 2]]"),
+                                           parse("{}"),        parse("{\"normal\": 1}"),
+                                           parse("3000000000")};
     for (const JsonValue &replacement : replacements) {
       node = replacement;
       compare(root);
@@ -186,7 +206,8 @@ TEST_F(Schema, PublishedFileIsThePrintedOne) {
 TEST_F(Schema, AcceptsTheModelsAndRecords) {
   for (const std::string &text :
        {readModel("tiny.json"), readInput("base.json"), readInput("accept/every-step.json"),
-        readInput("unsupported/short-partial-key-offset.json"), readInput("unsupported/medium-smear-mtp.json")}) {
+        readInput("unsupported/short-partial-key-offset.json"),
+        readInput("unsupported/medium-smear-mtp.json")}) {
     JsonValue value = parse(text);
     EXPECT_TRUE(importerAccepts(value)) << text;
     EXPECT_TRUE(schemaAccepts(value)) << text;
@@ -194,7 +215,8 @@ TEST_F(Schema, AcceptsTheModelsAndRecords) {
 }
 
 TEST_F(Schema, AgreesWithTheImporterOnDamagedSpecs) {
-  for (const char *name : {"base.json", "accept/every-step.json", "unsupported/short-partial-key-offset.json"}) {
+  for (const char *name :
+       {"base.json", "accept/every-step.json", "unsupported/short-partial-key-offset.json"}) {
     JsonValue value = parse(readInput(name));
     damage(value, value);
   }

@@ -17,7 +17,8 @@ inline std::string readInput(const std::string &name) {
 }
 
 /// Imports the text under the name "a.json"; returns what a user would see, and fills `ok`.
-inline std::string importText(const std::string &text, bool &ok, const std::vector<std::string> &overrides = {}) {
+inline std::string importText(const std::string &text, bool &ok,
+                              const std::vector<std::string> &overrides = {}) {
   static mlir::MLIRContext context;
   std::string output;
   llvm::raw_string_ostream os(output);

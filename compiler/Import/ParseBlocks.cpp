@@ -1,0 +1,119 @@
+//===- ParseBlocks.cpp - attention, mlp and head --------------------------===//
+#include "compiler/Import/ForwardParser.h"
+#include <cmath>
+
+using namespace smelt;
+
+Window ForwardParser::parseWindow(const JsonValue &value) {
+  if (value.isNumber())
+    return {"", value.integer};
+  if (value.text == "full")
+    return {"", INT32_MAX};
+  spec.usedWindows.try_emplace(value.text, value.mark);
+  return {"window." + value.text, 0};
+}
+
+void ForwardParser::parseWindows(const JsonValue &value, Place place, AttentionStep &attention) {
+  if (!value.isObject()) {
+    llvm::fill(attention.windows, parseWindow(value));
+    return;
+  }
+  if (!place.inLayers) {
+    diagnostics.error(value.mark,
+                      "windows by layer need layers, and this step stands outside 'layers'");
+    return;
+  }
+  if (const JsonValue *fallback = value.get("default"))
+    llvm::fill(attention.windows, parseWindow(*fallback));
+  for (const JsonMember &entry : value.members) {
+    int64_t layer;
+    if (entry.key == "default")
+      continue;
+    if (llvm::StringRef(entry.key).getAsInteger(10, layer))
+      layer = INT64_MAX;
+    Window one = parseWindow(entry.value);
+    if (checkLayer(entry.keyMark, layer))
+      attention.windows[layer] = one;
+  }
+}
+
+AttentionStep ForwardParser::parseAttention(const JsonMember &op, Place place) {
+  const JsonValue &value = op.value;
+  const Dims &dims = spec.model.dims;
+  AttentionStep attention;
+  Place stream{.inLayers = place.inLayers}, heads{.heads = true, .inLayers = place.inLayers};
+  attention.input = parseOptionalList(value, "input", stream);
+  attention.q = parseOptionalList(value, "q", heads);
+  attention.k = parseOptionalList(value, "k", heads);
+  attention.v = parseOptionalList(value, "v", heads);
+  attention.output = parseOptionalList(value, "output", heads);
+  attention.windows.assign(place.inLayers ? dims.layers : 1, Window{"", INT32_MAX});
+  if (const JsonValue *window = value.get("window"))
+    parseWindows(*window, place, attention);
+  if (const JsonValue *granularity = value.get("window_granularity"))
+    attention.blocks = granularity->get("blocks")->integer;
+  attention.scale = 1.0 / std::sqrt(static_cast<double>(dims.head));
+  attention.scaleMark = op.keyMark;
+  if (const JsonMember *scale = value.find("scale")) {
+    attention.scaleMark = scale->keyMark;
+    if (!scale->value.isObject()) {
+      attention.scale = parseNumber(scale->value);
+    } else {
+      attention.scale = scale->value.get("init")->number;
+      if (const JsonMember *growth = scale->value.find("yarn_growth"))
+        unsupported(growth->keyMark, "'yarn_growth'");
+    }
+  }
+  if (const JsonValue *scales = value.get("weight_scale")) {
+    if (const JsonValue *qkv = scales->get("qkv"))
+      attention.qkvScale = parseCoefficient(*qkv, place.inLayers);
+    if (const JsonValue *out = scales->get("out"))
+      attention.outScale = parseCoefficient(*out, place.inLayers);
+  }
+  const JsonValue *init = value.get("init");
+  attention.qkvInit = parseInit(init ? init->get("qkv") : nullptr, {Init::Kind::UniformStd, 0.5});
+  attention.outInit = parseInit(init ? init->get("out") : nullptr, {Init::Kind::Constant, 0});
+  checkDtype(value.get("dtype"));
+  return attention;
+}
+
+MlpStep ForwardParser::parseMlp(const JsonMember &op, Place place) {
+  const JsonValue &value = op.value;
+  MlpStep mlp;
+  Place stream{.inLayers = place.inLayers};
+  mlp.input = parseOptionalList(value, "input", stream);
+  mlp.output = parseOptionalList(value, "output", stream);
+  mlp.hidden = parseDimension(*value.get("hidden"));
+  mlp.activation = *mlir::lm::symbolizeUnaryKind(value.get("activation")->text);
+  const JsonValue *init = value.get("init");
+  mlp.upInit = parseInit(init ? init->get("up") : nullptr, {Init::Kind::UniformStd, 0.5});
+  mlp.downInit = parseInit(init ? init->get("down") : nullptr, {Init::Kind::Constant, 0});
+  checkDtype(value.get("dtype"));
+  return mlp;
+}
+
+HeadStep ForwardParser::parseHead(const JsonMember &op) {
+  const JsonValue &value = op.value;
+  HeadStep head;
+  head.input = parseOptionalList(value, "input", Place());
+  head.init = parseInit(value.get("init"), {Init::Kind::Constant, 0});
+  checkDtype(value.get("dtype"));
+  checkDtype(value.get("compute"));
+  if (const JsonMember *fp8 = value.find("fp8"))
+    unsupported(fp8->keyMark, "'fp8'");
+  head.softcapMark = head.lossMark = op.keyMark;
+  if (const JsonMember *softcap = value.find("softcap")) {
+    const JsonMember &kind = softcap->value.members.front();
+    head.softcap = mlir::lm::symbolizeSoftcapKind(kind.key);
+    head.amplitude = kind.value.get("amplitude")->number;
+    const JsonValue *temperature = kind.value.get("temperature");
+    head.temperature = temperature ? temperature->number : head.amplitude;
+    head.softcapMark = softcap->keyMark;
+  }
+  if (const JsonMember *loss = value.find("loss")) {
+    head.lossMark = loss->keyMark;
+    const JsonValue *reduction = loss->value.members.front().value.get("reduction");
+    head.sum = reduction && reduction->text == "sum";
+  }
+  return head;
+}
