@@ -54,8 +54,8 @@ public:
       unsupported(outer->value.members.front().keyMark, "'snoo'");
     if (const JsonValue *checkpoint = training.get("checkpoint")) {
       out.checkpointEvery = checkpoint->get("every")->integer;
-      if (const JsonValue *keep = checkpoint->get("keep"))
-        out.checkpointKeep = keep->integer;
+      if (const JsonMember *keep = checkpoint->find("keep"))
+        unsupported(keep->keyMark, "'keep'");
     }
     parseData(*tree.get("data"));
   }

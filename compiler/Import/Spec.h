@@ -212,7 +212,7 @@ struct TrainingSpec {
   std::vector<Stage> stages;
   std::vector<Segment> lr;
   std::vector<Optimizer> optimizers;
-  int64_t checkpointEvery = 0, checkpointKeep = 0;
+  int64_t checkpointEvery = 0;
   Mark mark, optimizersMark, lrMark;
   /// Tokens that a stage's program takes at once.
   int64_t microTokens(const Stage &stage) const { return microBatch ? *microBatch : stage.tokens; }

@@ -136,6 +136,7 @@ const std::vector<Case> &getCases() {
       {"order-without-sequence", R"("sequence": 8)", R"("order": "random")"},
       // Right, but without a lowering.
       {"unsupported-dtype", R"("init": "zeros"})", R"("init": "zeros", "dtype": "bf16"})"},
+      {"unsupported-keep", R"("steps": 90)", R"("checkpoint": {"every": 9, "keep": 2}, "steps": 90)"},
       {"unsupported-ranks", R"("steps": 90)", R"("steps": 90, "ranks": 8)"},
       {"unsupported-normuon", R"({"muon": {"lr": "1/50", "momentum": 0.95})",
        R"({"normuon": {"lr": "1/50", "momentum": 0.95, "beta2": 0.95})"},
