@@ -14,14 +14,20 @@ using namespace mlir;
 namespace smelt {
 namespace {
 
+/// The result region applied to tiles: by `rows`, when `last` (i1; null: always) holds; the tile's row 0 is `firstRow` of the result.
+struct TileEnd {
+  RowEmitter *rows = nullptr;
+  Value firstRow, last;
+};
+
 class GemmEmitter {
 public:
   GemmEmitter(kernel::GemmOp op, KernelFunction &function, const GemmPlan &plan)
       : op(op), function(function), b(function.builder()), plan(plan), f32(function.builder().getF32Type()) {}
 
   void emit() {
-    if (plan.splitK && (plan.splits > 1 || !plan.identityResult))
-      partialC = function.getWorkspace(plan.partialCOffset, plan.splits * plan.m * plan.paddedN, f32);
+    if (plan.splitK && (plan.splits > 1 || !plan.identityResult) && !(plan.finishTiles && plan.k <= plan.blockK))
+      partialC = function.getWorkspace(plan.partialCOffset, plan.splits * plan.m * plan.paddedN + plan.lanes, f32);
     if (plan.programResult.getPartialFloats())
       totals = function.getWorkspace(plan.totalsOffset, plan.resultBlocks * plan.programResult.getPartialFloats(), f32);
     if (!plan.localPanels)
@@ -121,11 +127,30 @@ private:
       storeVector(function, value, scratch, index, chunk.lanes);
   }
 
+  void setFinish(GemmTile &tile, const TileEnd &end, Value panel, bool whole, Value row) {
+    tile.last = end.last;
+    tile.finish = [=, this, rows = end.rows](int64_t i, int64_t j, Value sum) {
+      int64_t offset = j * plan.lanes, raggedFirst = (plan.panels - 1) * plan.panelWidth + offset;
+      if (!whole && raggedFirst >= plan.n)
+        return;
+      FeatureChunk chunk = whole ? FeatureChunk::at(function.mul(panel, plan.panelWidth), plan.panelWidth, offset, offset, plan.n, plan.lanes)
+                                 : FeatureChunk::at(raggedFirst, std::min(plan.lanes, plan.n - raggedFirst));
+      rows->startRow();
+      tileSum = sum;
+      rows->emitChunk(function.add(row, i), chunk);
+      tileSum = {};
+    };
+  }
+  /// The accumulator of emitters that setFinish uses.
+  RowSource getTileSource() {
+    return {{}, {}, plan.n, [this](OpBuilder &, Location, Value, const FeatureChunk &) { return tileSum; }};
+  }
+
   //===- The product --------------------------------------------------------===//
 
   /// Rows [0, rows) of C at `c`, panels [panel0, panel1), `length` steps of K. `ragged`: rows % tileRows if not 0; 0 if unknown.
   void emitPanels(Value rows, int64_t ragged, Value panel0, Value panel1, Value length, MatrixView a, int64_t aTileStride, MatrixView b0,
-                  int64_t bPanelStride, MatrixView c, bool maskC, Value overwrite) {
+                  int64_t bPanelStride, MatrixView c, bool maskC, Value overwrite, llvm::function_ref<void(Value panel, Value row)> beforeTile, const TileEnd &end) {
     int64_t lengthMultiple = plan.k % 4 == 0 ? 4 : 1;
     auto emitTile = [&](Value panel, int64_t columns, Value row, int64_t tileRows) {
       GemmTile tile;
@@ -141,6 +166,9 @@ private:
       tile.c = c;
       tile.c.origin = function.add(function.add(c.origin, function.mul(row, c.rowStride)), function.mul(local, plan.panelWidth));
       tile.overwrite = overwrite;
+      if (end.rows)
+        setFinish(tile, end, panel, columns == plan.panelWidth, function.add(end.firstRow, row));
+      beforeTile(panel, row);
       emitGemmTile(function, tile);
     };
     auto emitPanel = [&](Value panel, int64_t columns) {
@@ -163,6 +191,83 @@ private:
     function.emitLoop(arith::MaxSIOp::create(b, panel0, full), panel1, 1, [&](Value panel) { emitPanel(panel, last); });
   }
 
+  /// Copies `length` columns (a multiple of 4) of `count` rows of A from `from` on to scratch.
+  void copyRows(Value from, Value count, Value length, Value scratchA) {
+    function.emitLoop(function.index(0), count, 1, [&](Value row) {
+      Value source = function.add(from, function.mul(row, plan.k)), target = function.add(scratchA, function.mul(row, plan.strideA));
+      Value whole = arith::SubIOp::create(b, length, arith::RemUIOp::create(b, length, function.index(plan.lanes)));
+      function.emitLoop(function.index(0), whole, plan.lanes, [&](Value column) {
+        Value value = loadVector(function, operandA, function.add(source, column), plan.lanes);
+        storeVector(function, value, scratch, function.add(target, column), plan.lanes);
+      });
+      function.emitLoop(whole, length, 4, [&](Value column) {
+        Value value = vector::LoadOp::create(b, VectorType::get({4}, f32), operandA, function.add(source, column));
+        vector::StoreOp::create(b, value, scratch, function.add(target, column));
+      });
+    });
+  }
+
+  //===- Prefetching --------------------------------------------------------===//
+  // While tiles are computed, each asks for its share of the memory that the code between tiles will want, so that this code does not
+  // wait for it: processors fetch ahead within a page and a stream, but not across the jumps from block to block.
+
+  /// Number of tiles that a block of the rows schedule computes.
+  int64_t getTilesPerBlock() const { return llvm::divideCeil(plan.blockM, plan.tileRows) * plan.panels * llvm::divideCeil(plan.k, plan.blockK); }
+
+  Value getTileNumber(Value panel, Value row) {
+    Value down = arith::DivUIOp::create(b, row, function.index(plan.tileRows));
+    return function.add(function.mul(panel, llvm::divideCeil(plan.blockM, plan.tileRows)), down);
+  }
+
+  /// Share `tile` of `tiles` of the `floats` floats at memory[start].
+  void prefetchShare(Value memory, Value start, int64_t floats, Value tile, int64_t tiles) {
+    constexpr int64_t line = 16, mostLines = 32;
+    int64_t lines = std::min<int64_t>(mostLines, llvm::divideCeil(floats, line * tiles));
+    prefetchLines(memory, function.add(start, function.mul(tile, lines * line)), lines);
+  }
+  void prefetchLines(Value memory, Value first, int64_t lines) {
+    int64_t last = cast<MemRefType>(memory.getType()).getDimSize(0) - 1;
+    for (int64_t i = 0; i < lines; ++i)
+      memref::PrefetchOp::create(b, memory, ValueRange{minimum(function.add(first, i * 16), last)}, /*isWrite=*/false, /*localityHint=*/2u,
+                                 /*isDataCache=*/true);
+  }
+
+  /// For the block of rows from `begin` on: what its result region reads and writes, and what the next block's region a reads.
+  void prefetchRows(Value begin, Value tile) {
+    auto prefetchBlock = [&](Value memory, const RowProgram &program, Value tensor, int64_t distance) {
+      int64_t features = program.getFeatures(tensor);
+      prefetchShare(memory, function.mul(function.add(begin, distance), features), plan.blockM * features, tile, getTilesPerBlock());
+    };
+    auto prefetchInputs = [&](unsigned region, const RowProgram &program, int64_t distance) {
+      unsigned leading = op.getNumLeadingArguments(region);
+      for (auto [index, input] : llvm::enumerate(op.getRegionInputs(region)))
+        if (program.isRowArgument(index + leading))
+          prefetchBlock(function.getMemory(input), program, program.getBlock().getArgument(index + leading), distance);
+    };
+    if (plan.identityA)
+      prefetchShare(operandA, function.mul(function.add(begin, plan.blockM), plan.k), plan.blockM * plan.k, tile, getTilesPerBlock());
+    else
+      prefetchInputs(0, plan.programA, plan.blockM);
+    if (plan.identityResult)
+      return;
+    prefetchInputs(2, plan.programResult, 0);
+    for (auto [output, yielded] : llvm::zip(op.getOutputs(), plan.programResult.getTerminator()->getOperands()))
+      if (!plan.programResult.isTotal(yielded))
+        prefetchBlock(function.getMemory(output), plan.programResult, yielded, 0);
+  }
+
+  /// For an item of the splitK schedule: the next slabs' rows.
+  void prefetchSlabs(Value k0, Value row0, Value panel0, Value tile, int64_t tiles) {
+    int64_t rows = llvm::divideCeil(plan.blockK, tiles);
+    Value next = function.add(function.add(k0, plan.blockK), function.mul(tile, rows));
+    for (int64_t i = 0; i < rows; ++i) {
+      prefetchLines(operandA, function.add(function.mul(function.add(next, i), plan.m), row0), llvm::divideCeil(std::min(plan.blockM, plan.m), 16));
+      if (plan.localPanels)
+        prefetchLines(operandB, function.add(function.mul(function.add(next, i), plan.n), function.mul(panel0, plan.panelWidth)),
+                      llvm::divideCeil(std::min(plan.blockPanels * plan.panelWidth, plan.n), 16));
+    }
+  }
+
   /// What emitPanels wants as `ragged` for blocks of C whose rows end at m; -1 if there is no remainder.
   int64_t getRaggedRows() const { return plan.m % plan.tileRows ? plan.m % plan.tileRows : -1; }
 
@@ -170,7 +275,9 @@ private:
     int64_t before = plan.reach.before, after = plan.reach.after;
     bool halo = before || after;
     Value scratchA = scratchOrigin, scratchC = scratchOrigin;
-    if (plan.scratchA && plan.scratchC)
+    if (!plan.scratchC)
+      scratchC = function.index(0); // Every tile goes through the result region at once.
+    else if (plan.scratchA)
       scratchC = function.add(scratchOrigin, plan.scratchA);
     // Constructed here so that what all rows share, stack memory included, stays out of the loop. The rows of a block lie in scratch
     // from `low` on, a value of the loop: only the code that moves rows sees it.
@@ -178,12 +285,14 @@ private:
     std::unique_ptr<RowEmitter> rowsA, rowsC;
     if (!plan.identityA)
       rowsA = std::make_unique<RowEmitter>(plan.programA, b, b.getLoc(), getSources(0, plan.programA, {}),
-                                           RowSink{{}, {}, plan.k, [&](OpBuilder &, Location, Value row, const FeatureChunk &chunk, Value value) {
-                                                     storeChunk(getScratchIndex(scratchA, low, row, plan.k, chunk), chunk, value);
+                                           RowSink{{}, {}, plan.strideA, [&](OpBuilder &, Location, Value row, const FeatureChunk &chunk, Value value) {
+                                                     storeChunk(getScratchIndex(scratchA, low, row, plan.strideA, chunk), chunk, value);
                                                    }});
-    if (!plan.identityResult)
-      rowsC = makeResultEmitter({{}, {}, plan.paddedN, [&](OpBuilder &, Location, Value row, const FeatureChunk &chunk) {
-                                   return loadChunk(getScratchIndex(scratchC, low, row, plan.paddedN, chunk), chunk);
+    if (plan.finishTiles)
+      rowsC = makeResultEmitter(getTileSource());
+    else if (!plan.identityResult)
+      rowsC = makeResultEmitter({{}, {}, plan.strideC, [&](OpBuilder &, Location, Value row, const FeatureChunk &chunk) {
+                                   return loadChunk(getScratchIndex(scratchC, low, row, plan.strideC, chunk), chunk);
                                  }});
 
     function.emitSharedLoop(0, plan.m, plan.blockM, [&](Value begin) {
@@ -200,26 +309,38 @@ private:
       if (plan.identityA) {
         a.origin = function.mul(low, plan.k);
       } else {
-        a.memory = scratch;
-        a.origin = scratchA;
+        a = {scratch, scratchA, plan.strideA, 1};
         rowsA->emitRows(low, high);
       }
-      MatrixView c{scratch, scratchC, plan.paddedN, 1};
+      MatrixView c{scratch, scratchC, plan.strideC, 1};
       if (plan.identityResult)
         c = {function.getMemory(op.getOutputs()[0]), function.mul(begin, plan.n), plan.n, 1};
       function.emitLoop(0, plan.k, plan.blockK, [&](Value k0) {
         Value length = minimum(arith::SubIOp::create(b, function.index(plan.k), k0), plan.blockK);
         MatrixView aHere = a, panelView{panels, function.mul(k0, plan.panelWidth), plan.panelWidth, 1};
-        aHere.origin = function.add(a.origin, k0);
+        if (plan.copyA) {
+          copyRows(function.add(a.origin, k0), count, length, scratchA);
+          aHere = {scratch, scratchA, plan.strideA, 1};
+        } else {
+          aHere.origin = function.add(a.origin, k0);
+        }
         Value overwrite;
-        if (plan.k > plan.blockK)
+        TileEnd tileEnd;
+        if (plan.finishTiles)
+          tileEnd = {rowsC.get(), begin, {}};
+        if (plan.k > plan.blockK) {
           overwrite = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, k0, function.index(0));
-        emitPanels(count, halo ? 0 : getRaggedRows(), function.index(0), function.index(plan.panels), length, aHere, plan.k, panelView,
-                   plan.k * plan.panelWidth, c, plan.identityResult, overwrite);
+          tileEnd.last = isLast(k0, function.index(plan.k));
+        }
+        auto prefetch = [&](Value panel, Value row) {
+          Value pass = arith::DivUIOp::create(b, k0, function.index(plan.blockK));
+          prefetchRows(begin, getTileNumber(function.add(function.mul(pass, plan.panels), panel), row));
+        };
+        emitPanels(count, halo ? 0 : getRaggedRows(), function.index(0), function.index(plan.panels), length, aHere, aHere.rowStride, panelView,
+                   plan.k * plan.panelWidth, c, plan.identityResult, overwrite, prefetch, tileEnd);
       });
-      if (plan.identityResult)
-        return;
-      emitResult(*rowsC, begin, end);
+      if (!plan.identityResult && !plan.finishTiles)
+        emitResult(*rowsC, begin, end);
     });
   }
 
@@ -227,6 +348,9 @@ private:
     bool direct = !partialC;
     Value output = direct ? function.getMemory(op.getOutputs()[0]) : partialC;
     int64_t ld = direct ? plan.n : plan.paddedN;
+    std::unique_ptr<RowEmitter> rows;
+    if (plan.finishTiles)
+      rows = makeResultEmitter(getTileSource());
     Value slabA = scratchOrigin, slabB = plan.localPanels ? function.add(scratchOrigin, plan.scratchA) : Value();
     int64_t rowBlocks = plan.rowBlocks(), columnBlocks = plan.columnBlocks();
 
@@ -255,33 +379,36 @@ private:
           panelView.origin = function.add(function.mul(panel0, panelStride), function.mul(k0, plan.panelWidth));
         }
         Value overwrite;
-        if (plan.splitLength > plan.blockK)
+        TileEnd tileEnd;
+        if (rows)
+          tileEnd = {rows.get(), row0, {}};
+        if (plan.splitLength > plan.blockK) {
           overwrite = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, k0, kBegin);
+          tileEnd.last = isLast(k0, kEnd);
+        }
         // A's slab: tiles of tileRows rows, blockK steps each.
         MatrixView a{scratch, slabA, 1, plan.tileRows};
         emitPanels(arith::SubIOp::create(b, row1, row0), getRaggedRows(), panel0, panel1, length, a, plan.blockK, panelView, panelStride,
-                   MatrixView{output, origin, ld, 1}, direct, overwrite);
+                   MatrixView{output, origin, ld, 1}, direct, overwrite, [&](Value panel, Value row) {
+                     Value local = arith::SubIOp::create(b, panel, panel0);
+                     prefetchSlabs(k0, row0, panel0, getTileNumber(local, row), llvm::divideCeil(plan.blockM, plan.tileRows) * plan.blockPanels);
+                   }, tileEnd);
       });
     });
-    if (!direct)
+    if (!direct && !plan.finishTiles)
       emitCombination();
   }
 
   /// Adds the partial C's in order, and runs the result region.
   void emitCombination() {
-    int64_t size = plan.m * plan.paddedN;
     Value output = plan.identityResult ? function.getMemory(op.getOutputs()[0]) : partialC;
     int64_t ld = plan.identityResult ? plan.n : plan.paddedN;
-    if (plan.splits > 1)
+    // An element-wise region adds up what it reads; others may read rows several times, and other blocks' rows.
+    if (plan.splits > 1 && !plan.elementwiseResult)
       function.emitSharedLoop(0, plan.m, 1, [&](Value row) {
         Value from = function.mul(row, plan.paddedN), to = function.mul(row, ld);
         auto addVector = [&](Value column, int64_t valid) {
-          Value sum;
-          for (int64_t split = 0; split < plan.splits; ++split) {
-            Value part = loadVector(function, partialC, function.add(function.add(from, split * size), column), plan.lanes);
-            sum = split ? arith::AddFOp::create(b, sum, part).getResult() : part;
-          }
-          storeVector(function, sum, output, function.add(to, column), valid);
+          storeVector(function, sumPartials(function.add(from, column)), output, function.add(to, column), valid);
         };
         int64_t width = plan.identityResult ? plan.n : plan.paddedN, tail = width % plan.lanes;
         function.emitLoop(0, width - tail, plan.lanes, [&](Value column) { addVector(column, plan.lanes); });
@@ -290,12 +417,36 @@ private:
       });
     if (plan.identityResult)
       return;
-    auto rows = makeResultEmitter({partialC, {}, plan.paddedN, {}});
+    RowSource accumulator{partialC, {}, plan.paddedN, {}};
+    if (plan.elementwiseResult && plan.splits > 1)
+      accumulator.load = [this](OpBuilder &, Location, Value row, const FeatureChunk &chunk) {
+        Value index = function.add(function.mul(row, plan.paddedN), chunk.offset);
+        if (chunk.dynamic)
+          index = function.add(index, chunk.dynamic);
+        return chunk.isScalar() ? sumScalars(index) : sumPartials(index);
+      };
+    auto rows = makeResultEmitter(accumulator);
     function.emitSharedLoop(0, plan.m, plan.resultBlock, [&](Value begin) {
       emitResult(*rows, begin, minimum(function.add(begin, plan.resultBlock), plan.m));
     });
   }
 
+  /// Σ over the ranges of K, in order, of the vector (element) at `index` of the partial C's. A vector may end in the next row or range
+  /// of K; the last one is followed by padding.
+  Value sumPartials(Value index) {
+    return sumParts(index, [&](Value at) { return loadVector(function, partialC, at, plan.lanes); });
+  }
+  Value sumScalars(Value index) {
+    return sumParts(index, [&](Value at) -> Value { return memref::LoadOp::create(b, partialC, at); });
+  }
+  Value sumParts(Value index, llvm::function_ref<Value(Value)> load) {
+    Value sum = load(index);
+    for (int64_t split = 1; split < plan.splits; ++split)
+      sum = arith::AddFOp::create(b, sum, load(function.add(index, split * plan.m * plan.paddedN)));
+    return sum;
+  }
+
+  Value isLast(Value k0, Value end) { return arith::CmpIOp::create(b, arith::CmpIPredicate::sge, function.add(k0, plan.blockK), end); }
   Value minimum(Value a, int64_t other) { return minimum(a, function.index(other)); }
   Value minimum(Value a, Value other) { return arith::MinSIOp::create(b, a, other); }
 
@@ -305,6 +456,7 @@ private:
   const GemmPlan &plan;
   Type f32;
   Value operandA, operandB, panels, partialC, totals, scratch, scratchOrigin;
+  Value tileSum; ///< What getTileSource gives.
 };
 
 } // namespace

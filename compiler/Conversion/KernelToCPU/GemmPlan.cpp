@@ -14,14 +14,48 @@ int64_t roundUp(int64_t value, int64_t multiple) { return llvm::divideCeil(value
 constexpr int64_t maxBlockK = 320;
 /// Rows of a block of C: its part of A stays in the second-level cache while all panels pass by.
 constexpr int64_t rowsPerBlock = 64;
-/// An item of the splitK schedule has at most this many rows and columns: A's and B's slabs and C fill half of a 2 MB cache.
-constexpr int64_t splitRows = 256, splitColumns = 512;
+/// An item of the splitK schedule may keep this many floats (A's and B's slabs and C) in a 2 MB cache.
+constexpr int64_t splitFloats = 256 << 10;
 /// There should be at least this many items, so that few threads are evenly loaded; ranges of K shorter than this cost more than they give.
-constexpr int64_t wantedItems = 12, shortestSplit = 256;
+constexpr int64_t wantedItems = 8, shortestSplit = 256;
 /// Scratch of all threads together.
 constexpr int64_t scratchLimit = int64_t(64) << 20;
 
+/// A row stride for scratch of `width` columns: not a multiple of half a page, which would put a tile's rows into the same cache sets.
+int64_t getScratchStride(int64_t width) { return width % 512 ? width : width + 16; }
+
 } // namespace
+
+/// Chooses the item's size and the number of ranges of K that move the least memory.
+void GemmPlan::chooseSplit() {
+  double best = 0;
+  for (int64_t rows : {64, 128, 256})
+    for (int64_t columns : {64, 128, 256, 512})
+      for (int64_t parts : {1, 2, 4, 8, 16}) {
+        int64_t blockRows = std::min(roundUp(rows, tileRows), roundUp(m, tileRows)), blockColumns = std::min(roundUp(columns, panelWidth), paddedN);
+        if (blockRows * blockColumns + blockRows * blockK + (transposeB ? 0 : blockColumns * blockK) > splitFloats)
+          continue;
+        if (parts > 1 && k / parts < shortestSplit)
+          continue;
+        int64_t rowBlocks = llvm::divideCeil(m, blockRows), columnBlocks = llvm::divideCeil(paddedN, blockColumns), items = rowBlocks * columnBlocks * parts;
+        // Every item reads its slabs; partial results are written and read.
+        double traffic = double(k) * (double(m) * columnBlocks + double(n) * rowBlocks);
+        if (parts > 1 || !identityResult)
+          traffic += 2.0 * parts * m * paddedN;
+        // As seen by two threads; too few items would leave more threads without work.
+        traffic *= double(items + items % 2) / items;
+        if (items < wantedItems)
+          traffic *= double(wantedItems) / items;
+        if (best == 0 || traffic < best) {
+          best = traffic;
+          blockM = blockRows;
+          blockPanels = blockColumns / panelWidth;
+          splits = parts;
+        }
+      }
+  splitLength = splits == 1 ? k : roundUp(llvm::divideCeil(k, splits), blockK);
+  splits = llvm::divideCeil(k, splitLength);
+}
 
 GemmPlan::GemmPlan(kernel::GemmOp op, const CPUTarget &target)
     : m(op.getM()), n(op.getN()), k(op.getK()), transposeA(op.getTransposeA()), transposeB(op.getTransposeB()), lanes(target.lanes),
@@ -40,20 +74,22 @@ GemmPlan::GemmPlan(kernel::GemmOp op, const CPUTarget &target)
   materialiseA = splitK && !identityA;
   materialiseB = !identityB;
   if (splitK) {
-    blockM = std::min(roundUp(splitRows, tileRows), roundUp(m, tileRows));
-    blockPanels = std::min(panels, std::max<int64_t>(1, splitColumns / panelWidth));
-    while (splits < 16 && rowBlocks() * columnBlocks() * splits < wantedItems && k / (splits * 2) >= shortestSplit)
-      splits *= 2;
-    splitLength = splits == 1 ? k : roundUp(llvm::divideCeil(k, splits), blockK);
-    splits = llvm::divideCeil(k, splitLength);
+    chooseSplit();
     localPanels = !transposeB;
   } else {
     blockM = (m >= 8 * rowsPerBlock ? rowsPerBlock : rowsPerBlock / 2) / tileRows * tileRows;
     blockM = std::min(blockM, roundUp(m, tileRows));
   }
 
-  if (!identityResult)
+  if (!identityResult) {
     reach = programResult.getReach(0);
+    elementwiseResult = programResult.isElementwiseIn(0);
+    for (Value yielded : programResult.getTerminator()->getOperands())
+      elementwiseResult &= programResult.getFeatures(yielded) == n && !programResult.isTotal(yielded);
+    // Unrolled over a tile's vectors: what costs more per element than this is worth a loop of its own.
+    constexpr int64_t cheap = 24;
+    finishTiles = elementwiseResult && programResult.getRowCost() <= cheap * n && splits == 1;
+  }
   resultBlock = splitK ? 16 : blockM;
   resultBlocks = llvm::divideCeil(m, resultBlock);
 
@@ -69,8 +105,8 @@ GemmPlan::GemmPlan(kernel::GemmOp op, const CPUTarget &target)
     operandAOffset = reserve(m * k);
   if (materialiseB)
     operandBOffset = reserve(n * k);
-  if (splitK && (splits > 1 || !identityResult))
-    partialCOffset = reserve(splits * m * paddedN);
+  if (splitK && (splits > 1 || !identityResult) && !(finishTiles && k <= blockK))
+    partialCOffset = reserve(splits * m * paddedN + lanes); // A vector may start at the last column.
   if (programResult.getPartialFloats())
     totalsOffset = reserve(resultBlocks * programResult.getPartialFloats());
 
@@ -80,8 +116,11 @@ GemmPlan::GemmPlan(kernel::GemmOp op, const CPUTarget &target)
     scratchB = localPanels ? blockK * blockPanels * panelWidth : 0;
   } else {
     scratchRows = blockM + reach.before + reach.after;
-    scratchA = identityA ? 0 : roundUp(scratchRows * k, 16);
-    scratchC = identityResult ? 0 : roundUp(scratchRows * paddedN + lanes, 16); // A vector may start at the last column.
+    copyA = identityA && k % 1024 == 0;
+    strideA = getScratchStride(copyA ? blockK : k);
+    strideC = getScratchStride(paddedN);
+    scratchA = identityA && !copyA ? 0 : roundUp(scratchRows * strideA, 16);
+    scratchC = identityResult || (finishTiles && k <= blockK) ? 0 : roundUp(scratchRows * strideC + lanes, 16); // A vector may start at the last column.
   }
   threads = std::min(maxThreadsPerKernel, items);
   // The other phases have at least this much to share.

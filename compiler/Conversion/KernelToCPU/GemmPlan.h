@@ -33,6 +33,10 @@ struct GemmPlan {
   bool identityA, identityB;
   /// The result region yields the accumulator itself: C is built in the output.
   bool identityResult;
+  /// Each result depends on the accumulator element by element.
+  bool elementwiseResult = false;
+  /// The result region is cheap and element-wise: it is applied to the registers of each tile.
+  bool finishTiles = false;
   /// B's panels are packed by each item for its range (else once, for all).
   bool localPanels = false;
   /// Region values evaluated as a whole before anything else.
@@ -44,8 +48,10 @@ struct GemmPlan {
   /// Rows per block of the pass over result rows (splitK), and number of blocks that leave partial sums.
   int64_t resultBlock, resultBlocks;
 
-  /// One thread's scratch, in floats.
-  int64_t scratchRows = 0, scratchA = 0, scratchB = 0, scratchC = 0;
+  /// One thread's scratch, in floats; rows of A's and C's are this far apart.
+  int64_t scratchRows = 0, scratchA = 0, scratchB = 0, scratchC = 0, strideA = 0, strideC = 0;
+  /// `rows` only: A's part of a block is copied to scratch before use, because A's own row stride maps a tile's rows to the same cache sets.
+  bool copyA = false;
   int64_t threads;
 
   // Workspace: byte offsets.
@@ -54,6 +60,11 @@ struct GemmPlan {
 
   /// Empty if the gemm can be generated, else why not.
   std::string whyNot;
+
+private:
+  void chooseSplit();
+
+public:
 
   int64_t rowBlocks() const { return (m + blockM - 1) / blockM; }
   int64_t columnBlocks() const { return (panels + blockPanels - 1) / blockPanels; }

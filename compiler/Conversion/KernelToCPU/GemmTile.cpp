@@ -94,7 +94,21 @@ void emitGemmTile(KernelFunction &function, const GemmTile &tile) {
     emitSteps(zero, whole, unroll);
     emitSteps(whole, tile.length, 1);
   }
-  forTile([&](int64_t at, Value index, int64_t lanesHere) { storeVector(function, sums[at], tile.c.memory, index, lanesHere); });
+  auto store = [&] { forTile([&](int64_t at, Value index, int64_t lanesHere) { storeVector(function, sums[at], tile.c.memory, index, lanesHere); }); };
+  auto finish = [&] {
+    for (int64_t at = 0; at < count; ++at)
+      tile.finish(at / vectors, at % vectors, sums[at]);
+  };
+  if (!tile.finish)
+    return store();
+  if (!tile.last)
+    return finish();
+  auto choice = scf::IfOp::create(b, tile.last, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(choice.thenBlock());
+  finish();
+  b.setInsertionPointToStart(choice.elseBlock());
+  store();
 }
 
 } // namespace smelt

@@ -3,6 +3,7 @@
 #define SMELT_COMPILER_CONVERSION_KERNELTOCPU_GEMMTILE_H
 
 #include "compiler/Conversion/KernelToCPU/KernelFunction.h"
+#include <functional>
 
 namespace smelt {
 
@@ -23,6 +24,9 @@ struct GemmTile {
   MatrixView b;         ///< b(k, j), columnStride 1, readable in whole vectors.
   MatrixView c;         ///< c(i, j), columnStride 1.
   mlir::Value overwrite; ///< i1: C is set, not added to. Null: always set.
+  /// If set: where `last` (i1; null: always) holds, C is not stored but element vectors (i, j · lanes) are given to this, row by row.
+  std::function<void(int64_t i, int64_t j, mlir::Value sum)> finish;
+  mlir::Value last;
 };
 
 void emitGemmTile(KernelFunction &function, const GemmTile &tile);

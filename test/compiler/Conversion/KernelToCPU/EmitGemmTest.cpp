@@ -109,6 +109,25 @@ func.func private @kernel_0(%a: tensor<75x20xf32>, %b: tensor<48x20xf32>, %r: te
   runner.check(runner.makeInputs(8), 1e-5);
 }
 
+TEST(EmitGemm, AccumulatesAGradient) {
+  // g = accumulate·g + xᵀ·y, with K whole (one tile pass), in blocks, and split among items.
+  for (int k : {100, 600, 2100}) {
+    SCOPED_TRACE(k);
+    std::string rows = std::to_string(k);
+    KernelRunner runner("func.func private @kernel_0(%a: tensor<" + rows + "x42xf32>, %b: tensor<" + rows + R"(x36xf32>, %g: tensor<42x36xf32>, %s: tensor<f32>) -> tensor<42x36xf32> {
+  %c = kernel.gemm a(%a) b(%b) result(%g, %s) {transpose_a} : (tensor<)" + rows + "x42xf32>, tensor<" + rows + R"(x36xf32>, tensor<42x36xf32>, tensor<f32>) -> tensor<42x36xf32>
+    a { ^bb0(%0: tensor<)" + rows + "x42xf32>): kernel.yield %0 : tensor<" + rows + R"(x42xf32> }
+    b { ^bb0(%0: tensor<)" + rows + "x36xf32>): kernel.yield %0 : tensor<" + rows + R"(x36xf32> }
+    result { ^bb0(%0: tensor<42x36xf32>, %1: tensor<42x36xf32>, %2: tensor<f32>):
+      %3 = lm.scale %1, %2 : tensor<42x36xf32>, tensor<f32>
+      %4 = lm.add %0, %3 : tensor<42x36xf32>
+      kernel.yield %4 : tensor<42x36xf32> }
+  return %c : tensor<42x36xf32>
+})");
+    runner.check(runner.makeInputs(unsigned(k)), tolerance(k));
+  }
+}
+
 TEST(EmitGemm, LossHeadWithTotals) {
   // Softcap and cross-entropy on the logits, and the sum over all rows.
   KernelRunner runner(R"(
