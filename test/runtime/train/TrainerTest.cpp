@@ -1,0 +1,160 @@
+#include "test/runtime/train/TrainingTest.h"
+
+#include <csignal>
+#include <cstdio>
+
+using namespace smelt::runtime;
+using namespace smelt::runtime::test;
+
+class TrainerTest : public TrainingTest {};
+
+TEST_F(TrainerTest, LearnsAndLogsEverything) {
+  TrainResult result = trainOrFail(optionsFor("run"));
+  EXPECT_EQ(result.step, 12);
+  EXPECT_EQ(result.finalHash.size(), 64u);
+  auto lines = readLog("run");
+  ASSERT_EQ(lines.size(), 12u + 3 + 1); // Steps, validations at 5, 10 and 12, the last line.
+  EXPECT_EQ(lines[0]["step"], 1);
+  EXPECT_NEAR(lines[0]["train_loss"].get<double>(), std::log(256.0), 0.1);
+  EXPECT_LT(lines[13]["train_loss"].get<double>(), 4.5); // Step 12: below the 5.5 of guessing.
+  EXPECT_EQ(lines[0]["tokens"], 32);
+  EXPECT_EQ(lines[13]["tokens"], 64); // Two micro-batches in the second stage.
+  EXPECT_EQ(lines[0]["scalars"].size(), 1u);
+  EXPECT_NE(lines[0]["scalars"]["scale"], 1.0);
+  EXPECT_EQ(lines[0]["settings"]["window"], 8);
+  EXPECT_EQ(lines[13]["settings"]["window"], 16);
+  EXPECT_EQ(lines[5]["val_loss"].is_number(), true);
+  EXPECT_EQ(lines.back()["val_loss"], *result.validationLoss);
+  EXPECT_EQ(lines.back()["final_hash"], result.finalHash);
+  EXPECT_EQ(listDirectory(folder / "run"),
+            (std::vector<std::string>{"checkpoints", "log.jsonl", "log.txt", "report.html",
+                                      "run.json", "spec.json", "tensorboard"}));
+  EXPECT_EQ(listCheckpoints(folder / "run/checkpoints").size(), 3u); // 4, 8, 12
+}
+
+TEST_F(TrainerTest, TheSameSeedGivesTheSameBitsAndAnotherSeedOthers) {
+  TrainResult first = trainOrFail(optionsFor("a"));
+  EXPECT_EQ(trainOrFail(optionsFor("b")).finalHash, first.finalHash);
+  TrainOptions other = optionsFor("c");
+  other.seed = 4;
+  EXPECT_NE(trainOrFail(other).finalHash, first.finalHash);
+}
+
+TEST_F(TrainerTest, AResumedRunContinuesBitForBit) {
+  for (int64_t optimizerEvery : {1, 3}) { // With 3, checkpoints hold accumulated gradients.
+    FakeModelOptions model;
+    model.optimizerEvery = optimizerEvery;
+    writeBundleWith(model);
+    std::string suffix = std::to_string(optimizerEvery);
+    TrainResult whole = trainOrFail(optionsFor("whole" + suffix));
+    auto wholeLog = readLog("whole" + suffix);
+    for (int64_t stop : {1, 5, 6, 11}) {
+      std::string run = concat("part", suffix, "-", stop);
+      TrainOptions first = optionsFor(run);
+      first.steps = stop;
+      EXPECT_NE(trainOrFail(first).finalHash, whole.finalHash);
+      EXPECT_EQ(trainOrFail(optionsFor(run, "auto")).finalHash, whole.finalHash) << stop;
+      // The log is that of an undisturbed run, apart from the validation at the first end.
+      std::vector<nlohmann::json> steps, wholeSteps;
+      for (auto [from, to] : {std::pair(readLog(run), &steps), std::pair(wholeLog, &wholeSteps)})
+        for (auto &line : from)
+          if (line.contains("train_loss"))
+            to->push_back({line["step"], line["train_loss"], line["settings"], line["scalars"]});
+      EXPECT_EQ(steps, wholeSteps);
+      EXPECT_EQ(readLog(run).back()["final_hash"], whole.finalHash);
+    }
+  }
+}
+
+TEST_F(TrainerTest, ResumesFromANamedCheckpointInAnotherFolder) {
+  TrainResult whole = trainOrFail(optionsFor("whole"));
+  TrainOptions options = optionsFor("other", folder / "whole/checkpoints/step-000004");
+  EXPECT_EQ(trainOrFail(options).finalHash, whole.finalHash);
+}
+
+TEST_F(TrainerTest, AFinishedRunStaysFinished) {
+  TrainResult whole = trainOrFail(optionsFor("run"));
+  TrainResult again = trainOrFail(optionsFor("run", "auto"));
+  EXPECT_EQ(again.finalHash, whole.finalHash);
+  EXPECT_EQ(again.validationLoss, whole.validationLoss);
+}
+
+TEST_F(TrainerTest, DoesNotTouchAnEarlierRunUnasked) {
+  trainOrFail(optionsFor("run"));
+  StatusOr<TrainResult> refused = train(optionsFor("run"));
+  EXPECT_EQ(refused.status().code(), StatusCode::Usage);
+  EXPECT_NE(refused.status().message().find("--resume auto"), std::string::npos);
+  TrainOptions options = optionsFor("run");
+  options.overwrite = true;
+  options.steps = 2;
+  EXPECT_EQ(trainOrFail(options).step, 2);
+  EXPECT_EQ(listCheckpoints(folder / "run/checkpoints").size(), 1u);
+}
+
+TEST_F(TrainerTest, ATerminatedRunSavesWhereItIs) {
+  FakeModelOptions model;
+  model.steps = 3000;
+  model.checkpointEvery = 0;
+  model.validateEvery = 0;
+  writeBundleWith(model);
+  int code = runChild(
+      [&] {
+        auto result = train(optionsFor("run"));
+        return result.isOk() && result->interrupted ? 40 : 41;
+      },
+      SIGTERM, 400000);
+  EXPECT_EQ(code, 40);
+  ASSERT_EQ(listCheckpoints(folder / "run/checkpoints").size(), 1u);
+  TrainOptions rest = optionsFor("run", "auto"), whole = optionsFor("whole");
+  auto saved = openCheckpoint(listCheckpoints(folder / "run/checkpoints")[0]);
+  ASSERT_TRUE(saved.isOk());
+  ASSERT_GT(saved->info.step, 0);
+  rest.steps = whole.steps = saved->info.step + 5;
+  EXPECT_EQ(trainOrFail(rest).finalHash, trainOrFail(whole).finalHash);
+}
+
+// Killed 20 times at random instants, each after some progress, a run still ends where an
+// undisturbed one does.
+TEST_F(TrainerTest, KillsAtRandomInstantsChangeNothing) {
+  FakeModelOptions model;
+  model.steps = 400;
+  model.checkpointEvery = 1;
+  model.validateEvery = 150;
+  writeBundleWith(model);
+  TrainOptions quick = optionsFor("whole");
+  quick.checkpointEvery = 0;
+  TrainResult whole = trainOrFail(quick);
+  uint32_t random = 5;
+  std::string newest;
+  for (int round = 0; round < 20; ++round) {
+    pid_t child = fork();
+    if (child == 0) {
+      freopen("/dev/null", "w", stderr);
+      _exit(train(optionsFor("run", "auto")).isOk() ? 0 : 1);
+    }
+    auto newestNow = [&] {
+      auto all = listCheckpoints(folder / "run/checkpoints");
+      return all.empty() ? std::string() : all.front();
+    };
+    for (int wait = 0; wait < 5000 && newestNow() == newest; ++wait)
+      usleep(1000);
+    random = random * 1664525 + 1013904223;
+    usleep((random >> 8) % 20000);
+    kill(child, SIGKILL);
+    int result = 0;
+    waitpid(child, &result, 0);
+    ASSERT_TRUE(WIFSIGNALED(result)) << "the run ended before it was killed, in round " << round;
+    ASSERT_NE(newestNow(), newest) << "no progress in round " << round;
+    newest = newestNow();
+  }
+  TrainOptions rest = optionsFor("run", "auto");
+  rest.checkpointEvery = 0;
+  EXPECT_EQ(trainOrFail(rest).finalHash, whole.finalHash);
+  int64_t expected = 1;
+  for (auto &line : readLog("run")) {
+    if (line.contains("train_loss")) {
+      EXPECT_EQ(line["step"], expected++);
+    }
+  }
+  EXPECT_EQ(expected, 401);
+}
