@@ -12,8 +12,7 @@ Value AttentionBlocks::allocate(int64_t floats) {
   return memref::AllocaOp::create(b, MemRefType::get({(int64_t)llvm::alignTo(floats, 16)}, b.getF32Type()), b.getI64IntegerAttr(64));
 }
 
-Value AttentionBlocks::spreadBlock(Value iteration) {
-  int64_t blocks = shape.blocks();
+Value AttentionBlocks::spread(Value iteration, int64_t blocks) {
   Value half = arith::DivUIOp::create(b, iteration, function.index(2));
   Value odd = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, arith::RemUIOp::create(b, iteration, function.index(2)), function.index(0));
   return select(odd, arith::SubIOp::create(b, function.index(blocks - 1), half), half);
@@ -95,19 +94,23 @@ void AttentionBlocks::transpose(Value rows, Value columns) {
 
 //===- Products ---------------------------------------------------------------===//
 
-void AttentionBlocks::multiply(Value a, int64_t lda, Value bMatrix, int64_t ldb, Value c, int64_t ldc, int64_t length, int64_t vectors,
-                               Accumulate mode, Value factors, llvm::function_ref<Value(Value)> limit) {
+void AttentionBlocks::multiply(Matrix a, Matrix bMatrix, Matrix c, int64_t length, int64_t vectors, Accumulate mode, Value factors,
+                               llvm::function_ref<Value(Value)> limit) {
   constexpr int64_t tileRows = 4;
   int64_t most = lanes == 16 ? 4 : 2;
+  auto rowOf = [&](const Matrix &matrix, Value i) {
+    Value row = function.mul(i, matrix.rowStride);
+    return matrix.origin ? function.add(row, matrix.origin) : row;
+  };
   for (int64_t v0 = 0; v0 < vectors; v0 += most) {
     int64_t count = std::min(most, vectors - v0);
     function.emitLoop(0, kAttentionBlock, tileRows, [&](Value i) {
-      Value rowA = function.mul(i, lda), rowC = function.add(function.mul(i, ldc), v0 * lanes);
+      Value rowA = rowOf(a, i), rowC = function.add(rowOf(c, i), v0 * lanes);
       SmallVector<Value> init;
       for (int64_t r = 0; r < tileRows; ++r) {
         Value factor = mode == Accumulate::ScaleAndAdd ? splat(loadScalar(factors, function.add(i, r))) : Value();
         for (int64_t v = 0; v < count; ++v) {
-          Value old = mode == Accumulate::Overwrite ? number(0) : load(c, function.add(rowC, r * ldc + v * lanes));
+          Value old = mode == Accumulate::Overwrite ? number(0) : load(c.memory, function.add(rowC, r * c.rowStride + v * lanes));
           init.push_back(factor ? mul(old, factor) : old);
         }
       }
@@ -116,12 +119,12 @@ void AttentionBlocks::multiply(Value a, int64_t lda, Value bMatrix, int64_t ldb,
       {
         OpBuilder::InsertionGuard guard(b);
         b.setInsertionPointToEnd(loop.getBody());
-        Value k = loop.getInductionVar(), rowB = function.add(function.mul(k, ldb), v0 * lanes), columnA = function.add(rowA, k);
+        Value k = loop.getInductionVar(), rowB = function.add(rowOf(bMatrix, k), v0 * lanes), columnA = function.add(rowA, function.mul(k, a.columnStride));
         SmallVector<Value> bs, next;
         for (int64_t v = 0; v < count; ++v)
-          bs.push_back(load(bMatrix, function.add(rowB, v * lanes)));
+          bs.push_back(load(bMatrix.memory, function.add(rowB, v * lanes)));
         for (int64_t r = 0; r < tileRows; ++r) {
-          Value x = splat(loadScalar(a, function.add(columnA, r * lda)));
+          Value x = splat(loadScalar(a.memory, function.add(columnA, r * a.rowStride)));
           for (int64_t v = 0; v < count; ++v)
             next.push_back(vector::FMAOp::create(b, x, bs[v], loop.getRegionIterArg(r * count + v)));
         }
@@ -129,7 +132,7 @@ void AttentionBlocks::multiply(Value a, int64_t lda, Value bMatrix, int64_t ldb,
       }
       for (int64_t r = 0; r < tileRows; ++r)
         for (int64_t v = 0; v < count; ++v)
-          store(loop.getResult(r * count + v), c, function.add(rowC, r * ldc + v * lanes));
+          store(loop.getResult(r * count + v), c.memory, function.add(rowC, r * c.rowStride + v * lanes));
     });
   }
 }

@@ -34,8 +34,9 @@ public:
   mlir::Value allocate(int64_t floats);
   mlir::Value allocateRows() { return allocate(kAttentionBlock * stride); }
 
-  /// The iteration's block, such that any contiguous share of the iterations has short and long rows of the causal triangle.
-  mlir::Value spreadBlock(mlir::Value iteration);
+  /// The iteration's block of `blocks`, such that any contiguous share of the iterations has early and late ones: a causal triangle's
+  /// rows are short and long.
+  mlir::Value spread(mlir::Value iteration, int64_t blocks);
   /// min(row, tokens − 1): rows past the end are read as the last row, and masked.
   mlir::Value clampRow(mlir::Value row);
 
@@ -48,10 +49,16 @@ public:
   /// `columns` [stride][64] = transpose of `rows` [64][stride].
   void transpose(mlir::Value rows, mlir::Value columns);
 
-  /// C[64][vectors·lanes] (+)= A[64][length] · B[length][…]; A row-major with stride lda. `factors`: memref of one factor per row for
+  /// A matrix in flat memory: element (i, j) is at origin + i·rowStride + j·columnStride.
+  struct Matrix {
+    mlir::Value memory;
+    int64_t rowStride, columnStride = 1;
+    mlir::Value origin = {}; ///< Null: 0.
+  };
+  /// C[64][vectors·lanes] (+)= A[64][length] · B[length][…]; rows of B and C are contiguous. `factors`: memref of one factor per row for
   /// ScaleAndAdd. `limit(i)`, if given, is the length that rows i … i + 3 need.
-  void multiply(mlir::Value a, int64_t lda, mlir::Value b, int64_t ldb, mlir::Value c, int64_t ldc, int64_t length, int64_t vectors,
-                Accumulate mode, mlir::Value factors = {}, llvm::function_ref<mlir::Value(mlir::Value)> limit = nullptr);
+  void multiply(Matrix a, Matrix b, Matrix c, int64_t length, int64_t vectors, Accumulate mode, mlir::Value factors = {},
+                llvm::function_ref<mlir::Value(mlir::Value)> limit = nullptr);
 
   /// e^x for x ≤ 88, relative error about (1 + |x|)·2^-24; 2^-126 where e^x is less, NaN for NaN.
   mlir::Value exp(mlir::Value x);

@@ -67,7 +67,7 @@ public:
       function.emitSharedLoop(0, items, 1, [&](Value item) {
         if (plan.perHead) {
           head = arith::RemUIOp::create(b, item, function.index(shape.heads));
-          q0 = function.mul(spreadBlock(arith::DivUIOp::create(b, item, function.index(shape.heads))), kBlock);
+          q0 = function.mul(spread(arith::DivUIOp::create(b, item, function.index(shape.heads)), blocks), kBlock);
           emitHead(*qRows, *kRows, *vRows);
           Value rows = arith::MinUIOp::create(b, arith::SubIOp::create(b, function.index(shape.tokens), q0), function.index(kBlock));
           function.emitLoop(function.index(0), rows, 1, [&](Value i) {
@@ -75,7 +75,7 @@ public:
           });
           return;
         }
-        Value block = spreadBlock(item);
+        Value block = spread(item, blocks);
         q0 = function.mul(block, kBlock);
         function.emitLoop(0, shape.heads, 1, [&](Value h) {
           head = h;
@@ -112,8 +112,6 @@ private:
       Value i = least.getInductionVar();
       Value seen = loadScalar(first, clampRow(function.add(q0, i)));
       scf::YieldOp::create(b, ValueRange{arith::MinSIOp::create(b, least.getRegionIterArg(0), seen)});
-      b.setInsertionPointAfter(least);
-      // (Scratch of this head starts empty.)
     }
     Value none = arith::ConstantOp::create(b, b.getF32FloatAttr(-1e30));
     function.emitLoop(0, kBlock, 1, [&](Value i) {
@@ -127,10 +125,10 @@ private:
       packRows(kRows, k0, head, kBlockRows);
       transpose(kBlockRows, kColumns);
       packRows(vRows, k0, head, vBlock);
-      multiply(qBlock, stride, kColumns, kBlock, scores, kBlock, shape.width, kBlock / lanes, Accumulate::Overwrite);
+      multiply({qBlock, stride}, {kColumns, kBlock}, {scores, kBlock}, shape.width, kBlock / lanes, Accumulate::Overwrite);
       emitSoftmax(k0);
       // On the diagonal, rows i … i + 3 see no keys past i + 3.
-      multiply(scores, kBlock, vBlock, stride, output, stride, kBlock, stride / lanes, Accumulate::ScaleAndAdd, factors, [&](Value i) -> Value {
+      multiply({scores, kBlock}, {vBlock, stride}, {output, stride}, kBlock, stride / lanes, Accumulate::ScaleAndAdd, factors, [&](Value i) -> Value {
         Value last = arith::SubIOp::create(b, function.add(function.add(q0, i), 4), k0);
         return arith::MinUIOp::create(b, last, function.index(kBlock));
       });

@@ -1,8 +1,10 @@
 //===- EmitAttentionBackward.cpp - kernel.attention_backward -------------===//
 //
-// No atomics, no shared accumulators: first D = rowsum(dout·out) and the rows' statistics, transposed for vector loads; then blocks of
-// queries give dq (P and dP recomputed), and blocks of keys give dk and dv (again recomputed, transposed, so that lanes are queries).
-// Each block sums in a fixed order: the bits do not depend on threads.
+// No atomics, no shared accumulators. First D = rowsum(dout·out) and the rows' statistics, transposed for vector loads. Then threads share
+// chunks of blocks of one head. A chunk owns dq, dk and dv of its rows:
+//  - pairs of a query block and a key block both in the chunk: P and dP once, for dq, dk and dv (five products);
+//  - earlier keys of its queries: P and dP again, for dq (three); later queries of its keys: again, for dk and dv (four).
+// Documents and windows leave few pairs across chunks. Each sum has its fixed order: the bits do not depend on threads.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Conversion/KernelToCPU/AttentionBlocks.h"
@@ -19,6 +21,10 @@ struct BackwardPlan {
   BackwardPlan(kernel::AttentionBackwardOp op, const CPUTarget &target)
       : shape(op.getHeadsType()), q(op.getQ(), target.lanes), k(op.getK(), target.lanes), v(op.getV(), target.lanes) {
     int64_t rows = shape.heads * shape.paddedTokens() * 4;
+    // Chunks of up to 8 blocks (dq of one stays in the second-level cache), and enough of them to share.
+    int64_t widest = std::max<int64_t>(1, 131072 / (kBlock * (int64_t)llvm::alignTo(shape.width, target.lanes)));
+    chunkBlocks = std::clamp<int64_t>(shape.blocks() * shape.heads / 32, 1, std::min<int64_t>(8, widest));
+    chunks = (shape.blocks() + chunkBlocks - 1) / chunkBlocks;
     lseOffset = rows, firstOffset = 2 * rows, leastOffset = firstOffset + shape.paddedTokens() * 4;
     bytes = leastOffset + llvm::alignTo(shape.blocks() * 4, 64);
   }
@@ -33,6 +39,7 @@ struct BackwardPlan {
   RowProgram q, k, v;
   /// Workspace: D [H][T], lse [H][T], first [T] and its least per block, T padded to whole blocks.
   int64_t lseOffset, firstOffset, leastOffset, bytes;
+  int64_t chunkBlocks, chunks;
 };
 
 class BackwardEmitter : AttentionBlocks {
@@ -40,7 +47,7 @@ public:
   BackwardEmitter(kernel::AttentionBackwardOp op, KernelFunction &function, BackwardPlan &plan) : AttentionBlocks(function, plan.shape), op(op), plan(plan) {}
 
   void emit() {
-    int64_t padded = shape.paddedTokens(), blocks = shape.blocks(), items = blocks * shape.heads;
+    int64_t padded = shape.paddedTokens(), blocks = shape.blocks(), items = plan.chunks * shape.heads;
     auto i32 = b.getI32Type();
     d = function.getWorkspace(0, shape.heads * padded, b.getF32Type());
     lse = function.getWorkspace(plan.lseOffset, shape.heads * padded, b.getF32Type());
@@ -53,28 +60,28 @@ public:
       auto qRows = makeEmitter(plan.q, makeWholeSources(function, plan.q, op.getQInputs()), scale);
       auto kRows = makeEmitter(plan.k, makeWholeSources(function, plan.k, op.getKInputs()));
       auto vRows = makeEmitter(plan.v, makeWholeSources(function, plan.v, op.getVInputs()));
-      for (Value *block : {&qBlock, &qColumns, &kBlockRows, &kColumns, &vBlock, &vColumns, &gBlock, &gColumns, &sumA, &sumB})
+      for (Value *block : {&qBlock, &qColumns, &kBlockRows, &kColumns, &vBlock, &vColumns, &gBlock, &gColumns, &dkSum, &dvSum})
         *block = allocateRows();
+      dqSum = allocate(plan.chunkBlocks * kBlock * stride);
       scores = allocate(kBlock * kBlock), slopes = allocate(kBlock * kBlock);
 
       function.emitSharedLoop(0, blocks, 1, [&](Value block) { emitStatistics(block); });
       function.emitSharedLoop(0, items, 1, [&](Value item) {
-        locate(item);
-        emitQueryGradient(*qRows, *kRows, *vRows);
-      });
-      function.emitSharedLoop(0, items, 1, [&](Value item) {
-        locate(item);
-        emitKeyGradients(*qRows, *kRows, *vRows);
+        head = arith::RemUIOp::create(b, item, function.index(shape.heads));
+        statistics = function.mul(head, shape.paddedTokens());
+        chunkBegin = function.mul(spread(arith::DivUIOp::create(b, item, function.index(shape.heads)), plan.chunks), plan.chunkBlocks * kBlock);
+        chunkEnd = arith::MinUIOp::create(b, function.add(chunkBegin, plan.chunkBlocks * kBlock), function.index(padded));
+        clear(dqSum, plan.chunkBlocks * kBlock * stride);
+        function.emitLoop(chunkBegin, chunkEnd, kBlock, [&](Value q0) { emitEarlierKeys(q0, *qRows, *kRows, *vRows); });
+        function.emitLoop(chunkBegin, chunkEnd, kBlock, [&](Value k0) { emitKeys(k0, *qRows, *kRows, *vRows); });
+        function.emitLoop(chunkBegin, chunkEnd, kBlock, [&](Value q0) { storeRows({dqSum, stride, 1, placeInChunk(q0)}, q0, function.getMemory(op.getDq()), scale); });
       });
     });
   }
 
 private:
-  void locate(Value item) {
-    head = arith::RemUIOp::create(b, item, function.index(shape.heads));
-    row0 = function.mul(spreadBlock(arith::DivUIOp::create(b, item, function.index(shape.heads))), kBlock);
-    statistics = function.mul(head, shape.paddedTokens());
-  }
+  /// Where dq of the queries from q0 on is in dqSum.
+  Value placeInChunk(Value q0) { return function.mul(arith::SubIOp::create(b, q0, chunkBegin), stride); }
 
   /// D, lse and first of 64 rows. Rows past the end see no key: their first key is beyond all.
   void emitStatistics(Value block) {
@@ -105,46 +112,40 @@ private:
     storeScalar(loop.getResult(0), least, block);
   }
 
-  /// dq of queries [row0, row0 + 64).
-  void emitQueryGradient(RowEmitter &qRows, RowEmitter &kRows, RowEmitter &vRows) {
-    Value q0 = row0;
-    packRows(qRows, q0, head, qBlock);
-    packRows(dout, q0, head, gBlock);
-    clear(sumA);
-    Value seen = loadScalar(least, arith::DivUIOp::create(b, q0, function.index(kBlock)));
-    Value begin = function.mul(arith::DivUIOp::create(b, toIndex(seen), function.index(kBlock)), kBlock);
-    Value end = arith::MinUIOp::create(b, function.add(q0, kBlock), function.index(shape.tokens));
-    function.emitLoop(begin, end, kBlock, [&](Value k0) {
-      packRows(kRows, k0, head, kBlockRows);
-      transpose(kBlockRows, kColumns);
-      packRows(vRows, k0, head, vBlock);
-      transpose(vBlock, vColumns);
-      multiply(qBlock, stride, kColumns, kBlock, scores, kBlock, shape.width, kBlock / lanes, Accumulate::Overwrite);
-      multiply(gBlock, stride, vColumns, kBlock, slopes, kBlock, shape.width, kBlock / lanes, Accumulate::Overwrite);
-      // Rows are queries, lanes keys: dS = P∘(dP − D).
-      function.emitLoop(0, kBlock, 1, [&](Value i) {
-        Value row = function.add(q0, i), at = function.add(statistics, row);
-        Value low = loadScalar(first, row), high = toInteger(row), start = toInteger(k0);
-        Value rowLse = splat(loadScalar(lse, at)), rowD = splat(loadScalar(d, at));
-        for (int64_t c = 0; c < kBlock; c += lanes) {
-          Value mask = lanesBetween(arith::AddIOp::create(b, start, arith::ConstantOp::create(b, b.getI32IntegerAttr(c))), low, high);
-          emitSlope(function.add(function.mul(i, kBlock), c), rowLse, rowD, mask, /*storeProbability=*/false);
-        }
-      });
-      multiply(slopes, kBlock, kBlockRows, stride, sumA, stride, kBlock, stride / lanes, Accumulate::Add, {}, [&](Value i) -> Value {
-        Value last = arith::SubIOp::create(b, function.add(function.add(q0, i), 4), k0);
-        return arith::MinUIOp::create(b, last, function.index(kBlock));
+  /// dq of queries [q0, q0 + 64) from the keys before the chunk.
+  void emitEarlierKeys(Value q0, RowEmitter &qRows, RowEmitter &kRows, RowEmitter &vRows) {
+    Value seen = toIndex(loadScalar(least, arith::DivUIOp::create(b, q0, function.index(kBlock))));
+    when(arith::CmpIOp::create(b, arith::CmpIPredicate::ult, seen, chunkBegin), [&] {
+      packRows(qRows, q0, head, qBlock);
+      packRows(dout, q0, head, gBlock);
+      Value begin = function.mul(arith::DivUIOp::create(b, seen, function.index(kBlock)), kBlock);
+      function.emitLoop(begin, chunkBegin, kBlock, [&](Value k0) {
+        packRows(kRows, k0, head, kBlockRows);
+        transpose(kBlockRows, kColumns);
+        packRows(vRows, k0, head, vBlock);
+        transpose(vBlock, vColumns);
+        multiply({qBlock, stride}, {kColumns, kBlock}, {scores, kBlock}, shape.width, kBlock / lanes, Accumulate::Overwrite);
+        multiply({gBlock, stride}, {vColumns, kBlock}, {slopes, kBlock}, shape.width, kBlock / lanes, Accumulate::Overwrite);
+        // Rows are queries, lanes keys; all keys are before the queries.
+        function.emitLoop(0, kBlock, 1, [&](Value i) {
+          Value row = function.add(q0, i), at = function.add(statistics, row), low = splat(loadScalar(first, row));
+          Value rowLse = splat(loadScalar(lse, at)), rowD = splat(loadScalar(d, at));
+          for (int64_t c = 0; c < kBlock; c += lanes) {
+            Value keys = arith::AddIOp::create(b, splat(toInteger(function.add(k0, c))), laneNumbers());
+            emitSlope(function.add(function.mul(i, kBlock), c), rowLse, rowD, arith::CmpIOp::create(b, arith::CmpIPredicate::sge, keys, low),
+                      /*storeProbability=*/false);
+          }
+        });
+        multiply({slopes, kBlock}, {kBlockRows, stride}, {dqSum, stride, 1, placeInChunk(q0)}, kBlock, stride / lanes, Accumulate::Add);
       });
     });
-    storeRows(sumA, function.getMemory(op.getDq()), scale);
   }
 
-  /// dk and dv of keys [row0, row0 + 64).
-  void emitKeyGradients(RowEmitter &qRows, RowEmitter &kRows, RowEmitter &vRows) {
-    Value k0 = row0;
+  /// dk and dv of keys [k0, k0 + 64), and what these keys give to dq of queries in the chunk.
+  void emitKeys(Value k0, RowEmitter &qRows, RowEmitter &kRows, RowEmitter &vRows) {
     packRows(kRows, k0, head, kBlockRows);
     packRows(vRows, k0, head, vBlock);
-    clear(sumA), clear(sumB);
+    clear(dkSum, kBlock * stride), clear(dvSum, kBlock * stride);
     Value lastKey = toInteger(function.add(k0, kBlock - 1));
     function.emitLoop(k0, function.index(shape.paddedTokens()), kBlock, [&](Value q0) {
       Value seen = loadScalar(least, arith::DivUIOp::create(b, q0, function.index(kBlock)));
@@ -153,8 +154,8 @@ private:
         transpose(qBlock, qColumns);
         packRows(dout, q0, head, gBlock);
         transpose(gBlock, gColumns);
-        multiply(kBlockRows, stride, qColumns, kBlock, scores, kBlock, shape.width, kBlock / lanes, Accumulate::Overwrite);
-        multiply(vBlock, stride, gColumns, kBlock, slopes, kBlock, shape.width, kBlock / lanes, Accumulate::Overwrite);
+        multiply({kBlockRows, stride}, {qColumns, kBlock}, {scores, kBlock}, shape.width, kBlock / lanes, Accumulate::Overwrite);
+        multiply({vBlock, stride}, {gColumns, kBlock}, {slopes, kBlock}, shape.width, kBlock / lanes, Accumulate::Overwrite);
         // Rows are keys, lanes queries: a query t sees key j when first[t] ≤ j ≤ t.
         function.emitLoop(0, kBlock, 1, [&](Value i) {
           Value key = toInteger(function.add(k0, i)), keys = splat(key);
@@ -166,12 +167,20 @@ private:
             emitSlope(function.add(function.mul(i, kBlock), c), load(lse, at), load(d, at), mask, /*storeProbability=*/true);
           }
         });
-        multiply(scores, kBlock, gBlock, stride, sumB, stride, kBlock, stride / lanes, Accumulate::Add);
-        multiply(slopes, kBlock, qBlock, stride, sumA, stride, kBlock, stride / lanes, Accumulate::Add); // scale is in q.
+        multiply({scores, kBlock}, {gBlock, stride}, {dvSum, stride}, kBlock, stride / lanes, Accumulate::Add);
+        multiply({slopes, kBlock}, {qBlock, stride}, {dkSum, stride}, kBlock, stride / lanes, Accumulate::Add); // scale is in q.
+        when(arith::CmpIOp::create(b, arith::CmpIPredicate::ult, q0, chunkEnd), [&] {
+          // On the diagonal, queries i … i + 3 see no keys past i + 3.
+          multiply({slopes, 1, kBlock}, {kBlockRows, stride}, {dqSum, stride, 1, placeInChunk(q0)}, kBlock, stride / lanes, Accumulate::Add, {},
+                   [&](Value i) -> Value {
+                     Value last = arith::SubIOp::create(b, function.add(function.add(q0, i), 4), k0);
+                     return arith::MinUIOp::create(b, last, function.index(kBlock));
+                   });
+        });
       });
     });
-    storeRows(sumA, function.getMemory(op.getDk()), {});
-    storeRows(sumB, function.getMemory(op.getDv()), {});
+    storeRows({dkSum, stride}, k0, function.getMemory(op.getDk()), {});
+    storeRows({dvSum, stride}, k0, function.getMemory(op.getDv()), {});
   }
 
   /// At one vector of scores S and slopes dP: P = exp(S − lse), dP → P·(dP − D).
@@ -182,16 +191,19 @@ private:
     store(select(mask, mul(p, sub(load(slopes, at), rowD)), number(0)), slopes, at);
   }
 
-  void clear(Value rows) {
-    function.emitLoop(0, kBlock * stride, lanes, [&](Value at) { store(number(0), rows, at); });
+  void clear(Value memory, int64_t floats) {
+    function.emitLoop(0, floats, lanes, [&](Value at) { store(number(0), memory, at); });
   }
 
-  void storeRows(Value rows, Value memory, Value factor) {
+  void storeRows(Matrix rows, Value row0, Value memory, Value factor) {
     Value count = arith::MinUIOp::create(b, arith::SubIOp::create(b, function.index(shape.tokens), row0), function.index(kBlock));
     function.emitLoop(function.index(0), count, 1, [&](Value i) {
       Value to = function.add(function.mul(function.add(row0, i), shape.heads * shape.width), function.mul(head, shape.width));
+      Value from = function.mul(i, rows.rowStride);
+      if (rows.origin)
+        from = function.add(from, rows.origin);
       forVectors([&](int64_t c, int64_t valid) {
-        Value value = load(rows, function.add(function.mul(i, stride), c));
+        Value value = load(rows.memory, function.add(from, c));
         storeValid(factor ? mul(value, factor) : value, memory, function.add(to, c), valid);
       });
     });
@@ -200,8 +212,8 @@ private:
   kernel::AttentionBackwardOp op;
   BackwardPlan &plan;
   Value d, lse, first, least, dout, scale;
-  Value head, row0, statistics;
-  Value qBlock, qColumns, kBlockRows, kColumns, vBlock, vColumns, gBlock, gColumns, sumA, sumB, scores, slopes;
+  Value head, statistics, chunkBegin, chunkEnd;
+  Value qBlock, qColumns, kBlockRows, kColumns, vBlock, vColumns, gBlock, gColumns, dqSum, dkSum, dvSum, scores, slopes;
 };
 
 } // namespace

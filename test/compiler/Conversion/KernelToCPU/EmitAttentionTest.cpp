@@ -81,6 +81,12 @@ TEST(Attention, WindowsAndDocuments) {
   check({150, 1, 32, 0, kAll}); // Each token sees itself.
 }
 
+TEST(Attention, ManyBlocks) { // The backward kernel works in chunks of several blocks then.
+  check({700, 8, 16, 300, 450});
+  check({600, 16, 8, kAll, kAll});
+  check({520, 13, 20, 40, 256});
+}
+
 TEST(Attention, AVX2) {
   check({129, 2, 64, kAll, kAll}, {}, "haswell");
   check({200, 3, 20, 60, 90}, {}, "haswell");
