@@ -14,10 +14,10 @@ constexpr int usageError = 2;
 const std::vector<std::string> phases = {"spec", "lm", "train", "kernel", "exec", "bundle"};
 
 constexpr const char *mainFooter = R"(Examples:
-  smelt check models/tiny.json                      is the spec right? errors show file, line and caret
-  smelt train models/tiny.json --data kjv.bin       compile and train into runs/tiny
-  smelt sample runs/tiny --prompt "In the "         text from the trained model
-  smelt explain models/tiny.json                    the kernel that each step of the spec ended in
+  smelt check models/tiny.json                            is the spec right? errors show file, line and caret
+  smelt train models/tiny.json --data text.txt            compile and train into runs/tiny
+  smelt sample --run-dir runs/tiny --prompt "In the "     text from the trained model
+  smelt explain models/tiny.json                          the kernel that each step of the spec ended in
 Each command has its own help: smelt train --help
 Exit codes: 0 done, 2 usage, 3 spec, 4 corrupt input, 5 non-finite loss, 6 rank lost, 7 storage.)";
 
@@ -33,29 +33,31 @@ Examples:
   smelt compile models/tiny.json --dump-dir ir/               ir/1-lm.mlir ... beside the bundle
   smelt compile kernel.mlir --compile-from kernel -o x.smelt  go on from an edited dump)";
 
-constexpr const char *trainFooter = R"(SPEC may also be a bundle made by `smelt compile`; then nothing is compiled.
+constexpr const char *trainFooter = R"(SPEC may also be a bundle made by `smelt compile`; then nothing is compiled. The run folder is runs/NAME if none is given.
 Examples:
-  smelt train models/tiny.json --data kjv.train.bin --validation kjv.validation.bin --run runs/kjv
-  smelt train models/tiny.json --set training.steps=50 --run runs/short
-  smelt train models/tiny.json --run runs/kjv --resume    go on after the newest checkpoint, bit for bit)";
+  smelt train models/tiny.json --data train.bin --validation-data validation.bin
+  smelt train models/tiny.json --set training.steps=50 --run-dir runs/short
+  smelt train models/tiny.json --resume auto    go on after the newest checkpoint, bit for bit)";
 
 constexpr const char *evalFooter = R"(Examples:
-  smelt eval runs/tiny                           validation loss of the newest checkpoint
-  smelt eval runs/tiny --data other.bin          on other text)";
+  smelt eval --run-dir runs/tiny                      validation loss of the newest checkpoint
+  smelt eval --run-dir runs/tiny --data other.txt     on other text)";
 
 constexpr const char *sampleFooter = R"(Examples:
-  smelt sample runs/tiny --prompt "And it came to pass"
-  smelt sample runs/tiny --tokens 500 --temperature 0.7 --top-k 40 --seed 3)";
+  smelt sample --run-dir runs/tiny --prompt "And it came to pass"
+  smelt sample --run-dir runs/tiny --tokens 500 --temperature 0.7 --top-k 40 --seed 3)";
 
 constexpr const char *explainFooter = R"(Examples:
   smelt explain models/tiny.json --target cpu           one line per step: its kernels, or why it was not fused
   smelt explain models/tiny.json --target cpu --json    the same for programs; totals.launches, .buffers, .bytes, .flops)";
 
-constexpr const char *packFooter = R"(Documents are separated by lines that hold nothing but the separator; each starts with the start token in the shard.
-Examples:
-  smelt data pack book.txt -o data/book            data/book.train.bin and data/book.validation.bin
-  smelt data pack a.txt b.txt -o data/ab --separator % --start-token 0
-  smelt data show data/book.train.bin              tokens, documents, the first words)";
+constexpr const char *packFooter = R"(Examples:
+  smelt data pack book.txt -o train.bin --validation-output validation.bin
+  smelt data pack 'texts/*.txt' -o train.bin --start-token 0     a document begins with token 0)";
+
+constexpr const char *infoFooter = R"(Examples:
+  smelt info tiny.smelt
+  smelt info train.bin --json)";
 
 void addOverrides(CLI::App &app, CompileOptions &options) {
   app.add_option("--set", options.overrides, "Change a value of the spec: key.path=value (repeatable)")
@@ -106,41 +108,28 @@ void buildCompile(CLI::App &main, Options &options) {
 
 void buildTrain(CLI::App &main, Options &options) {
   TrainOptions &train = options.train;
+  train.run.runFolder.clear(); // The default is named after the model.
   CLI::App *app = main.add_subcommand("train", "Compile a spec and train it into a run folder");
   app->footer(trainFooter);
   app->add_option("spec", train.compile.input, "The model's JSON spec, or a bundle")->required()->type_name("SPEC");
-  app->add_option("--run", train.run, "Run folder (default: runs/NAME)")->type_name("DIR");
-  app->add_option("--data", train.data, "Training shards or text, instead of the spec's")->type_name("FILES");
-  app->add_option("--validation", train.validation, "Validation shards or text, instead of the spec's")->type_name("FILES");
-  CLI::Option *resume = app->add_flag("--resume", train.resume, "Go on from the run folder's newest checkpoint");
-  app->add_flag("--overwrite", train.overwrite, "Replace an earlier run in the same folder")->excludes(resume);
-  app->add_option("--threads", train.threads, "CPU threads (default: all cores)")->check(CLI::Range(1, 4096));
   addCompileOptions(*app, train.compile);
+  runtime::addTrainOptions(*app, train.run);
+  app->get_option("--run-dir")->description("Folder for logs, checkpoints, the bundle and the report [runs/NAME]");
+  app->get_option("--overwrite")->excludes(app->get_option("--resume"));
   app->callback([&] { options.command = Command::Train; });
 }
 
 void buildEval(CLI::App &main, Options &options) {
   CLI::App *app = main.add_subcommand("eval", "Validation loss of a trained model");
   app->footer(evalFooter);
-  app->add_option("run", options.eval.run, "Run folder")->required()->type_name("RUN");
-  app->add_option("--data", options.eval.data, "Shards or text to evaluate on (default: the run's validation data)")->type_name("FILES");
-  app->add_option("--checkpoint", options.eval.checkpoint, "Checkpoint folder (default: the newest)")->type_name("DIR");
+  runtime::addEvalOptions(*app, options.eval);
   app->callback([&] { options.command = Command::Eval; });
 }
 
 void buildSample(CLI::App &main, Options &options) {
-  SampleOptions &sample = options.sample;
   CLI::App *app = main.add_subcommand("sample", "Text from a trained model");
   app->footer(sampleFooter);
-  app->add_option("run", sample.run, "Run folder")->required()->type_name("RUN");
-  app->add_option("--prompt", sample.prompt, "Text to go on from")->type_name("TEXT");
-  app->add_option("--tokens", sample.tokens, "How many tokens to make")->check(CLI::Range(1, 1 << 20))->capture_default_str();
-  app->add_option("--temperature", sample.temperature, "0 takes the likeliest token each time")
-      ->check(CLI::Range(0.0, 100.0))
-      ->capture_default_str();
-  app->add_option("--top-k", sample.topK, "Choose among the k likeliest tokens (0: all)")->check(CLI::Range(0, 1 << 20))->capture_default_str();
-  app->add_option("--seed", sample.seed, "Same seed, same text")->capture_default_str();
-  app->add_option("--checkpoint", sample.checkpoint, "Checkpoint folder (default: the newest)")->type_name("DIR");
+  runtime::addSampleOptions(*app, options.sample);
   app->callback([&] { options.command = Command::Sample; });
 }
 
@@ -159,22 +148,19 @@ void buildExplain(CLI::App &main, Options &options) {
 }
 
 void buildData(CLI::App &main, Options &options) {
-  CLI::App *app = main.add_subcommand("data", "Make and look at token shards");
+  CLI::App *app = main.add_subcommand("data", "Make token shards");
   app->require_subcommand(1);
   CLI::App *pack = app->add_subcommand("pack", "Text to .bin shards");
   pack->footer(packFooter);
-  pack->add_option("text", options.data.inputs, "Text files")->required()->type_name("FILE");
-  pack->add_option("-o,--output", options.data.output, "Path of the shards, without .train.bin")->required()->type_name("PATH");
-  pack->add_option("--separator", options.data.separator, "The line between documents (default: a file is one document)")->type_name("TEXT");
-  pack->add_option("--start-token", options.data.startToken, "Put this token before each document")->check(CLI::Range(0, 65535));
-  pack->add_option("--tokenizer", options.data.tokenizer, "How text becomes tokens")->check(CLI::IsMember({"bytes"}))->capture_default_str();
-  pack->add_option("--validation", options.data.validationFraction, "Part of the tokens, the last ones, that is held out")
-      ->check(CLI::Range(0.0001, 0.9999))
-      ->capture_default_str();
+  runtime::addPackOptions(*pack, options.pack);
   pack->callback([&] { options.command = Command::DataPack; });
-  CLI::App *show = app->add_subcommand("show", "What a shard holds");
-  show->add_option("shard", options.data.inputs, ".bin files")->required()->type_name("FILE");
-  show->callback([&] { options.command = Command::DataShow; });
+}
+
+void buildInfo(CLI::App &main, Options &options) {
+  CLI::App *app = main.add_subcommand("info", "Check and describe a bundle, a checkpoint or a shard");
+  app->footer(infoFooter);
+  runtime::addInfoOptions(*app, options.info);
+  app->callback([&] { options.command = Command::Info; });
 }
 
 /// Edit distance, for "did you mean".
@@ -258,6 +244,7 @@ std::optional<Options> parseCommandLine(int argc, char **argv, int &exitCode) {
   buildSample(app, options);
   buildExplain(app, options);
   buildData(app, options);
+  buildInfo(app, options);
   bool completion = false;
   CLI::App *completionApp = app.add_subcommand("completion", "Print a shell completion script: source <(smelt completion bash)");
   std::string shell = "bash";

@@ -1,9 +1,12 @@
 //===- Options.h - What a command line of `smelt` asks for ------*- C++ -*-===//
 //
-// Plain data between the command line (CLI11, exceptions on) and the commands (MLIR, exceptions off).
+// Plain data between the command line (CLI11, exceptions on) and the commands (MLIR, exceptions off). The commands that need no
+// compiler, and their options, are those of smelt-run.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
+
+#include "tools/smelt-run/Commands.h"
 
 #include <cstdint>
 #include <string>
@@ -11,7 +14,7 @@
 
 namespace smelt::cli {
 
-enum class Command { Check, Compile, Train, Eval, Sample, Explain, DataPack, DataShow };
+enum class Command { Check, Compile, Train, Eval, Sample, Explain, DataPack, Info };
 
 /// How a spec becomes a bundle; shared by every command that takes a spec.
 struct CompileOptions {
@@ -27,29 +30,8 @@ struct CompileOptions {
 
 /// `smelt train`: a spec or a bundle into a run folder.
 struct TrainOptions {
-  CompileOptions compile; ///< compile.input may also be a bundle folder.
-  std::string run;        ///< Run folder; empty: runs/NAME.
-  std::string data;       ///< Replaces the spec's training data.
-  std::string validation; ///< Replaces the spec's validation data.
-  bool resume = false;
-  bool overwrite = false;
-  int threads = 0;
-};
-
-struct EvalOptions {
-  std::string run; ///< Run folder.
-  std::string data;
-  std::string checkpoint; ///< Empty: the newest.
-};
-
-struct SampleOptions {
-  std::string run;
-  std::string checkpoint;
-  std::string prompt;
-  int64_t tokens = 256;
-  double temperature = 0.8;
-  int64_t topK = 0;
-  uint64_t seed = 1;
+  CompileOptions compile;    ///< compile.input may also be a bundle folder.
+  runtime::TrainOptions run; ///< run.bundle and run.runFolder are filled in when they are empty.
 };
 
 struct ExplainOptions {
@@ -58,23 +40,15 @@ struct ExplainOptions {
   bool launches = false;
 };
 
-struct DataOptions {
-  std::vector<std::string> inputs;
-  std::string output;    ///< OUTPUT.train.bin, OUTPUT.validation.bin
-  std::string separator; ///< The line between documents; empty: a file is one.
-  int startToken = -1;
-  double validationFraction = 0.05;
-  std::string tokenizer = "bytes";
-};
-
 struct Options {
   Command command = Command::Check;
   CompileOptions compile; ///< check and compile.
   TrainOptions train;
-  EvalOptions eval;
-  SampleOptions sample;
+  runtime::EvalOptions eval;
+  runtime::SampleCommandOptions sample;
   ExplainOptions explain;
-  DataOptions data;
+  runtime::PackOptions pack;
+  runtime::InfoOptions info;
 };
 
 } // namespace smelt::cli

@@ -1,10 +1,20 @@
 //===- main.cpp - The smelt command ---------------------------------------===//
 #include "tools/smelt/CommandLine.h"
 #include "tools/smelt/Compile.h"
-#include "tools/smelt/RunCommands.h"
+#include "tools/smelt/Train.h"
+
+#include "runtime/base/Log.h"
+
+/// Prints a failure; its exit code.
+static int finish(const smelt::runtime::Status &status) {
+  if (!status.isOk())
+    smelt::runtime::logError(status);
+  return smelt::runtime::exitCode(status.code());
+}
 
 int main(int argc, char **argv) {
   using namespace smelt::cli;
+  using namespace smelt::runtime;
   int exitCode = 0;
   std::optional<Options> options = parseCommandLine(argc, argv, exitCode);
   if (!options)
@@ -19,13 +29,13 @@ int main(int argc, char **argv) {
   case Command::Train:
     return trainModel(options->train);
   case Command::Eval:
-    return evaluateModel(options->eval);
+    return finish(runEval(options->eval));
   case Command::Sample:
-    return sampleModel(options->sample);
+    return finish(runSample(options->sample));
   case Command::DataPack:
-    return packData(options->data);
-  case Command::DataShow:
-    return showData(options->data);
+    return finish(runPack(options->pack));
+  case Command::Info:
+    return finish(runInfo(options->info));
   }
   return 1;
 }
