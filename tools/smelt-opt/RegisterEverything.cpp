@@ -70,6 +70,7 @@ void smelt::registerPasses() {
   mlir::registerAllPasses(); // Part of libMLIR.so already, so it costs nothing.
 #if SMELT_HAS_FUSION
   smelt::registerSmeltFusionPasses();
+  smelt::registerFusionPipelines();
 #endif
 #if SMELT_HAS_AUTODIFF
   registerSmeltAutodiffPasses();

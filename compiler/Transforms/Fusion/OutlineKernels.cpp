@@ -56,6 +56,7 @@ static func::FuncOp buildKernelFunction(Operation *kernel, ArrayRef<Value> input
   map.map(inputs, block->getArguments());
   Operation *copy = builder.clone(*kernel, map);
   copy->removeDiscardableAttr("smelt.refused");
+  copy->removeDiscardableAttr("smelt.stored");
   func::ReturnOp::create(builder, kernel->getLoc(), copy->getResults());
   return function;
 }
@@ -66,6 +67,13 @@ static std::string printForComparison(func::FuncOp function) {
   llvm::raw_string_ostream stream(text);
   function->print(stream, OpPrintingFlags().printGenericOpForm().elideLargeElementsAttrs(false).useLocalScope());
   return text;
+}
+
+/// One remark per fusion that was tried for this kernel and refused, at the spec step.
+static void remarkRefusals(Operation *kernel) {
+  if (auto refused = kernel->getAttrOfType<ArrayAttr>("smelt.refused"))
+    for (auto reason : refused.getAsRange<StringAttr>())
+      kernel->emitRemark("missed fusion ") << reason.getValue();
 }
 
 static func::CallOp buildCall(Operation *kernel, func::FuncOp function, ArrayRef<Value> inputs) {
@@ -84,6 +92,8 @@ static func::CallOp buildCall(Operation *kernel, func::FuncOp function, ArrayRef
 
 namespace {
 struct OutlineKernelsPass : smelt::impl::OutlineKernelsPassBase<OutlineKernelsPass> {
+  using OutlineKernelsPassBase::OutlineKernelsPassBase;
+
   void runOnOperation() override {
     SmallVector<Operation *> work;
     for (auto function : getOperation().getOps<func::FuncOp>())
@@ -94,6 +104,8 @@ struct OutlineKernelsPass : smelt::impl::OutlineKernelsPassBase<OutlineKernelsPa
     SymbolTable symbols(getOperation());
     llvm::StringMap<func::FuncOp> known;
     for (Operation *kernel : work) {
+      if (remarks)
+        remarkRefusals(kernel);
       llvm::SetVector<Value> inputs(kernel->operand_begin(), kernel->operand_end());
       func::FuncOp function = buildKernelFunction(kernel, inputs.getArrayRef());
       auto [entry, isNew] = known.try_emplace(printForComparison(function), function);

@@ -14,6 +14,41 @@ def FormKernelsPass : Pass<"smelt-form-kernels", "::mlir::func::FuncOp"> {
   let statistics = [Statistic<"formed", "kernels formed", "Number of kernel ops made">];
 }
 
+class FusionPass<string flag> : Pass<flag, "::mlir::func::FuncOp"> {
+  let statistics = [Statistic<"candidates", "candidates", "Number of kernels looked at">,
+                    Statistic<"fused", "fused", "Number of kernels fused">,
+                    Statistic<"refused", "refused", "Number of kernels refused">];
+}
+
+def FuseScalarsIntoUsersPass : FusionPass<"smelt-fuse-scalars-into-users"> {
+  let summary = "Computes scalar mathematics in every kernel that reads it";
+}
+
+def FuseTokenShiftIntoAttentionPass : FusionPass<"smelt-fuse-token-shift-into-attention"> {
+  let summary = "Makes a token_shift of q, k or v a row index of the attention kernels";
+}
+
+def FuseRowwiseIntoGemmResultPass : FusionPass<"smelt-fuse-rowwise-into-gemm-result"> {
+  let summary = "Computes rows in the result region of the GEMM that they read or feed";
+}
+
+def FuseRowwiseIntoAttentionResultPass : FusionPass<"smelt-fuse-rowwise-into-attention-result"> {
+  let summary = "Computes rows (gates) in the result region of attention";
+}
+
+def FuseRowwiseIntoRowwisePass : FusionPass<"smelt-fuse-rowwise-into-rowwise"> {
+  let summary = "Joins rowwise kernels: a chain, a consumer with its producer, and neighbours that read the same";
+  let options = [Option<"chainsOnly", "chains-only", "bool", "false", "Join only producers with a single user">];
+}
+
+def FuseRowwiseIntoGemmLoadPass : FusionPass<"smelt-fuse-rowwise-into-gemm-load"> {
+  let summary = "Computes rows where GEMMs and other kernels load them, instead of storing them";
+}
+
+def FuseRowwiseIntoEmbeddingBackwardPass : FusionPass<"smelt-fuse-rowwise-into-embedding-backward"> {
+  let summary = "Computes the rows that a table's gradient adds up where they are added";
+}
+
 def OutlineKernelsPass : Pass<"smelt-outline-kernels", "::mlir::ModuleOp"> {
   let summary = "Moves each kernel op into a private function; identical kernels share one";
   let description = [{
@@ -21,6 +56,7 @@ def OutlineKernelsPass : Pass<"smelt-outline-kernels", "::mlir::ModuleOp"> {
     `smelt.flops`, `smelt.bytes` and, when fusions were refused, `smelt.refused`.
   }];
   let dependentDialects = ["::mlir::func::FuncDialect"];
+  let options = [Option<"remarks", "remarks", "bool", "false", "Emit a remark for each refused fusion of a kernel that stands alone">];
   let statistics = [Statistic<"launches", "launches", "Number of calls made">,
                     Statistic<"kernels", "kernels", "Number of different kernels">];
 }
