@@ -27,7 +27,10 @@ void smelt::buildToKernelPipeline(OpPassManager &passes, const PipelineOptions &
   passes.addPass(createExpandMuonPass());
   passes.addPass(createCanonicalizerPass());
   passes.addPass(createCSEPass());
-  passes.addNestedPass<func::FuncOp>(createFormKernelsPass());
+  OpPassManager &functions = passes.nest<func::FuncOp>();
+  functions.addPass(createFormKernelsPass());
+  if (options.fuse)
+    buildFusionPipeline(functions, FusionOptions());
   passes.addPass(createOutlineKernelsPass());
 }
 

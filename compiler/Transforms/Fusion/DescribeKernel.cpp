@@ -28,31 +28,48 @@ static std::string describeRegion(Region &region) {
   return text;
 }
 
-/// The first parameter that the kernel reads as a matrix, or "d <parameter>" when it makes that parameter's gradient.
+static bool isMatrix(Value value) { return cast<RankedTensorType>(value.getType()).getRank() > 1; }
+
+/// "d <parameter>" when the kernel makes that matrix's gradient, else the first matrix that it reads; then the same for scalars.
 static std::string findSubject(Operation *kernel) {
-  for (Value result : kernel->getResults()) {
-    // In program order: a use list's order does not survive a trip through text.
-    auto users = llvm::to_vector(result.getUsers());
-    llvm::sort(users, [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
-    for (Operation *user : users) {
-      if (auto gradient = dyn_cast<train::GradientOp>(user))
-        return ("d " + gradient.getParameter()).str();
-      if (auto write = dyn_cast<train::WriteOp>(user))
-        return write.getSymbol().str();
-    }
-  }
-  for (Value operand : kernel->getOperands())
-    if (auto read = operand.getDefiningOp<lm::ReadOp>())
-      if (cast<RankedTensorType>(read.getType()).getRank() > 1)
+  for (bool matrices : {true, false}) {
+    // A GEMM that loads a weight is named by it, even if the gradient of a gate falls out of its result region.
+    for (Value operand : kernel->getOperands())
+      if (auto read = operand.getDefiningOp<lm::ReadOp>(); read && matrices && isMatrix(read) && isa<GemmOp>(kernel))
         return read.getSymbol().str();
+    for (Value result : kernel->getResults()) {
+      // In program order: a use list's order does not survive a trip through text.
+      auto users = llvm::to_vector(result.getUsers());
+      llvm::sort(users, [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
+      for (Operation *user : users) {
+        if (auto gradient = dyn_cast<train::GradientOp>(user); gradient && isMatrix(result) == matrices)
+          return ("d " + gradient.getParameter()).str();
+        if (auto write = dyn_cast<train::WriteOp>(user); write && isMatrix(result) == matrices)
+          return write.getSymbol().str();
+      }
+    }
+    for (Value operand : kernel->getOperands())
+      if (auto read = operand.getDefiningOp<lm::ReadOp>(); read && matrices && isMatrix(read))
+        return read.getSymbol().str();
+  }
   return "";
+}
+
+/// Autodiff marks what it builds as fused<"gradient">[…].
+static bool isGradient(Operation *kernel) {
+  auto fused = dyn_cast<FusedLoc>(kernel->getLoc());
+  auto mark = fused ? dyn_cast_or_null<StringAttr>(fused.getMetadata()) : StringAttr();
+  return mark && mark.getValue() == "gradient";
 }
 
 std::string smelt::describeKernel(Operation *kernel) {
   std::string text = kernel->getName().stripDialect().str();
   if (auto adamw = dyn_cast<AdamWOp>(kernel))
     return text + " of " + std::to_string(adamw.getParameters().size()) + " parameters";
-  if (std::string subject = findSubject(kernel); !subject.empty())
+  std::string subject = findSubject(kernel);
+  if (isGradient(kernel) && !StringRef(subject).starts_with("d ") && !StringRef(text).ends_with("_backward"))
+    text += " backward";
+  if (!subject.empty())
     text += " " + subject;
   if (kernel->getNumRegions() == 0)
     return text;

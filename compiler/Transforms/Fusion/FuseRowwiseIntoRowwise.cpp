@@ -46,6 +46,17 @@ static bool splitsAtNeighbourRows(RowwiseOp producer, RowwiseOp consumer) {
   return false;
 }
 
+/// `producer` makes little of much (a gate of a row): better computed where its input is made than carried to its reader.
+static bool reducesComputedRows(RowwiseOp producer) {
+  int64_t read = 0, made = 0;
+  for (Value input : producer.getInputs())
+    if (isa_and_nonnull<GemmOp, AttentionOp, RowwiseOp>(input.getDefiningOp()))
+      read += getBytes(input);
+  for (Value result : producer.getResults())
+    made += getBytes(result);
+  return 4 * made <= read;
+}
+
 /// One value per row at most: an index, a range, a count.
 static bool isSmall(RowwiseOp op) {
   return llvm::all_of(op->getOperands(), [](Value v) { return cast<RankedTensorType>(v.getType()).getRank() < 2; }) &&
@@ -83,7 +94,7 @@ struct FuseRowwiseIntoRowwisePass : smelt::impl::FuseRowwiseIntoRowwisePassBase<
       SmallVector<RowwiseOp> producers(getOperation().getOps<RowwiseOp>());
       for (RowwiseOp producer : producers) {
         RowwiseOp reader = findOnlyReader(producer);
-        if (!reader || splitsAtNeighbourRows(producer, reader) || !tryMerge(producer, reader))
+        if (!reader || splitsAtNeighbourRows(producer, reader) || reducesComputedRows(producer) || !tryMerge(producer, reader))
           continue;
         changed = true;
         break; // The reader, maybe later in the list, is gone.

@@ -66,6 +66,10 @@ static std::string whyNotRows(std::optional<int64_t> rows, std::optional<int64_t
   return "";
 }
 
+static bool isRowReduction(Operation *op) {
+  return isa<lm::RMSNormOp, lm::RMSNormBackwardOp, lm::RowDotOp, lm::TokenShiftDotOp, lm::GateOp, lm::GateBackwardOp, lm::CrossEntropyOp>(op);
+}
+
 //===- Into a result region ----------------------------------------------------===//
 
 static std::optional<int64_t> getResultRows(Operation *host) {
@@ -107,6 +111,14 @@ static std::string whyNotFeedResultRegion(KernelOpInterface host, RowwiseOp gues
   return "";
 }
 
+/// Attention works head by head: rows across all heads are not in one place.
+static std::string whyNotPerHead(RowwiseOp guest) {
+  for (Operation &op : guest.getBody().front().without_terminator())
+    if (isRowReduction(&op) || llvm::any_of(op.getResults(), isRowTotal))
+      return (op.getName().getStringRef() + " needs whole rows, attention works head by head").str();
+  return "";
+}
+
 std::string smelt::whyNotIntoResult(Operation *host, RowwiseOp guest, const FusionOptions &options) {
   if (!getResultRegion(host))
     return "the kernel has no result region";
@@ -114,6 +126,9 @@ std::string smelt::whyNotIntoResult(Operation *host, RowwiseOp guest, const Fusi
     return why;
   if (std::string why = whyNotRows(getRows(guest.getBody()), getResultRows(host)); !why.empty())
     return why;
+  if (isa<AttentionOp>(host))
+    if (std::string why = whyNotPerHead(guest); !why.empty())
+      return why;
   for (OpOperand &use : guest->getOpOperands())
     if (use.get().getDefiningOp() == host)
       if (std::string why = whyNotReadResult(host, cast<OpResult>(use.get()), getArgument(guest, 0, use)); !why.empty())
@@ -150,10 +165,6 @@ std::string smelt::whyNotIntoLoad(RowwiseOp producer, OpOperand &use, const Fusi
   if (getRowAccess(getArgument(consumer, *region, use)) == RowAccess::WholeTensor)
     return "it is read as a table";
   return whyNotRows(getRows(producer.getBody()), getRows(consumer->getRegion(*region)));
-}
-
-static bool isRowReduction(Operation *op) {
-  return isa<lm::RMSNormOp, lm::RMSNormBackwardOp, lm::RowDotOp, lm::TokenShiftDotOp, lm::GateOp, lm::GateBackwardOp, lm::CrossEntropyOp>(op);
 }
 
 /// Row reductions, one after the other, that `value` needs.
