@@ -31,7 +31,7 @@ static SmallVector<GemmOp> findProducers(RowwiseOp guest) {
     if (auto gemm = input.getDefiningOp<GemmOp>())
       hosts.insert(gemm);
   SmallVector<GemmOp> sorted(hosts.begin(), hosts.end());
-  llvm::stable_sort(sorted, [&](GemmOp a, GemmOp b) { return countSavingIntoResult(a, guest) > countSavingIntoResult(b, guest); });
+  std::sort(sorted.begin(), sorted.end(), [&](GemmOp a, GemmOp b) { return countSavingIntoResult(a, guest) > countSavingIntoResult(b, guest); });
   return sorted;
 }
 

@@ -127,12 +127,15 @@ struct FuseRowwiseIntoRowwisePass : smelt::impl::FuseRowwiseIntoRowwisePassBase<
   }
 
   void runOnOperation() override {
+    Block &block = getOperation().getBody().front();
     fuseChains();
-    if (!chainsOnly) {
-      fuseConsumers();
-      fuseNeighbours();
-    }
-    sortKernels(getOperation().getBody().front());
+    sortKernels(block);
+    if (chainsOnly)
+      return;
+    fuseConsumers();
+    sortKernels(block);
+    fuseNeighbours();
+    sortKernels(block);
   }
 };
 } // namespace
