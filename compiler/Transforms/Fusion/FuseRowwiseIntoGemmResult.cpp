@@ -41,7 +41,10 @@ static SmallVector<GemmOp> findConsumers(RowwiseOp guest) {
   for (OpOperand &use : guest->getUses())
     if (auto gemm = dyn_cast<GemmOp>(use.getOwner()); gemm && getRegionOfOperand(use) == getResultRegion(gemm))
       hosts.insert(gemm);
-  return SmallVector<GemmOp>(hosts.begin(), hosts.end());
+  SmallVector<GemmOp> sorted(hosts.begin(), hosts.end());
+  // In program order: a use list's order does not survive a trip through text.
+  llvm::sort(sorted, [](GemmOp a, GemmOp b) { return a->isBeforeInBlock(b); });
+  return sorted;
 }
 
 namespace {
