@@ -1,0 +1,214 @@
+//===- TrainingNumericsTest.cpp - Ten steps of a tiny spec against the interpreter ===//
+//
+// The whole way: JSON → lm → train → kernel → exec → bundle → runtime. Each step starts both sides from the same parameters and states:
+// the runtime's generated fp32 code and the interpreter, which runs the train phase of the same spec in double precision.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/Import/Import.h"
+#include "compiler/Pipelines/Pipelines.h"
+#include "compiler/Reference/Interpreter.h"
+#include "compiler/Target/Bundle/EmitBundle.h"
+#include "dialects/LM/LMOps.h"
+#include "runtime/train/Session.h"
+#include "tools/smelt-opt/RegisterEverything.h"
+#include "mlir/IR/MLIRContext.h"
+#include <cmath>
+#include <filesystem>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+using namespace mlir;
+using namespace smelt;
+using reference::Tensor;
+
+namespace {
+
+constexpr int64_t kTokens = 32, kSteps = 10;
+
+/// One layer with a key offset, a smear, gates, residual mixes; AdamW and Muon (split, wide and tall). `eps` is large so that AdamW's
+/// division does not magnify the rounding of gradients that are nearly 0.
+constexpr llvm::StringLiteral kSpec = R"({
+  "smelt": 1, "name": "test",
+  "dims": {"layers": 1, "model": 32, "heads": 2, "head": 16, "mlp": 64, "vocab": 256},
+  "scalars": {"resid": {"per": "layer", "init": 1.1}, "x0": {"per": "layer", "init": 0.2}, "smear": {"init": 0.3}},
+  "embeddings": {"token": {"init": {"normal": 1.0}}},
+  "rope": {"base": 1024, "rotate": "1/2"},
+  "forward": [
+    {"embed": "token"},
+    {"token_shift": {"mode": "add", "scale": "smear", "gate": {"features": 12}}},
+    {"rms_norm": {}},
+    {"save": "x0"},
+    {"layers": [
+      {"mix": {"x": "resid", "x0": "x0"}},
+      {"attention": {
+        "input": [{"rms_norm": {}}],
+        "q": [{"rms_norm": {}}, {"rope": {}}],
+        "k": [{"rms_norm": {}}, {"rope": {}}, {"token_shift": {"mode": "replace", "features": [[4, 8], [12, 16]]}}],
+        "output": [{"gate": {"features": 12, "per": "head"}}],
+        "window": "short"
+      }},
+      {"mlp": {"input": [{"rms_norm": {}}], "hidden": "mlp", "activation": "relu_squared"}}
+    ]},
+    {"rms_norm": {}},
+    {"head": {"softcap": {"tanh": {"amplitude": 15}}, "loss": {"cross_entropy": {"reduction": "mean"}}}}
+  ],
+  "training": {
+    "steps": 10, "seed": 3, "micro_batch": 32,
+    "stages": [{"until": "1/2", "tokens": TOKENS, "windows": {"short": 5}}, {"until": 1, "tokens": TOKENS, "windows": {"short": 9}}],
+    "lr": {"warmup": 3, "cooldown": "1/2", "floor": 0.05},
+    "optimizers": [
+      {"adamw": {"lr": 0.05, "betas": [0.8, 0.95], "eps": 1e-2, "weight_decay": 0.1},
+       "parameters": {"embeddings.*": {"lr": 2}, "head": {}, "scalars.*": {}, "*.gate": {}}},
+      {"muon": {"lr": 0.02, "momentum": {"from": 0.85, "to": 0.95, "warmup": 5}, "weight_decay": 0.1},
+       "parameters": {"layers.*.attention.qkv": {"split": 3}, "layers.*.attention.out": {}, "layers.*.mlp.*": {}}}
+    ]
+  },
+  "data": {"train": "", "tokenizer": "bytes", "sequence": 16, "validation": {"tokens": 32, "every": 100}}
+})";
+
+std::string specWithTokens(int64_t tokens) {
+  std::string text = kSpec.str();
+  for (size_t at; (at = text.find("TOKENS")) != std::string::npos;)
+    text.replace(at, 6, std::to_string(tokens));
+  return text;
+}
+
+/// Text-like tokens that differ from micro-batch to micro-batch; two documents; some targets are ignored.
+runtime::Batch makeBatch(int64_t number) {
+  static constexpr llvm::StringLiteral text = "the quick brown fox jumps over the lazy dog and the dog sleeps while the fox runs away ";
+  runtime::Batch batch;
+  for (int64_t t = 0; t < kTokens; ++t) {
+    int64_t at = number * 13 + t;
+    batch.tokens.push_back(text[at % text.size()]);
+    batch.targets.push_back(t % 16 == 15 ? -1 : text[(at + 1) % text.size()]);
+    batch.documentStart.push_back(t < 16 ? 0 : 16);
+    batch.validTargets += t % 16 != 15;
+  }
+  return batch;
+}
+
+Tensor toTensor(const std::vector<int32_t> &values) { return Tensor({static_cast<int64_t>(values.size())}, {values.begin(), values.end()}); }
+
+struct TrainingNumericsTest : testing::TestWithParam<std::tuple<bool, int64_t>> {
+  void SetUp() override {
+    registerDialects(registry);
+    context.appendDialectRegistry(registry);
+    directory = std::filesystem::temp_directory_path() / ("smelt-numerics-" + std::to_string(getpid()) + (fuse() ? "f" : "u") + std::to_string(microBatches()));
+    module = importSpecText(context, specWithTokens(kTokens * microBatches()), "test.json");
+    ASSERT_TRUE(module);
+    runPhase("train");
+    train = module->clone();
+    runPhase("kernel");
+    runPhase("exec");
+    runtime::Status status = emitBundle(*module, directory.string());
+    ASSERT_TRUE(status.isOk()) << status.message();
+    auto opened = runtime::Session::open(directory.string(), 2);
+    ASSERT_TRUE(opened.isOk()) << opened.status().message();
+    session = *std::move(opened);
+    ASSERT_TRUE(session->initialise(7).isOk());
+    interpreter = std::make_unique<reference::Interpreter>(*train);
+  }
+  void TearDown() override { std::filesystem::remove_all(directory); }
+
+  bool fuse() const { return std::get<0>(GetParam()); }
+  int64_t microBatches() const { return std::get<1>(GetParam()); }
+
+  void runPhase(llvm::StringRef phase) {
+    PassManager passes(&context);
+    PipelineOptions options;
+    options.fuse = fuse();
+    ASSERT_TRUE(buildPhasePipeline(passes, phase, options));
+    ASSERT_TRUE(succeeded(passes.run(*module))) << phase.str();
+  }
+
+  std::map<std::string, Tensor> read(std::vector<runtime::BufferKind> kinds) {
+    auto snapshot = session->snapshot(kinds);
+    EXPECT_TRUE(snapshot.isOk());
+    std::map<std::string, Tensor> tensors;
+    for (auto &[name, view] : snapshot->tensors()) {
+      std::vector<double> values;
+      for (size_t i = 0; i < view.data.size(); i += sizeof(float))
+        values.push_back(runtime::loadElement(view.dtype, view.data.data() + i));
+      tensors[name] = Tensor(view.shape, std::move(values));
+    }
+    return tensors;
+  }
+
+  /// Largest difference over the largest element. Tensors below 1e-2 count as that large: a scalar's gradient is a sum of terms of
+  /// order 1e-2 that may cancel.
+  static double getError(const Tensor &actual, const Tensor &expected) {
+    double difference = 0, size = 1e-2;
+    for (int64_t i = 0; i < expected.getNumElements(); ++i) {
+      double d = std::abs(actual(i) - expected(i));
+      difference = !(d <= difference) ? d : difference;
+      size = std::max(size, std::abs(expected(i)));
+    }
+    return difference / size;
+  }
+
+  DialectRegistry registry;
+  MLIRContext context;
+  std::filesystem::path directory;
+  OwningOpRef<ModuleOp> module, train;
+  std::unique_ptr<runtime::Session> session;
+  std::unique_ptr<reference::Interpreter> interpreter;
+};
+
+TEST_P(TrainingNumericsTest, EveryStepEqualsTheInterpreter) {
+  const runtime::Program *trainProgram = session->manifest().findProgram("train.T32"), *update = session->manifest().findProgram("update");
+  ASSERT_TRUE(trainProgram && update);
+  double firstLoss = 0, lastLoss = 0;
+  for (int64_t step = 0; step < kSteps; ++step) {
+    SCOPED_TRACE("step " + std::to_string(step));
+    ASSERT_TRUE(session->applySettings(step).isOk());
+    ASSERT_TRUE(session->setAutomaticSetting("step", step + 1).isOk());
+    std::map<std::string, Tensor> before = read({runtime::BufferKind::Parameter, runtime::BufferKind::State});
+    interpreter->tensors = before;
+    for (auto &[name, value] : session->settings())
+      interpreter->tensors[name] = Tensor::scalar(value);
+    interpreter->tensors["step"] = Tensor::scalar(step + 1);
+    interpreter->gradients.clear();
+    for (auto parameter : train->getOps<lm::ParameterOp>())
+      interpreter->gradients[parameter.getSymName().str()] = Tensor::filled(cast<RankedTensorType>(parameter.getType()).getShape(), 0.0);
+
+    for (int64_t micro = 0; micro < microBatches(); ++micro) {
+      runtime::Batch batch = makeBatch(step % 2 * microBatches() + micro);
+      ASSERT_TRUE(session->setAutomaticSetting("accumulate", micro > 0).isOk());
+      interpreter->tensors["accumulate"] = Tensor::scalar(micro > 0);
+      ASSERT_TRUE(session->runOnBatch(*trainProgram, batch).isOk());
+      auto results = interpreter->run("train.T32", {toTensor(batch.tokens), toTensor(batch.targets), toTensor(batch.documentStart)});
+      ASSERT_TRUE(succeeded(results));
+      auto objective = session->readOutput(*trainProgram, "objective"), sum = session->readOutput(*trainProgram, "loss_sum");
+      ASSERT_TRUE(objective.isOk() && sum.isOk());
+      // fp32 logits of order 1 and sums of 30 losses: 1e-5 is about 100 roundings.
+      EXPECT_TRUE(std::abs(*objective - (*results)[0].item()) <= 1e-5 * (1 + std::abs((*results)[0].item()))) << *objective << " " << (*results)[0].item();
+      EXPECT_TRUE(std::abs(*sum - (*results)[1].item()) <= 1e-5 * (1 + std::abs((*results)[1].item()))) << *sum << " " << (*results)[1].item();
+      (step == 0 ? firstLoss : lastLoss) = *objective;
+    }
+    std::map<std::string, Tensor> gradients = read({runtime::BufferKind::Gradient});
+    for (auto &[name, gradient] : gradients) {
+      ASSERT_TRUE(llvm::StringRef(name).starts_with("gradient."));
+      // Relative to the largest element of the gradient: sums over 32 to 64 tokens through a dozen ops in fp32.
+      double error = getError(gradient, interpreter->gradients[name.substr(9)]);
+      EXPECT_TRUE(error <= 1e-4) << name << ": " << error;
+    }
+
+    ASSERT_TRUE(session->run(*update).isOk());
+    ASSERT_TRUE(succeeded(interpreter->run("update", {})));
+    for (auto &[name, actual] : read({runtime::BufferKind::Parameter, runtime::BufferKind::State})) {
+      auto expected = interpreter->tensors.find(name);
+      ASSERT_NE(expected, interpreter->tensors.end()) << name;
+      // Muon's five iterations magnify small singular values, and their rounding, by up to 3.4⁵ ≈ 450.
+      double error = getError(actual, expected->second);
+      EXPECT_TRUE(error <= 2e-4) << name << ": " << error;
+    }
+  }
+  EXPECT_LT(lastLoss, firstLoss - 0.5); // It learns: two batches, seen five times each.
+}
+
+INSTANTIATE_TEST_SUITE_P(All, TrainingNumericsTest, testing::Values(std::make_tuple(false, 1), std::make_tuple(false, 2), std::make_tuple(true, 1), std::make_tuple(true, 2)),
+                         [](const auto &info) {
+                           return std::string(std::get<0>(info.param) ? "Fused" : "Unfused") + (std::get<1>(info.param) > 1 ? "Accumulating" : "");
+                         });
+
+} // namespace

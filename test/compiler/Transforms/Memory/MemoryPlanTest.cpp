@@ -1,0 +1,95 @@
+//===- MemoryPlanTest.cpp - Random lifetimes: nothing overlaps, memory is reused ===//
+#include "compiler/Transforms/Memory/MemoryPlan.h"
+#include <gtest/gtest.h>
+#include <random>
+
+using namespace smelt;
+
+namespace {
+
+std::vector<Lifetime> makeRandomLifetimes(unsigned seed, int count, int launches) {
+  std::mt19937 random(seed);
+  std::vector<Lifetime> lifetimes;
+  for (int i = 0; i < count; ++i) {
+    int64_t first = random() % launches, length = random() % 8;
+    lifetimes.push_back({static_cast<int64_t>(1 + random() % 5000), first, std::min<int64_t>(first + length, launches - 1), -1});
+  }
+  return lifetimes;
+}
+
+/// The definition of a right plan, written apart from findOverlap.
+bool isRight(const std::vector<Lifetime> &lifetimes, int64_t total) {
+  for (size_t i = 0; i < lifetimes.size(); ++i) {
+    const Lifetime &a = lifetimes[i];
+    if (a.offset < 0 || a.offset % kMemoryAlignment || a.offset + a.bytes > total)
+      return false;
+    for (size_t j = 0; j < i; ++j) {
+      const Lifetime &b = lifetimes[j];
+      bool apartInTime = a.last < b.first || b.last < a.first;
+      bool apartInMemory = a.offset + a.bytes <= b.offset || b.offset + b.bytes <= a.offset;
+      if (!apartInTime && !apartInMemory)
+        return false;
+    }
+  }
+  return true;
+}
+
+TEST(MemoryPlanTest, RandomLifetimesNeverOverlap) {
+  for (unsigned seed = 0; seed < 200; ++seed) {
+    std::vector<Lifetime> lifetimes = makeRandomLifetimes(seed, 1 + seed, 40);
+    int64_t total = planMemory(lifetimes);
+    EXPECT_TRUE(isRight(lifetimes, total)) << "seed " << seed;
+    EXPECT_FALSE(findOverlap(lifetimes)) << "seed " << seed;
+    EXPECT_GE(total, getPeak(lifetimes)) << "seed " << seed;
+  }
+}
+
+TEST(MemoryPlanTest, MemoryIsReused) {
+  // Short lifetimes over many launches: without reuse the sum of all would be needed.
+  for (unsigned seed = 0; seed < 20; ++seed) {
+    std::vector<Lifetime> lifetimes = makeRandomLifetimes(seed, 400, 200);
+    int64_t sum = 0;
+    for (const Lifetime &lifetime : lifetimes)
+      sum += alignMemory(lifetime.bytes);
+    int64_t total = planMemory(lifetimes);
+    EXPECT_LT(total, sum / 4) << "seed " << seed;
+    EXPECT_LT(total, getPeak(lifetimes) * 3 / 2) << "seed " << seed; // Greedy by size stays near the bound in practice.
+  }
+}
+
+TEST(MemoryPlanTest, ChainTakesTwoBuffers) {
+  std::vector<Lifetime> lifetimes;
+  for (int64_t i = 0; i < 10; ++i)
+    lifetimes.push_back({64, i, i + 1, -1});
+  EXPECT_EQ(planMemory(lifetimes), 128);
+}
+
+TEST(MemoryPlanTest, SmallestGapIsTaken) {
+  // At launch 1 two gaps are free: 256 bytes where the first was, 128 where the third was.
+  std::vector<Lifetime> lifetimes = {{256, 0, 0, -1}, {1024, 0, 1, -1}, {128, 0, 0, -1}, {512, 0, 1, -1}, {100, 1, 1, -1}};
+  int64_t total = planMemory(lifetimes);
+  EXPECT_TRUE(isRight(lifetimes, total));
+  EXPECT_EQ(total, 256 + 1024 + 128 + 512);
+}
+
+TEST(MemoryPlanTest, EqualSizesKeepTheirOrder) {
+  std::vector<Lifetime> lifetimes(4, {100, 0, 0, -1});
+  EXPECT_EQ(planMemory(lifetimes), 512);
+  for (int64_t i = 0; i < 4; ++i)
+    EXPECT_EQ(lifetimes[i].offset, i * 128);
+}
+
+TEST(MemoryPlanTest, OverlapIsFound) {
+  std::vector<Lifetime> lifetimes = {{64, 0, 2, 0}, {64, 3, 4, 0}, {64, 2, 3, 32}};
+  auto overlap = findOverlap(lifetimes);
+  ASSERT_TRUE(overlap);
+  EXPECT_EQ(*overlap, std::make_pair(size_t(0), size_t(2)));
+}
+
+TEST(MemoryPlanTest, NothingTakesNothing) {
+  std::vector<Lifetime> none;
+  EXPECT_EQ(planMemory(none), 0);
+  EXPECT_EQ(getPeak(none), 0);
+}
+
+} // namespace
