@@ -47,6 +47,16 @@ struct SampleCommandOptions {
 void addSampleOptions(CLI::App &command, SampleCommandOptions &options);
 Status runSample(const SampleCommandOptions &options);
 
+struct ProfileOptions {
+  ModelChoice model;
+  std::string program; ///< Empty: the first of role train.
+  int repetitions = 3;
+  bool json = false;
+};
+void addProfileOptions(CLI::App &command, ProfileOptions &options);
+/// Prints where a program's time goes, launch by launch.
+Status runProfile(const ProfileOptions &options);
+
 struct InfoOptions {
   std::string path; ///< A bundle, a checkpoint or a .bin shard.
   bool json = false;

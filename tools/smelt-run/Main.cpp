@@ -33,6 +33,11 @@ int main(int argc, char **argv) {
   addSampleOptions(*sample, sampleOptions);
   sample->callback([&] { chosen = [&] { return runSample(sampleOptions); }; });
 
+  ProfileOptions profileOptions;
+  CLI::App *profile = app.add_subcommand("profile", "Time the launches of a program one by one");
+  addProfileOptions(*profile, profileOptions);
+  profile->callback([&] { chosen = [&] { return runProfile(profileOptions); }; });
+
   InfoOptions infoOptions;
   CLI::App *info = app.add_subcommand("info", "Check and describe a bundle, checkpoint or shard");
   addInfoOptions(*info, infoOptions);

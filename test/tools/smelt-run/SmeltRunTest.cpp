@@ -52,6 +52,9 @@ TEST_F(SmeltRunTest, TrainsEvaluatesAndSamples) {
   expect("eval --run-dir r --data text.txt", 0, "step:12 val_loss:");
   expect("eval m.smelt --data text.txt --json", 0, "\"targets\":200");
   expect("sample --run-dir r --prompt 'the ' --tokens 20 --top-k 5", 0, "the ");
+  expect("profile m.smelt --repeat 2", 0, "fake_train");
+  expect("profile m.smelt --program update --json", 0, "\"kernel\":\"fake_update\"");
+  expect("profile m.smelt --program none", 2, "none");
   expect("info m.smelt", 0, "train.T32");
   expect("info r/checkpoints/step-000012 --json", 0, "\"step\":12");
 }
