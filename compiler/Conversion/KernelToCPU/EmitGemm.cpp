@@ -152,7 +152,7 @@ private:
   void emitPanels(Value rows, int64_t ragged, Value panel0, Value panel1, Value length, MatrixView a, int64_t aTileStride, MatrixView b0,
                   int64_t bPanelStride, MatrixView c, bool maskC, Value overwrite, llvm::function_ref<void(Value panel, Value row)> beforeTile, const TileEnd &end) {
     int64_t lengthMultiple = plan.k % 4 == 0 ? 4 : 1;
-    auto emitTile = [&](Value panel, int64_t columns, Value row, int64_t tileRows) {
+    auto emitTile = [&](Value panel, int64_t columns, bool whole, Value row, int64_t tileRows) {
       GemmTile tile;
       tile.rows = tileRows;
       tile.columns = columns;
@@ -167,28 +167,29 @@ private:
       tile.c.origin = function.add(function.add(c.origin, function.mul(row, c.rowStride)), function.mul(local, plan.panelWidth));
       tile.overwrite = overwrite;
       if (end.rows)
-        setFinish(tile, end, panel, columns == plan.panelWidth, function.add(end.firstRow, row));
+        setFinish(tile, end, panel, whole, function.add(end.firstRow, row));
       beforeTile(panel, row);
       emitGemmTile(function, tile);
     };
-    auto emitPanel = [&](Value panel, int64_t columns) {
+    auto emitPanel = [&](Value panel, int64_t columns, bool whole) {
       Value rest = arith::RemUIOp::create(b, rows, function.index(plan.tileRows));
-      Value whole = arith::SubIOp::create(b, rows, rest);
-      function.emitLoop(function.index(0), whole, plan.tileRows, [&](Value row) { emitTile(panel, columns, row, plan.tileRows); });
+      Value wholeRows = arith::SubIOp::create(b, rows, rest);
+      function.emitLoop(function.index(0), wholeRows, plan.tileRows, [&](Value row) { emitTile(panel, columns, whole, row, plan.tileRows); });
       if (ragged >= 0)
-        function.emitLoop(whole, rows, std::max<int64_t>(ragged, 1), [&](Value row) { emitTile(panel, columns, row, std::max<int64_t>(ragged, 1)); });
+        function.emitLoop(wholeRows, rows, std::max<int64_t>(ragged, 1), [&](Value row) { emitTile(panel, columns, whole, row, std::max<int64_t>(ragged, 1)); });
     };
     // Columns of the last panel: what C has, or with a padded C whole vectors.
     int64_t last = plan.n - (plan.panels - 1) * plan.panelWidth;
     if (!maskC)
       last = llvm::alignTo(last, plan.lanes);
-    if (last == plan.panelWidth) {
-      function.emitLoop(panel0, panel1, 1, [&](Value panel) { emitPanel(panel, plan.panelWidth); });
+    // A result region must see which columns exist, even where C is padded to a whole panel.
+    if (last == plan.panelWidth && (!end.rows || plan.n % plan.panelWidth == 0)) {
+      function.emitLoop(panel0, panel1, 1, [&](Value panel) { emitPanel(panel, plan.panelWidth, /*whole=*/true); });
       return;
     }
     Value full = function.index(plan.panels - 1);
-    function.emitLoop(panel0, minimum(panel1, full), 1, [&](Value panel) { emitPanel(panel, plan.panelWidth); });
-    function.emitLoop(arith::MaxSIOp::create(b, panel0, full), panel1, 1, [&](Value panel) { emitPanel(panel, last); });
+    function.emitLoop(panel0, minimum(panel1, full), 1, [&](Value panel) { emitPanel(panel, plan.panelWidth, /*whole=*/true); });
+    function.emitLoop(arith::MaxSIOp::create(b, panel0, full), panel1, 1, [&](Value panel) { emitPanel(panel, last, /*whole=*/false); });
   }
 
   /// Copies `length` columns (a multiple of 4) of `count` rows of A from `from` on to scratch.

@@ -89,6 +89,14 @@ TEST(EmitGemm, ResultRegions) {
     }
 }
 
+TEST(EmitGemm, ElementwiseResultOfRaggedColumns) { // 60 columns are nearly four vectors: the last must be stored in part.
+  for (const char *cpu : {"host", "haswell"})
+    for (Shape shape : {Shape{96, 60, 60, false, true}, {35, 28, 20}, {50, 125, 70}}) {
+      KernelRunner runner(gemm(shape, "", "", "%1 = lm.unary relu_squared %0 : " + matrix(shape.m, shape.n)), cpu);
+      runner.check(runner.makeInputs(5), tolerance(shape.k));
+    }
+}
+
 TEST(EmitGemm, ResultWithInputsAndSeveralOutputs) {
   // A QKV projection: split, heads, norm; and a residual mix of the product itself.
   KernelRunner runner(R"(
