@@ -150,7 +150,7 @@ void RuleTable::addSteps() {
               {"window_granularity", object({{"blocks", positive, "Tokens in a block", true}}),
                "Windows count in blocks"},
               {"scale",
-               byType({anyNumber, text,
+               byType({anyNumber, fraction->alternatives[1],
                        object({{"init", anyNumber, "Scale at the first step", true},
                                {"yarn_growth", anyNumber, "Growth with the window"}})}),
                "Factor on the scores; 1/sqrt(head) by default"},

@@ -89,6 +89,7 @@ const std::vector<Case> &getCases() {
       {"no-such-table", R"("by_layer": {"0": 1, "1": 0})", R"("by_layer": {"0": 1, "1": 2})"},
       {"which-table", R"(, "by_layer": {"0": 1, "1": 0})", ""},
       // Steps.
+      {"attention-scale", R"("window": {"default")", R"("scale": "eighth", "window": {"default")"},
       {"feature-range-empty", R"([[2, 4]])", R"([[4, 2]])"},
       {"feature-range-end", R"([[2, 4]])", R"([[2, 5]])"},
       {"feature-ranges-overlap", R"([[2, 4]])", R"([[0, 3], [2, 4]])"},
@@ -136,7 +137,8 @@ const std::vector<Case> &getCases() {
       {"order-without-sequence", R"("sequence": 8)", R"("order": "random")"},
       // Right, but without a lowering.
       {"unsupported-dtype", R"("init": "zeros"})", R"("init": "zeros", "dtype": "bf16"})"},
-      {"unsupported-keep", R"("steps": 90)", R"("checkpoint": {"every": 9, "keep": 2}, "steps": 90)"},
+      {"unsupported-keep", R"("steps": 90)",
+       R"("checkpoint": {"every": 9, "keep": 2}, "steps": 90)"},
       {"unsupported-ranks", R"("steps": 90)", R"("steps": 90, "ranks": 8)"},
       {"unsupported-normuon", R"({"muon": {"lr": "1/50", "momentum": 0.95})",
        R"({"normuon": {"lr": "1/50", "momentum": 0.95, "beta2": 0.95})"},
