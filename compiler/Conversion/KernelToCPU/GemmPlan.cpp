@@ -12,10 +12,12 @@ int64_t roundUp(int64_t value, int64_t multiple) { return llvm::divideCeil(value
 
 /// K is cut into equal parts of at most this: a panel's part (128 or 64 bytes wide) stays in the first-level cache.
 constexpr int64_t maxBlockK = 320;
+/// The same for the splitK schedule, whose slabs of both operands should leave room for a large block of C.
+constexpr int64_t maxSlabK = 192;
 /// Rows of a block of C: its part of A stays in the second-level cache while all panels pass by.
 constexpr int64_t rowsPerBlock = 64;
-/// An item of the splitK schedule may keep this many floats (A's and B's slabs and C) in a 2 MB cache.
-constexpr int64_t splitFloats = 256 << 10;
+/// An item of the splitK schedule may keep this many floats (A's and B's slabs and C) in a cache of 2 MB.
+constexpr int64_t splitFloats = 288 << 10;
 /// There should be at least this many items, so that few threads are evenly loaded; ranges of K shorter than this cost more than they give.
 constexpr int64_t wantedItems = 8, shortestSplit = 256;
 /// Scratch of all threads together.
@@ -68,9 +70,8 @@ GemmPlan::GemmPlan(kernel::GemmOp op, const CPUTarget &target)
   panelWidth = panelVectors * lanes;
   panels = llvm::divideCeil(n, panelWidth);
   paddedN = panels * panelWidth;
-  blockK = roundUp(llvm::divideCeil(k, llvm::divideCeil(k, maxBlockK)), 4);
-
   splitK = transposeA;
+  blockK = roundUp(llvm::divideCeil(k, llvm::divideCeil(k, splitK ? maxSlabK : maxBlockK)), 4);
   materialiseA = splitK && !identityA;
   materialiseB = !identityB;
   if (splitK) {
