@@ -3,6 +3,7 @@
 
 #include "compiler/Transforms/Autodiff/Passes.h"
 #include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
 #include <gtest/gtest.h>
 
 using namespace mlir;
@@ -80,6 +81,20 @@ func.func @train(%tokens: tensor<6xi32>, %targets: tensor<6xi32>, %document_star
   return %mean, %sum : tensor<f64>, tensor<f64>
 })";
 
+const std::vector<Tensor> inputs{Tensor({6}, {3, 1, 3, 0, 6, 1}), Tensor({6}, {1, 3, -1, 6, 1, 2}), Tensor({6}, {0, 0, 0, 3, 3, 3})};
+
+/// Sets random parameters (the same every time) and the window; returns the parameters' names.
+std::vector<std::string> setParameters(ModuleOp module, smelt::reference::Interpreter &interpreter) {
+  std::mt19937_64 random(1);
+  std::vector<std::string> parameters;
+  for (auto parameter : module.getOps<lm::ParameterOp>()) {
+    parameters.push_back(parameter.getSymName().str());
+    interpreter.tensors[parameters.back()] = makeRandomTensor(random, cast<RankedTensorType>(parameter.getType()).getShape());
+  }
+  interpreter.tensors["window"] = Tensor::scalar(2);
+  return parameters;
+}
+
 TEST(WholeModelGradients, MatchCentralDifferences) {
   auto module = parseModule(model);
   ASSERT_TRUE(module);
@@ -88,15 +103,7 @@ TEST(WholeModelGradients, MatchCentralDifferences) {
   ASSERT_TRUE(succeeded(passes.run(*module)));
 
   smelt::reference::Interpreter interpreter(*module);
-  std::mt19937_64 random(1);
-  std::vector<std::string> parameters;
-  for (auto parameter : module->getOps<lm::ParameterOp>()) {
-    parameters.push_back(parameter.getSymName().str());
-    interpreter.tensors[parameters.back()] = makeRandomTensor(random, cast<RankedTensorType>(parameter.getType()).getShape());
-  }
-  interpreter.tensors["window"] = Tensor::scalar(2);
-  std::vector<Tensor> inputs{Tensor({6}, {3, 1, 3, 0, 6, 1}), Tensor({6}, {1, 3, -1, 6, 1, 2}), Tensor({6}, {0, 0, 0, 3, 3, 3})};
-
+  std::vector<std::string> parameters = setParameters(*module, interpreter);
   auto results = interpreter.run("train", inputs);
   ASSERT_TRUE(succeeded(results));
   EXPECT_TRUE(std::abs((*results)[0].item() * 5 - (*results)[1].item()) <= 1e-12) << "five of six targets count";
@@ -109,6 +116,41 @@ TEST(WholeModelGradients, MatchCentralDifferences) {
         interpreter.tensors[parameter], [&] { return (*interpreter.run("train", inputs))[0].item(); }, 1e-5);
     EXPECT_GT(expectSameGradient(gradients[parameter], numeric, parameter), 1e-5) << parameter;
   }
+}
+
+/// Canonicalisation and CSE, before and after differentiation, change no result: λ·x + λ₀·x becomes (λ + λ₀)·x here.
+TEST(WholeModelGradients, SurviveCanonicalisation) {
+  auto plain = parseModule(model), simplified = parseModule(model);
+  ASSERT_TRUE(plain && simplified);
+  PassManager differentiate(&getContext()), simplify(&getContext());
+  differentiate.addPass(smelt::createAutodiffPass());
+  for (int i = 0; i < 2; ++i) {
+    simplify.addPass(createCanonicalizerPass());
+    simplify.addPass(createCSEPass());
+    if (i == 0)
+      simplify.addPass(smelt::createAutodiffPass());
+  }
+  ASSERT_TRUE(succeeded(differentiate.run(*plain)));
+  ASSERT_TRUE(succeeded(simplify.run(*simplified)));
+
+  smelt::reference::Interpreter first(*plain), second(*simplified);
+  std::vector<std::string> parameters = setParameters(*plain, first);
+  setParameters(*simplified, second);
+  auto firstResults = first.run("train", inputs), secondResults = second.run("train", inputs);
+  ASSERT_TRUE(succeeded(firstResults) && succeeded(secondResults));
+  EXPECT_TRUE(std::abs((*firstResults)[0].item() - (*secondResults)[0].item()) <= 1e-13);
+  for (const std::string &parameter : parameters) {
+    const Tensor &a = first.gradients.at(parameter), &b = second.gradients.at(parameter);
+    ASSERT_EQ(a.shape, b.shape) << parameter;
+    for (int64_t i = 0; i < a.getNumElements(); ++i)
+      EXPECT_TRUE(std::abs(a(i) - b(i)) <= 1e-13) << parameter << ", element " << i; // Sums in another order.
+  }
+  size_t count = 0;
+  simplified->walk([&](lm::MixOp mix) {
+    EXPECT_EQ(mix.getValues().size(), 2u) << "the two terms of one value are merged";
+    ++count;
+  });
+  EXPECT_EQ(count, 1u);
 }
 
 } // namespace
