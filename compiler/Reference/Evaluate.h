@@ -1,6 +1,7 @@
 //===- Evaluate.h - The interpreter's op families ---------------*- C++ -*-===//
 //
-// Private to compiler/Reference. Each function evaluates the ops of one family; nullopt: the op belongs to another one.
+// Private to compiler/Reference. Each function evaluates the ops of one family; nullopt: the op
+// belongs to another one.
 //
 //===----------------------------------------------------------------------===//
 #ifndef SMELT_COMPILER_REFERENCE_EVALUATE_H
@@ -20,7 +21,9 @@ public:
 
   Interpreter &interpreter;
 
-  const Tensor &operator[](mlir::Value value) const { return values.at(value.getAsOpaquePointer()); }
+  const Tensor &operator[](mlir::Value value) const {
+    return values.at(value.getAsOpaquePointer());
+  }
   /// Adds `value`, poisoned; the reference stays good.
   Tensor &define(mlir::Value value) {
     return define(value, Tensor::poisoned(mlir::cast<mlir::RankedTensorType>(value.getType())));
@@ -45,8 +48,10 @@ Evaluation evaluateLoss(mlir::Operation *op, Frame &frame);
 Evaluation evaluateTrain(mlir::Operation *op, Frame &frame);
 Evaluation evaluateKernel(mlir::Operation *op, Frame &frame);
 
-/// Defines `result` as the rows of `whole` from `firstRow` on, as many as its type has; an error at `op` if they are not there.
-llvm::LogicalResult defineRows(mlir::Operation *op, mlir::Value result, const Tensor &whole, int64_t firstRow, Frame &frame);
+/// Defines `result` as the rows of `whole` from `firstRow` on, as many as its type has; an error at
+/// `op` if they are not there.
+llvm::LogicalResult defineRows(mlir::Operation *op, mlir::Value result, const Tensor &whole,
+                               int64_t firstRow, Frame &frame);
 
 //===- Meanings that lm and kernel ops share --------------------------------===//
 
@@ -57,13 +62,15 @@ struct AttentionResult {
   Tensor out; // [T, H, d]
   Tensor lse; // [T, H]
 };
-AttentionResult computeAttention(const Tensor &q, const Tensor &k, const Tensor &v, const Tensor &first, double scale);
+AttentionResult computeAttention(const Tensor &q, const Tensor &k, const Tensor &v,
+                                 const Tensor &first, double scale);
 
 struct AttentionGradients {
   Tensor dq, dk, dv;
 };
-AttentionGradients computeAttentionBackward(const Tensor &q, const Tensor &k, const Tensor &v, const Tensor &first, double scale,
-                                            const Tensor &out, const Tensor &lse, const Tensor &dout);
+AttentionGradients computeAttentionBackward(const Tensor &q, const Tensor &k, const Tensor &v,
+                                            const Tensor &first, double scale, const Tensor &out,
+                                            const Tensor &lse, const Tensor &dout);
 
 /// [rows, width]: row v is the sum of the rows of `dy` whose token is v.
 Tensor scatterAddRows(const Tensor &tokens, const Tensor &dy, int64_t rows);
@@ -74,7 +81,8 @@ struct AdamWConstants {
   double lr, weightDecay, beta1, beta2, eps, step;
 };
 /// One AdamW update of a parameter and its moments, in place.
-void updateAdamW(const AdamWConstants &constants, const Tensor &gradient, Tensor &parameter, Tensor &first, Tensor &second);
+void updateAdamW(const AdamWConstants &constants, const Tensor &gradient, Tensor &parameter,
+                 Tensor &first, Tensor &second);
 
 } // namespace smelt::reference
 

@@ -8,14 +8,16 @@ using namespace mlir;
 using namespace mlir::lm;
 using namespace smelt::reference;
 
-static double getScore(const Tensor &q, const Tensor &k, double scale, int64_t t, int64_t j, int64_t h) {
+static double getScore(const Tensor &q, const Tensor &k, double scale, int64_t t, int64_t j,
+                       int64_t h) {
   double dot = 0;
   for (int64_t i = 0; i < q.getDim(2); ++i)
     dot += q(t, h, i) * k(j, h, i);
   return scale * dot;
 }
 
-AttentionResult smelt::reference::computeAttention(const Tensor &q, const Tensor &k, const Tensor &v, const Tensor &first,
+AttentionResult smelt::reference::computeAttention(const Tensor &q, const Tensor &k,
+                                                   const Tensor &v, const Tensor &first,
                                                    double scale) {
   int64_t rows = q.getDim(0), heads = q.getDim(1), width = q.getDim(2);
   AttentionResult result{Tensor::filled(q.shape, 0.0), Tensor::filled({rows, heads}, NAN)};
@@ -37,11 +39,14 @@ AttentionResult smelt::reference::computeAttention(const Tensor &q, const Tensor
   return result;
 }
 
-AttentionGradients smelt::reference::computeAttentionBackward(const Tensor &q, const Tensor &k, const Tensor &v,
-                                                              const Tensor &first, double scale, const Tensor &out,
-                                                              const Tensor &lse, const Tensor &dout) {
+AttentionGradients smelt::reference::computeAttentionBackward(const Tensor &q, const Tensor &k,
+                                                              const Tensor &v, const Tensor &first,
+                                                              double scale, const Tensor &out,
+                                                              const Tensor &lse,
+                                                              const Tensor &dout) {
   int64_t rows = q.getDim(0), heads = q.getDim(1), width = q.getDim(2);
-  AttentionGradients gradients{Tensor::filled(q.shape, 0.0), Tensor::filled(q.shape, 0.0), Tensor::filled(q.shape, 0.0)};
+  AttentionGradients gradients{Tensor::filled(q.shape, 0.0), Tensor::filled(q.shape, 0.0),
+                               Tensor::filled(q.shape, 0.0)};
   for (int64_t t = 0; t < rows; ++t)
     for (int64_t h = 0; h < heads; ++h) {
       double delta = 0; // Σ_j p[j]·dp[j]
@@ -70,7 +75,8 @@ static LogicalResult evaluateRange(AttentionRangeOp op, Frame &frame) {
   for (int64_t t = 0; t < documentStart.getDim(0); ++t) {
     int64_t first = t - window;
     if (auto size = op.getBlocks())
-      first = (t / int64_t(*size) - (std::max<int64_t>(window / int64_t(*size), 1) - 1)) * int64_t(*size);
+      first = (t / int64_t(*size) - (std::max<int64_t>(window / int64_t(*size), 1) - 1)) *
+              int64_t(*size);
     result(t) = std::max(int64_t(documentStart(t)), first);
   }
   return success();
@@ -80,16 +86,18 @@ Evaluation smelt::reference::evaluateAttention(Operation *op, Frame &frame) {
   return TypeSwitch<Operation *, Evaluation>(op)
       .Case([&](AttentionRangeOp op) { return evaluateRange(op, frame); })
       .Case([&](AttentionOp op) {
-        AttentionResult result = computeAttention(frame[op.getQ()], frame[op.getK()], frame[op.getV()], frame[op.getFirst()],
-                                                  frame[op.getScale()].item());
+        AttentionResult result =
+            computeAttention(frame[op.getQ()], frame[op.getK()], frame[op.getV()],
+                             frame[op.getFirst()], frame[op.getScale()].item());
         frame.define(op.getResult(), std::move(result.out));
         frame.define(op.getLse(), std::move(result.lse));
         return success();
       })
       .Case([&](AttentionBackwardOp op) {
         AttentionGradients gradients =
-            computeAttentionBackward(frame[op.getQ()], frame[op.getK()], frame[op.getV()], frame[op.getFirst()],
-                                     frame[op.getScale()].item(), frame[op.getOut()], frame[op.getLse()], frame[op.getDout()]);
+            computeAttentionBackward(frame[op.getQ()], frame[op.getK()], frame[op.getV()],
+                                     frame[op.getFirst()], frame[op.getScale()].item(),
+                                     frame[op.getOut()], frame[op.getLse()], frame[op.getDout()]);
         frame.define(op.getDq(), std::move(gradients.dq));
         frame.define(op.getDk(), std::move(gradients.dk));
         frame.define(op.getDv(), std::move(gradients.dv));

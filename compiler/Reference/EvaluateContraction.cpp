@@ -7,8 +7,10 @@ using namespace mlir;
 using namespace mlir::lm;
 using namespace smelt::reference;
 
-Tensor smelt::reference::multiplyMatrices(const Tensor &a, const Tensor &b, bool transposeA, bool transposeB) {
-  int64_t m = a.getDim(transposeA ? 1 : 0), k = a.getDim(transposeA ? 0 : 1), n = b.getDim(transposeB ? 0 : 1);
+Tensor smelt::reference::multiplyMatrices(const Tensor &a, const Tensor &b, bool transposeA,
+                                          bool transposeB) {
+  int64_t m = a.getDim(transposeA ? 1 : 0), k = a.getDim(transposeA ? 0 : 1),
+          n = b.getDim(transposeB ? 0 : 1);
   Tensor c = Tensor::filled({m, n}, NAN);
   for (int64_t row = 0; row < m; ++row)
     for (int64_t column = 0; column < n; ++column) {
@@ -32,7 +34,8 @@ Tensor smelt::reference::scatterAddRows(const Tensor &tokens, const Tensor &dy, 
 static LogicalResult checkTokens(Operation *op, const Tensor &tokens, int64_t rows) {
   for (auto [t, token] : llvm::enumerate(tokens.values))
     if (!(token >= 0 && token < rows))
-      return op->emitOpError("token ") << t << " is " << int64_t(token) << ", but the table has " << rows << " rows";
+      return op->emitOpError("token ")
+             << t << " is " << int64_t(token) << ", but the table has " << rows << " rows";
   return success();
 }
 
@@ -50,8 +53,8 @@ static LogicalResult evaluateEmbedding(EmbeddingOp op, Frame &frame) {
 Evaluation smelt::reference::evaluateContraction(Operation *op, Frame &frame) {
   return TypeSwitch<Operation *, Evaluation>(op)
       .Case([&](MatmulOp op) {
-        frame.define(op.getResult(),
-                     multiplyMatrices(frame[op.getA()], frame[op.getB()], op.getTransposeA(), op.getTransposeB()));
+        frame.define(op.getResult(), multiplyMatrices(frame[op.getA()], frame[op.getB()],
+                                                      op.getTransposeA(), op.getTransposeB()));
         return success();
       })
       .Case([&](EmbeddingOp op) { return evaluateEmbedding(op, frame); })
@@ -59,7 +62,8 @@ Evaluation smelt::reference::evaluateContraction(Operation *op, Frame &frame) {
         int64_t rows = cast<RankedTensorType>(op.getResult().getType()).getDimSize(0);
         if (failed(checkTokens(op, frame[op.getTokens()], rows)))
           return failure();
-        frame.define(op.getResult(), scatterAddRows(frame[op.getTokens()], frame[op.getDy()], rows));
+        frame.define(op.getResult(),
+                     scatterAddRows(frame[op.getTokens()], frame[op.getDy()], rows));
         return success();
       })
       .Default([](Operation *) -> Evaluation { return std::nullopt; });

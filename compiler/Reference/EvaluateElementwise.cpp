@@ -53,7 +53,8 @@ static double differentiateUnary(UnaryKind kind, double x) {
   case UnaryKind::relu_squared:
     return x > 0 ? 2.0 * x : 0.0;
   case UnaryKind::gelu:
-    return 0.5 * (1.0 + std::erf(x / std::sqrt(2.0))) + x * std::exp(-0.5 * x * x) / std::sqrt(2.0 * M_PI);
+    return 0.5 * (1.0 + std::erf(x / std::sqrt(2.0))) +
+           x * std::exp(-0.5 * x * x) / std::sqrt(2.0 * M_PI);
   case UnaryKind::silu:
     return logistic(x) * (1.0 + x * logistic(-x));
   case UnaryKind::exp:
@@ -159,14 +160,16 @@ Evaluation smelt::reference::evaluateElementwise(Operation *op, Frame &frame) {
       .Case([&](RowScaleOp op) {
         const Tensor &x = frame[op.getX()], &g = frame[op.getG()];
         Tensor &result = frame.define(op.getResult());
-        forEachWithFactor(x, g.shape, [&](int64_t i, int64_t factor) { result(i) = x(i) * g(factor); });
+        forEachWithFactor(x, g.shape,
+                          [&](int64_t i, int64_t factor) { result(i) = x(i) * g(factor); });
         return success();
       })
       .Case([&](RowDotOp op) {
         const Tensor &a = frame[op.getA()], &b = frame[op.getB()];
         Tensor &result = frame.define(op.getResult());
         result = Tensor::filled(result.shape, 0.0);
-        forEachWithFactor(a, result.shape, [&](int64_t i, int64_t factor) { result(factor) += a(i) * b(i); });
+        forEachWithFactor(a, result.shape,
+                          [&](int64_t i, int64_t factor) { result(factor) += a(i) * b(i); });
         return success();
       })
       .Case([&](UnaryOp op) {

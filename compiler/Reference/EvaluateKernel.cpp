@@ -6,9 +6,11 @@
 using namespace mlir;
 using namespace smelt::reference;
 
-/// Runs region `index` of a kernel op: `leading` first (a result region's accumulator), then the region's inputs.
+/// Runs region `index` of a kernel op: `leading` first (a result region's accumulator), then the
+/// region's inputs.
 template <typename Op>
-static FailureOr<std::vector<Tensor>> runRegion(Op op, unsigned index, Frame &frame, std::vector<Tensor> leading = {}) {
+static FailureOr<std::vector<Tensor>> runRegion(Op op, unsigned index, Frame &frame,
+                                                std::vector<Tensor> leading = {}) {
   for (Value input : op.getRegionInputs(index))
     leading.push_back(frame[input]);
   return frame.interpreter.run(op->getRegion(index), leading);
@@ -23,7 +25,9 @@ static LogicalResult evaluateGemm(kernel::GemmOp op, Frame &frame) {
   auto a = runRegion(op, 0, frame), b = runRegion(op, 1, frame);
   if (failed(a) || failed(b))
     return failure();
-  auto results = runRegion(op, 2, frame, {multiplyMatrices(a->front(), b->front(), op.getTransposeA(), op.getTransposeB())});
+  auto results =
+      runRegion(op, 2, frame,
+                {multiplyMatrices(a->front(), b->front(), op.getTransposeA(), op.getTransposeB())});
   if (failed(results))
     return failure();
   defineAll(op.getOutputs(), *results, frame);
@@ -34,8 +38,8 @@ static LogicalResult evaluateAttentionKernel(kernel::AttentionOp op, Frame &fram
   auto q = runRegion(op, 0, frame), k = runRegion(op, 1, frame), v = runRegion(op, 2, frame);
   if (failed(q) || failed(k) || failed(v))
     return failure();
-  AttentionResult attention =
-      computeAttention(q->front(), k->front(), v->front(), frame[op.getFirst()], frame[op.getScale()].item());
+  AttentionResult attention = computeAttention(q->front(), k->front(), v->front(),
+                                               frame[op.getFirst()], frame[op.getScale()].item());
   auto results = runRegion(op, 3, frame, {attention.out});
   if (failed(results))
     return failure();
@@ -48,9 +52,9 @@ static LogicalResult evaluateAttentionBackwardKernel(kernel::AttentionBackwardOp
   auto q = runRegion(op, 0, frame), k = runRegion(op, 1, frame), v = runRegion(op, 2, frame);
   if (failed(q) || failed(k) || failed(v))
     return failure();
-  AttentionGradients gradients =
-      computeAttentionBackward(q->front(), k->front(), v->front(), frame[op.getFirst()], frame[op.getScale()].item(),
-                               frame[op.getOut()], frame[op.getLse()], frame[op.getDout()]);
+  AttentionGradients gradients = computeAttentionBackward(
+      q->front(), k->front(), v->front(), frame[op.getFirst()], frame[op.getScale()].item(),
+      frame[op.getOut()], frame[op.getLse()], frame[op.getDout()]);
   frame.define(op.getDq(), std::move(gradients.dq));
   frame.define(op.getDk(), std::move(gradients.dk));
   frame.define(op.getDv(), std::move(gradients.dv));
@@ -62,7 +66,8 @@ static LogicalResult evaluateEmbeddingBackwardKernel(kernel::EmbeddingBackwardOp
   if (failed(dy))
     return failure();
   int64_t rows = cast<RankedTensorType>(op.getResult().getArgument(0).getType()).getDimSize(0);
-  auto results = runRegion(op, 1, frame, {scatterAddRows(frame[op.getTokens()], dy->front(), rows)});
+  auto results =
+      runRegion(op, 1, frame, {scatterAddRows(frame[op.getTokens()], dy->front(), rows)});
   if (failed(results))
     return failure();
   defineAll(op.getOutputs(), *results, frame);
@@ -74,9 +79,12 @@ static LogicalResult evaluateAdamWKernel(kernel::AdamWOp op, Frame &frame) {
     Tensor &parameter = frame.define(op.getNewParameters()[i], frame[op.getParameters()[i]]);
     Tensor &first = frame.define(op.getNewFirstMoments()[i], frame[op.getFirstMoments()[i]]);
     Tensor &second = frame.define(op.getNewSecondMoments()[i], frame[op.getSecondMoments()[i]]);
-    AdamWConstants constants{frame[op.getLr()].item() * op.getLrScales()[i], op.getWeightDecays()[i],
-                             op.getBeta1().convertToDouble(),                op.getBeta2().convertToDouble(),
-                             op.getEps().convertToDouble(),                  frame[op.getStep()].item()};
+    AdamWConstants constants{frame[op.getLr()].item() * op.getLrScales()[i],
+                             op.getWeightDecays()[i],
+                             op.getBeta1().convertToDouble(),
+                             op.getBeta2().convertToDouble(),
+                             op.getEps().convertToDouble(),
+                             frame[op.getStep()].item()};
     updateAdamW(constants, frame[op.getGradients()[i]], parameter, first, second);
   }
   return success();
@@ -86,7 +94,9 @@ Evaluation smelt::reference::evaluateKernel(Operation *op, Frame &frame) {
   return TypeSwitch<Operation *, Evaluation>(op)
       .Case([&](kernel::GemmOp op) { return evaluateGemm(op, frame); })
       .Case([&](kernel::AttentionOp op) { return evaluateAttentionKernel(op, frame); })
-      .Case([&](kernel::AttentionBackwardOp op) { return evaluateAttentionBackwardKernel(op, frame); })
+      .Case([&](kernel::AttentionBackwardOp op) {
+        return evaluateAttentionBackwardKernel(op, frame);
+      })
       .Case([&](kernel::RowwiseOp op) -> LogicalResult {
         auto results = runRegion(op, 0, frame);
         if (failed(results))
@@ -94,7 +104,9 @@ Evaluation smelt::reference::evaluateKernel(Operation *op, Frame &frame) {
         defineAll(op.getOutputs(), *results, frame);
         return success();
       })
-      .Case([&](kernel::EmbeddingBackwardOp op) { return evaluateEmbeddingBackwardKernel(op, frame); })
+      .Case([&](kernel::EmbeddingBackwardOp op) {
+        return evaluateEmbeddingBackwardKernel(op, frame);
+      })
       .Case([&](kernel::RopeTableOp op) {
         int64_t rows = cast<RankedTensorType>(op.getTable().getType()).getDimSize(0);
         frame.define(op.getTable(), computeRopeTable(frame[op.getFrequencies()], rows));

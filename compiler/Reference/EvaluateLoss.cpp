@@ -20,7 +20,8 @@ static double capSoftly(SoftcapKind kind, double z, double amplitude, double tem
   llvm_unreachable("every kind is above");
 }
 
-static double differentiateSoftcap(SoftcapKind kind, double z, double amplitude, double temperature) {
+static double differentiateSoftcap(SoftcapKind kind, double z, double amplitude,
+                                   double temperature) {
   switch (kind) {
   case SoftcapKind::tanh: {
     double y = std::tanh(z / temperature);
@@ -48,7 +49,8 @@ static LogicalResult evaluateCrossEntropy(CrossEntropyOp op, Frame &frame) {
     lse(t) = maximum + std::log(sum);
     int64_t target = int64_t(targets(t));
     if (target < -1 || target >= logits.getDim(1))
-      return op.emitOpError("target ") << t << " is " << target << ", but there are " << logits.getDim(1) << " classes";
+      return op.emitOpError("target ")
+             << t << " is " << target << ", but there are " << logits.getDim(1) << " classes";
     loss(t) = target < 0 ? 0.0 : lse(t) - logits(t, target);
   }
   return success();
@@ -60,29 +62,35 @@ Evaluation smelt::reference::evaluateLoss(Operation *op, Frame &frame) {
         const Tensor &x = frame[op.getX()];
         Tensor &result = frame.define(op.getResult());
         for (int64_t i = 0; i < x.getNumElements(); ++i)
-          result(i) = capSoftly(op.getKind(), x(i), op.getAmplitude().convertToDouble(), op.getTemperature().convertToDouble());
+          result(i) = capSoftly(op.getKind(), x(i), op.getAmplitude().convertToDouble(),
+                                op.getTemperature().convertToDouble());
         return success();
       })
       .Case([&](SoftcapBackwardOp op) {
         const Tensor &x = frame[op.getX()], &dy = frame[op.getDy()];
         Tensor &dx = frame.define(op.getDx());
         for (int64_t i = 0; i < x.getNumElements(); ++i)
-          dx(i) = dy(i) * differentiateSoftcap(op.getKind(), x(i), op.getAmplitude().convertToDouble(),
-                                               op.getTemperature().convertToDouble());
+          dx(i) =
+              dy(i) * differentiateSoftcap(op.getKind(), x(i), op.getAmplitude().convertToDouble(),
+                                           op.getTemperature().convertToDouble());
         return success();
       })
       .Case([&](CrossEntropyOp op) { return evaluateCrossEntropy(op, frame); })
       .Case([&](CrossEntropyBackwardOp op) {
-        const Tensor &logits = frame[op.getLogits()], &targets = frame[op.getTargets()], &lse = frame[op.getLse()],
-                     &dloss = frame[op.getDloss()];
+        const Tensor &logits = frame[op.getLogits()], &targets = frame[op.getTargets()],
+                     &lse = frame[op.getLse()], &dloss = frame[op.getDloss()];
         Tensor &dlogits = frame.define(op.getDlogits());
         for (int64_t t = 0; t < logits.getDim(0); ++t)
           for (int64_t v = 0; v < logits.getDim(1); ++v)
-            dlogits(t, v) = targets(t) < 0 ? 0.0 : dloss(t) * (std::exp(logits(t, v) - lse(t)) - (targets(t) == v ? 1.0 : 0.0));
+            dlogits(t, v) =
+                targets(t) < 0
+                    ? 0.0
+                    : dloss(t) * (std::exp(logits(t, v) - lse(t)) - (targets(t) == v ? 1.0 : 0.0));
         return success();
       })
       .Case([&](CountOp op) {
-        int64_t count = llvm::count_if(frame[op.getTargets()].values, [](double target) { return target >= 0; });
+        int64_t count = llvm::count_if(frame[op.getTargets()].values,
+                                       [](double target) { return target >= 0; });
         frame.define(op.getResult(), Tensor::scalar(std::max<int64_t>(count, 1)));
         return success();
       })

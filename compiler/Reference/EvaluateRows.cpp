@@ -8,8 +8,7 @@ using namespace mlir::lm;
 using namespace smelt::reference;
 
 /// Calls visit(begin) with the index of the first element of every vector along the last axis.
-template <typename Visit>
-static void forEachVector(const Tensor &x, Visit visit) {
+template <typename Visit> static void forEachVector(const Tensor &x, Visit visit) {
   for (int64_t begin = 0; begin < x.getNumElements(); begin += x.getWidth())
     visit(begin);
 }
@@ -50,7 +49,8 @@ Tensor smelt::reference::computeRopeTable(const Tensor &frequencies, int64_t row
 }
 
 static LogicalResult evaluateGateBackward(GateBackwardOp op, Frame &frame) {
-  const Tensor &x = frame[op.getX()], &w = frame[op.getW()], &gate = frame[op.getGate()], &dgate = frame[op.getDgate()];
+  const Tensor &x = frame[op.getX()], &w = frame[op.getW()], &gate = frame[op.getGate()],
+               &dgate = frame[op.getDgate()];
   Tensor &dx = frame.define(op.getDx(), Tensor::filled(x.shape, 0.0));
   Tensor &dw = frame.define(op.getDw(), Tensor::filled(w.shape, 0.0));
   for (int64_t t = 0; t < x.getDim(0); ++t)

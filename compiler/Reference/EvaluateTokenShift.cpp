@@ -18,13 +18,16 @@ struct Shift {
 
   template <typename Op>
   Shift(Op op, const Tensor &x, Frame &frame)
-      : mode(op.getMode()), distance(op.getDistance()), rows(x.getDim(0)), heads(x.getRank() == 3 ? x.getDim(1) : 1),
-        width(x.getWidth()), isShiftedHead(heads, op.getHeads().empty()), isShiftedFeature(width, op.getFeatures().empty()),
+      : mode(op.getMode()), distance(op.getDistance()), rows(x.getDim(0)),
+        heads(x.getRank() == 3 ? x.getDim(1) : 1), width(x.getWidth()),
+        isShiftedHead(heads, op.getHeads().empty()),
+        isShiftedFeature(width, op.getFeatures().empty()),
         masksDocuments(op.getDocuments() == DocumentRule::mask) {
     for (int64_t head : op.getHeads())
       isShiftedHead[head] = true;
     for (size_t pair = 0; pair < op.getFeatures().size(); pair += 2)
-      for (int64_t feature = op.getFeatures()[pair]; feature < op.getFeatures()[pair + 1]; ++feature)
+      for (int64_t feature = op.getFeatures()[pair]; feature < op.getFeatures()[pair + 1];
+           ++feature)
         isShiftedFeature[feature] = true;
     if (op.getDocumentStart())
       documentStart = &frame[op.getDocumentStart()];
@@ -39,8 +42,7 @@ struct Shift {
     return !masksDocuments || t - distance >= int64_t((*documentStart)(t));
   }
 
-  template <typename Visit>
-  void forEachElement(Visit visit) const {
+  template <typename Visit> void forEachElement(Visit visit) const {
     for (int64_t t = 0; t < rows; ++t)
       for (int64_t h = 0; h < heads; ++h)
         for (int64_t i = 0; i < width; ++i)
@@ -49,8 +51,7 @@ struct Shift {
 };
 
 /// scale · gate of row t and head h.
-template <typename Op>
-double getCoefficient(Op op, Frame &frame, int64_t t, int64_t h) {
+template <typename Op> double getCoefficient(Op op, Frame &frame, int64_t t, int64_t h) {
   double c = op.getScale() ? frame[op.getScale()].item() : 1.0;
   if (!op.getGate())
     return c;
@@ -71,14 +72,16 @@ static LogicalResult evaluateShift(TokenShiftOp op, Frame &frame) {
       return;
     double c = getCoefficient(op, frame, t, h);
     double earlier = x(shift.index(t - shift.distance, h, i));
-    y(here) = shift.mode == ShiftMode::replace ? x(here) + c * (earlier - x(here)) : x(here) + c * earlier;
+    y(here) = shift.mode == ShiftMode::replace ? x(here) + c * (earlier - x(here))
+                                               : x(here) + c * earlier;
     if (shift.mode == ShiftMode::replace && !op.getScale() && !op.getGate())
       y(here) = earlier; // Exactly: x + (e − x) may round.
   });
   return success();
 }
 
-/// The transposed map: every y of the forward pass hands its gradient to the x's that it was made from.
+/// The transposed map: every y of the forward pass hands its gradient to the x's that it was made
+/// from.
 static LogicalResult evaluateAdjoint(TokenShiftAdjointOp op, Frame &frame) {
   const Tensor &dy = frame[op.getDy()];
   Tensor &dx = frame.define(op.getDx(), Tensor::filled(dy.shape, 0.0));
@@ -106,7 +109,8 @@ static LogicalResult evaluateDot(TokenShiftDotOp op, Frame &frame) {
     if (!shift.takes(t, h, i))
       return;
     int64_t here = shift.index(t, h, i);
-    double direction = x(shift.index(t - shift.distance, h, i)) - (shift.mode == ShiftMode::replace ? x(here) : 0.0);
+    double direction = x(shift.index(t - shift.distance, h, i)) -
+                       (shift.mode == ShiftMode::replace ? x(here) : 0.0);
     (isPerHead ? p(t, h) : p(t)) += dy(here) * direction;
   });
   return success();

@@ -11,14 +11,15 @@ using namespace smelt::reference;
 /// a + t·(b − a)
 static double lerp(double a, double b, double t) { return a + t * (b - a); }
 
-void smelt::reference::updateAdamW(const AdamWConstants &constants, const Tensor &gradient, Tensor &parameter, Tensor &first,
-                                   Tensor &second) {
+void smelt::reference::updateAdamW(const AdamWConstants &constants, const Tensor &gradient,
+                                   Tensor &parameter, Tensor &first, Tensor &second) {
   double firstCorrection = 1.0 - std::pow(constants.beta1, constants.step);
   double secondCorrection = 1.0 - std::pow(constants.beta2, constants.step);
   for (int64_t i = 0; i < parameter.getNumElements(); ++i) {
     first(i) = lerp(gradient(i), first(i), constants.beta1);
     second(i) = lerp(gradient(i) * gradient(i), second(i), constants.beta2);
-    double direction = first(i) / firstCorrection / (std::sqrt(second(i) / secondCorrection) + constants.eps);
+    double direction =
+        first(i) / firstCorrection / (std::sqrt(second(i) / secondCorrection) + constants.eps);
     parameter(i) -= constants.lr * (constants.weightDecay * parameter(i) + direction);
   }
 }
@@ -41,8 +42,10 @@ static Tensor orthogonalise(Tensor x, ArrayRef<double> coefficients) {
   bool isTall = x.getDim(0) > x.getDim(1);
   for (size_t i = 0; i < coefficients.size(); i += 3) {
     Tensor a = isTall ? multiplyMatrices(x, x, true, false) : multiplyMatrices(x, x, false, true);
-    Tensor b = addScaled(a, coefficients[i + 1], multiplyMatrices(a, a, false, false), coefficients[i + 2]);
-    Tensor product = isTall ? multiplyMatrices(x, b, false, false) : multiplyMatrices(b, x, false, false);
+    Tensor b = addScaled(a, coefficients[i + 1], multiplyMatrices(a, a, false, false),
+                         coefficients[i + 2]);
+    Tensor product =
+        isTall ? multiplyMatrices(x, b, false, false) : multiplyMatrices(b, x, false, false);
     x = addScaled(x, coefficients[i], product, 1.0);
   }
   return x;
@@ -50,7 +53,8 @@ static Tensor orthogonalise(Tensor x, ArrayRef<double> coefficients) {
 
 static LogicalResult evaluateMuon(train::MuonOp op, Frame &frame) {
   const Tensor &gradient = frame[op.getGradient()], &momentum = frame[op.getMomentum()];
-  double mu = frame[op.getMu()].item(), lr = frame[op.getLr()].item() * op.getLrScale().convertToDouble();
+  double mu = frame[op.getMu()].item(),
+         lr = frame[op.getLr()].item() * op.getLrScale().convertToDouble();
   double weightDecay = op.getWeightDecay().convertToDouble();
   Tensor &parameter = frame.define(op.getNewParameter(), frame[op.getParameter()]);
   Tensor &buffer = frame.define(op.getNewMomentum());
@@ -72,9 +76,12 @@ static LogicalResult evaluateAdamW(train::AdamWOp op, Frame &frame) {
     Tensor &parameter = frame.define(op.getNewParameters()[i], frame[op.getParameters()[i]]);
     Tensor &first = frame.define(op.getNewFirstMoments()[i], frame[op.getFirstMoments()[i]]);
     Tensor &second = frame.define(op.getNewSecondMoments()[i], frame[op.getSecondMoments()[i]]);
-    AdamWConstants constants{frame[op.getLr()].item() * op.getLrScales()[i], op.getWeightDecays()[i],
-                             op.getBeta1().convertToDouble(),                op.getBeta2().convertToDouble(),
-                             op.getEps().convertToDouble(),                  frame[op.getStep()].item()};
+    AdamWConstants constants{frame[op.getLr()].item() * op.getLrScales()[i],
+                             op.getWeightDecays()[i],
+                             op.getBeta1().convertToDouble(),
+                             op.getBeta2().convertToDouble(),
+                             op.getEps().convertToDouble(),
+                             frame[op.getStep()].item()};
     updateAdamW(constants, frame[op.getGradients()[i]], parameter, first, second);
   }
   return success();
@@ -87,7 +94,8 @@ static LogicalResult evaluateWrite(train::WriteOp op, Frame &frame) {
   Tensor &target = entry->second;
   if (isNew) {
     auto state = SymbolTable::lookupNearestSymbolFrom<train::StateOp>(op, op.getSymbolAttr());
-    target = state ? Tensor::filled(cast<RankedTensorType>(state.getType()).getShape(), 0.0) : value;
+    target =
+        state ? Tensor::filled(cast<RankedTensorType>(state.getType()).getShape(), 0.0) : value;
   }
   int64_t width = value.getRank() ? value.getNumElements() / value.getDim(0) : 1;
   int64_t first = int64_t(op.getFirstRow()) * width;
@@ -112,12 +120,11 @@ Evaluation smelt::reference::evaluateTrain(Operation *op, Frame &frame) {
       .Case([&](train::ReadGradientOp op) -> LogicalResult {
         auto found = gradients.find(op.getParameter().str());
         if (found == gradients.end())
-          return op.emitOpError("reads the gradient of @") << op.getParameter() << ", which no program gave";
+          return op.emitOpError("reads the gradient of @")
+                 << op.getParameter() << ", which no program gave";
         return defineRows(op, op.getGradient(), found->second, op.getFirstRow(), frame);
       })
-      .Case([&](train::WriteOp op) {
-        return evaluateWrite(op, frame);
-      })
+      .Case([&](train::WriteOp op) { return evaluateWrite(op, frame); })
       .Case([&](train::AdamWOp op) { return evaluateAdamW(op, frame); })
       .Case([&](train::MuonOp op) { return evaluateMuon(op, frame); })
       .Default([](Operation *) -> Evaluation { return std::nullopt; });

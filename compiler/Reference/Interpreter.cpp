@@ -5,14 +5,16 @@
 using namespace mlir;
 using namespace smelt::reference;
 
-LogicalResult smelt::reference::defineRows(Operation *op, Value result, const Tensor &whole, int64_t firstRow, Frame &frame) {
+LogicalResult smelt::reference::defineRows(Operation *op, Value result, const Tensor &whole,
+                                           int64_t firstRow, Frame &frame) {
   auto shape = cast<RankedTensorType>(result.getType()).getShape();
   ArrayRef<int64_t> wholeShape = whole.shape;
   if (wholeShape == shape && firstRow == 0) {
     frame.define(result, whole);
     return success();
   }
-  if (shape.empty() || wholeShape.size() != shape.size() || wholeShape.drop_front() != shape.drop_front() || firstRow < 0 ||
+  if (shape.empty() || wholeShape.size() != shape.size() ||
+      wholeShape.drop_front() != shape.drop_front() || firstRow < 0 ||
       firstRow + shape[0] > wholeShape[0])
     return op->emitOpError("reads rows that its tensor does not have");
   int64_t width = whole.getNumElements() / wholeShape[0];
@@ -44,7 +46,8 @@ static Evaluation evaluateNamed(Operation *op, Frame &frame) {
   if (auto read = dyn_cast<lm::ReadOp>(op))
     return defineRows(op, result, found->second, read.getFirstRow(), frame);
   if (ArrayRef<int64_t>(found->second.shape) != shape)
-    return op->emitOpError("reads @") << symbol.getValue() << ", which the caller set with another shape";
+    return op->emitOpError("reads @")
+           << symbol.getValue() << ", which the caller set with another shape";
   frame.define(result, found->second);
   return success();
 }
@@ -66,9 +69,10 @@ static Evaluation evaluateCall(Operation *op, Frame &frame) {
 
 static LogicalResult evaluate(Operation *op, Frame &frame) {
   using Evaluator = Evaluation (*)(Operation *, Frame &);
-  static constexpr Evaluator evaluators[] = {evaluateNamed,      evaluateElementwise, evaluateRows, evaluateTokenShift,
-                                             evaluateContraction, evaluateAttention,   evaluateLoss, evaluateTrain,
-                                             evaluateKernel,      evaluateCall};
+  static constexpr Evaluator evaluators[] = {
+      evaluateNamed,       evaluateElementwise, evaluateRows, evaluateTokenShift,
+      evaluateContraction, evaluateAttention,   evaluateLoss, evaluateTrain,
+      evaluateKernel,      evaluateCall};
   for (Evaluator evaluator : evaluators)
     if (Evaluation evaluation = evaluator(op, frame))
       return *evaluation;
@@ -81,7 +85,8 @@ FailureOr<std::vector<Tensor>> Interpreter::run(StringRef name, ArrayRef<Tensor>
     return module.emitError("the reference interpreter finds no function @") << name;
   for (auto [index, type, input] : llvm::enumerate(function.getArgumentTypes(), inputs))
     if (cast<RankedTensorType>(type).getShape() != ArrayRef<int64_t>(input.shape))
-      return function.emitError("argument ") << index << " was given with another shape than " << type;
+      return function.emitError("argument ")
+             << index << " was given with another shape than " << type;
   if (function.getNumArguments() != inputs.size())
     return function.emitError("was run with ") << inputs.size() << " arguments";
   return run(function.getBody(), inputs);

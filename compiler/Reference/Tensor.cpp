@@ -16,8 +16,10 @@ static int64_t countElements(ArrayRef<int64_t> shape) {
   return count;
 }
 
-Tensor::Tensor(ArrayRef<int64_t> shape, std::vector<double> values) : shape(shape), values(std::move(values)) {
-  assert(int64_t(this->values.size()) == countElements(shape) && "as many values as the shape has elements");
+Tensor::Tensor(ArrayRef<int64_t> shape, std::vector<double> values)
+    : shape(shape), values(std::move(values)) {
+  assert(int64_t(this->values.size()) == countElements(shape) &&
+         "as many values as the shape has elements");
 }
 
 Tensor Tensor::filled(ArrayRef<int64_t> shape, double value) {

@@ -35,11 +35,16 @@ struct Tensor {
   double operator()(int64_t i) const { return values[i]; }
   double &operator()(int64_t i, int64_t j) { return values[i * shape[1] + j]; }
   double operator()(int64_t i, int64_t j) const { return values[i * shape[1] + j]; }
-  double &operator()(int64_t i, int64_t j, int64_t k) { return values[(i * shape[1] + j) * shape[2] + k]; }
-  double operator()(int64_t i, int64_t j, int64_t k) const { return values[(i * shape[1] + j) * shape[2] + k]; }
+  double &operator()(int64_t i, int64_t j, int64_t k) {
+    return values[(i * shape[1] + j) * shape[2] + k];
+  }
+  double operator()(int64_t i, int64_t j, int64_t k) const {
+    return values[(i * shape[1] + j) * shape[2] + k];
+  }
 };
 
-/// `value` rounded to the nearest number of `elementType` (ties to even; infinities beyond its range).
+/// `value` rounded to the nearest number of `elementType` (ties to even; infinities beyond its
+/// range).
 double roundTo(mlir::Type elementType, double value);
 void roundTo(mlir::Type elementType, Tensor &tensor);
 

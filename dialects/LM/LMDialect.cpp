@@ -25,7 +25,8 @@ void LMDialect::initialize() {
       >();
 }
 
-Operation *LMDialect::materializeConstant(OpBuilder &builder, Attribute value, Type type, Location loc) {
+Operation *LMDialect::materializeConstant(OpBuilder &builder, Attribute value, Type type,
+                                          Location loc) {
   if (!ConstantOp::isBuildableWith(value, type))
     return nullptr;
   return ConstantOp::create(builder, loc, type, cast<ElementsAttr>(value));

@@ -1,6 +1,7 @@
 //===- LMFolders.cpp - Folders and canonicalisations of lm ops ------------===//
 //
-// Everything here keeps the program's meaning in exact arithmetic; nothing changes how a result is rounded, but λ·x + λ₀·x → (λ + λ₀)·x.
+// Everything here keeps the program's meaning in exact arithmetic; nothing changes how a result is
+// rounded, but λ·x + λ₀·x → (λ + λ₀)·x.
 //
 //===----------------------------------------------------------------------===//
 #include "dialects/LM/LMOps.h"
@@ -31,9 +32,12 @@ bool ConstantOp::isBuildableWith(Attribute value, Type type) {
   return elements && elements.getType() == type;
 }
 
-void ConstantOp::build(OpBuilder &builder, OperationState &state, RankedTensorType type, double value) {
+void ConstantOp::build(OpBuilder &builder, OperationState &state, RankedTensorType type,
+                       double value) {
   auto elementType = cast<FloatType>(type.getElementType());
-  build(builder, state, type, cast<ElementsAttr>(DenseElementsAttr::get(type, builder.getFloatAttr(elementType, value).getValue())));
+  build(builder, state, type,
+        cast<ElementsAttr>(
+            DenseElementsAttr::get(type, builder.getFloatAttr(elementType, value).getValue())));
 }
 
 //===- Element-wise -----------------------------------------------------------===//
@@ -158,9 +162,11 @@ struct MergeTerms : OpRewritePattern<MixOp> {
       if (!isSplatOf(coefficient, 0.0))
         terms[{value, coefficient.getType()}].push_back(coefficient);
     if (terms.size() == op.getValues().size())
-      return rewriter.notifyMatchFailure(op, "every value stands once, with a coefficient that is not 0");
+      return rewriter.notifyMatchFailure(
+          op, "every value stands once, with a coefficient that is not 0");
     if (terms.empty()) {
-      rewriter.replaceOpWithNewOp<ConstantOp>(op, cast<RankedTensorType>(op.getResult().getType()), 0.0);
+      rewriter.replaceOpWithNewOp<ConstantOp>(op, cast<RankedTensorType>(op.getResult().getType()),
+                                              0.0);
       return success();
     }
     SmallVector<Value> values, coefficients;
@@ -181,10 +187,12 @@ struct SimplifyMix : OpRewritePattern<MixOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(MixOp op, PatternRewriter &rewriter) const override {
     if (op.getValues().size() == 1) {
-      rewriter.replaceOpWithNewOp<ScaleOp>(op, op.getResult().getType(), op.getValues()[0], op.getCoefficients()[0]);
+      rewriter.replaceOpWithNewOp<ScaleOp>(op, op.getResult().getType(), op.getValues()[0],
+                                           op.getCoefficients()[0]);
       return success();
     }
-    if (op.getValues().size() == 2 && llvm::all_of(op.getCoefficients(), [](Value c) { return isSplatOf(c, 1.0); })) {
+    if (op.getValues().size() == 2 &&
+        llvm::all_of(op.getCoefficients(), [](Value c) { return isSplatOf(c, 1.0); })) {
       rewriter.replaceOpWithNewOp<AddOp>(op, op.getValues()[0], op.getValues()[1]);
       return success();
     }

@@ -1,7 +1,8 @@
 //===- LMGradients.cpp - Gradients of lm ops ------------------------------===//
 //
-// One `buildGradients` per differentiable op. Each builds lm ops (never kernel ops) from the operands and, where that saves a
-// buffer, the results of the forward op. Notation in the comments: dX is the gradient of the objective with respect to X.
+// One `buildGradients` per differentiable op. Each builds lm ops (never kernel ops) from the
+// operands and, where that saves a buffer, the results of the forward op. Notation in the comments:
+// dX is the gradient of the objective with respect to X.
 //
 //===----------------------------------------------------------------------===//
 #include "dialects/LM/LMOps.h"
@@ -22,44 +23,60 @@ static RankedTensorType getScalarType(Value like) {
 
 //===- Leaves: no operands --------------------------------------------------===//
 
-Gradients ReadOp::buildGradients(OpBuilder &, ValueRange, ArrayRef<bool>) { return SmallVector<Value>(); }
-Gradients SettingOp::buildGradients(OpBuilder &, ValueRange, ArrayRef<bool>) { return SmallVector<Value>(); }
-Gradients ConstantOp::buildGradients(OpBuilder &, ValueRange, ArrayRef<bool>) { return SmallVector<Value>(); }
+Gradients ReadOp::buildGradients(OpBuilder &, ValueRange, ArrayRef<bool>) {
+  return SmallVector<Value>();
+}
+Gradients SettingOp::buildGradients(OpBuilder &, ValueRange, ArrayRef<bool>) {
+  return SmallVector<Value>();
+}
+Gradients ConstantOp::buildGradients(OpBuilder &, ValueRange, ArrayRef<bool>) {
+  return SmallVector<Value>();
+}
 
 //===- Contractions, embedding, attention -----------------------------------===//
 
-/// C = op(A)·op(B) gives d op(A) = dC·op(B)ᵀ and d op(B) = op(A)ᵀ·dC; an operand that is stored transposed takes the transposed product.
+/// C = op(A)·op(B) gives d op(A) = dC·op(B)ᵀ and d op(B) = op(A)ᵀ·dC; an operand that is stored
+/// transposed takes the transposed product.
 Gradients MatmulOp::buildGradients(OpBuilder &builder, ValueRange dresults, ArrayRef<bool> needed) {
   Location loc = getLoc();
   Value dc = dresults[0];
   SmallVector<Value> gradients(2);
-  auto multiply = [&](Type type, Value left, Value right, bool transposeLeft, bool transposeRight) -> Value {
+  auto multiply = [&](Type type, Value left, Value right, bool transposeLeft,
+                      bool transposeRight) -> Value {
     return MatmulOp::create(builder, loc, type, left, right, transposeLeft, transposeRight);
   };
   if (needed[0])
-    gradients[0] = getTransposeA() ? multiply(getA().getType(), getB(), dc, getTransposeB(), true)
-                                   : multiply(getA().getType(), dc, getB(), false, !getTransposeB());
+    gradients[0] = getTransposeA()
+                       ? multiply(getA().getType(), getB(), dc, getTransposeB(), true)
+                       : multiply(getA().getType(), dc, getB(), false, !getTransposeB());
   if (needed[1])
-    gradients[1] = getTransposeB() ? multiply(getB().getType(), dc, getA(), true, getTransposeA())
-                                   : multiply(getB().getType(), getA(), dc, !getTransposeA(), false);
+    gradients[1] = getTransposeB()
+                       ? multiply(getB().getType(), dc, getA(), true, getTransposeA())
+                       : multiply(getB().getType(), getA(), dc, !getTransposeA(), false);
   return gradients;
 }
 
-Gradients EmbeddingOp::buildGradients(OpBuilder &builder, ValueRange dresults, ArrayRef<bool> needed) {
+Gradients EmbeddingOp::buildGradients(OpBuilder &builder, ValueRange dresults,
+                                      ArrayRef<bool> needed) {
   SmallVector<Value> gradients(2);
   if (needed[0])
-    gradients[0] = EmbeddingBackwardOp::create(builder, getLoc(), getTable().getType(), getTokens(), dresults[0]);
+    gradients[0] = EmbeddingBackwardOp::create(builder, getLoc(), getTable().getType(), getTokens(),
+                                               dresults[0]);
   return gradients;
 }
 
-/// The scores are scale·(q·k), so Σ q·dq = scale·dscale: the gradient of a learned scale costs one dot.
-Gradients AttentionOp::buildGradients(OpBuilder &builder, ValueRange dresults, ArrayRef<bool> needed) {
+/// The scores are scale·(q·k), so Σ q·dq = scale·dscale: the gradient of a learned scale costs one
+/// dot.
+Gradients AttentionOp::buildGradients(OpBuilder &builder, ValueRange dresults,
+                                      ArrayRef<bool> needed) {
   if (dresults[1])
     return emitOpError("has no gradient for its lse result");
   Location loc = getLoc();
-  auto backward = AttentionBackwardOp::create(builder, loc, getQ().getType(), getK().getType(), getV().getType(), getQ(), getK(),
-                                              getV(), getFirst(), getScale(), getResult(), getLse(), dresults[0]);
-  SmallVector<Value> gradients{backward.getDq(), backward.getDk(), backward.getDv(), Value(), Value()};
+  auto backward = AttentionBackwardOp::create(builder, loc, getQ().getType(), getK().getType(),
+                                              getV().getType(), getQ(), getK(), getV(), getFirst(),
+                                              getScale(), getResult(), getLse(), dresults[0]);
+  SmallVector<Value> gradients{backward.getDq(), backward.getDk(), backward.getDv(), Value(),
+                               Value()};
   for (auto [gradient, isNeeded] : llvm::zip_equal(gradients, needed))
     if (!isNeeded)
       gradient = Value();
@@ -77,7 +94,8 @@ Gradients AddOp::buildGradients(OpBuilder &, ValueRange dresults, ArrayRef<bool>
   return SmallVector<Value>{needed[0] ? dresults[0] : Value(), needed[1] ? dresults[0] : Value()};
 }
 
-Gradients MultiplyOp::buildGradients(OpBuilder &builder, ValueRange dresults, ArrayRef<bool> needed) {
+Gradients MultiplyOp::buildGradients(OpBuilder &builder, ValueRange dresults,
+                                     ArrayRef<bool> needed) {
   SmallVector<Value> gradients(2);
   if (needed[0])
     gradients[0] = MultiplyOp::create(builder, getLoc(), dresults[0], getB());
@@ -94,7 +112,8 @@ Gradients MixOp::buildGradients(OpBuilder &builder, ValueRange dresults, ArrayRe
     if (needed[i])
       gradients[i] = ScaleOp::create(builder, getLoc(), value.getType(), dresults[0], coefficient);
     if (needed[count + i])
-      gradients[count + i] = DotOp::create(builder, getLoc(), coefficient.getType(), value, dresults[0]);
+      gradients[count + i] =
+          DotOp::create(builder, getLoc(), coefficient.getType(), value, dresults[0]);
   }
   return gradients;
 }
@@ -108,7 +127,8 @@ Gradients ScaleOp::buildGradients(OpBuilder &builder, ValueRange dresults, Array
   return gradients;
 }
 
-Gradients RowScaleOp::buildGradients(OpBuilder &builder, ValueRange dresults, ArrayRef<bool> needed) {
+Gradients RowScaleOp::buildGradients(OpBuilder &builder, ValueRange dresults,
+                                     ArrayRef<bool> needed) {
   SmallVector<Value> gradients(2);
   if (needed[0])
     gradients[0] = RowScaleOp::create(builder, getLoc(), getX().getType(), dresults[0], getG());
@@ -117,8 +137,8 @@ Gradients RowScaleOp::buildGradients(OpBuilder &builder, ValueRange dresults, Ar
   return gradients;
 }
 
-/// Where f' is a function of f's result, the result is used: relu² then keeps one buffer (the one that the next matmul's weight
-/// gradient needs anyway) instead of two.
+/// Where f' is a function of f's result, the result is used: relu² then keeps one buffer (the one
+/// that the next matmul's weight gradient needs anyway) instead of two.
 Gradients UnaryOp::buildGradients(OpBuilder &builder, ValueRange dresults, ArrayRef<bool> needed) {
   if (!needed[0])
     return SmallVector<Value>(1);
@@ -132,7 +152,8 @@ Gradients UnaryOp::buildGradients(OpBuilder &builder, ValueRange dresults, Array
   }
   bool fromOutput = UnaryBackwardOp::supportsFromOutput(getKind());
   return SmallVector<Value>{UnaryBackwardOp::create(builder, getLoc(), getX().getType(), getKind(),
-                                                    fromOutput ? Value(getResult()) : Value(getX()), dresults[0], fromOutput)};
+                                                    fromOutput ? Value(getResult()) : Value(getX()),
+                                                    dresults[0], fromOutput)};
 }
 
 Gradients CastOp::buildGradients(OpBuilder &builder, ValueRange dresults, ArrayRef<bool> needed) {
@@ -141,7 +162,8 @@ Gradients CastOp::buildGradients(OpBuilder &builder, ValueRange dresults, ArrayR
   return SmallVector<Value>{CastOp::create(builder, getLoc(), getX().getType(), dresults[0])};
 }
 
-Gradients BroadcastOp::buildGradients(OpBuilder &builder, ValueRange dresults, ArrayRef<bool> needed) {
+Gradients BroadcastOp::buildGradients(OpBuilder &builder, ValueRange dresults,
+                                      ArrayRef<bool> needed) {
   if (!needed[0])
     return SmallVector<Value>(1);
   Value dy = dresults[0];
@@ -154,7 +176,8 @@ Gradients BroadcastOp::buildGradients(OpBuilder &builder, ValueRange dresults, A
 
 //===- Shape ----------------------------------------------------------------===//
 
-Gradients ReshapeOp::buildGradients(OpBuilder &builder, ValueRange dresults, ArrayRef<bool> needed) {
+Gradients ReshapeOp::buildGradients(OpBuilder &builder, ValueRange dresults,
+                                    ArrayRef<bool> needed) {
   if (!needed[0])
     return SmallVector<Value>(1);
   return SmallVector<Value>{ReshapeOp::create(builder, getLoc(), getX().getType(), dresults[0])};
@@ -165,8 +188,10 @@ Gradients SplitOp::buildGradients(OpBuilder &builder, ValueRange dresults, Array
     return SmallVector<Value>(1);
   SmallVector<Value> parts;
   for (auto [part, gradient] : llvm::zip_equal(getParts(), dresults))
-    parts.push_back(gradient ? gradient
-                             : Value(ConstantOp::create(builder, getLoc(), cast<RankedTensorType>(part.getType()), 0.0)));
+    parts.push_back(gradient
+                        ? gradient
+                        : Value(ConstantOp::create(builder, getLoc(),
+                                                   cast<RankedTensorType>(part.getType()), 0.0)));
   return SmallVector<Value>{ConcatOp::create(builder, getLoc(), getX().getType(), parts)};
 }
 
@@ -181,10 +206,12 @@ Gradients ConcatOp::buildGradients(OpBuilder &builder, ValueRange dresults, Arra
 
 //===- Norm, rotary embedding, token shift, gate ------------------------------===//
 
-Gradients RMSNormOp::buildGradients(OpBuilder &builder, ValueRange dresults, ArrayRef<bool> needed) {
+Gradients RMSNormOp::buildGradients(OpBuilder &builder, ValueRange dresults,
+                                    ArrayRef<bool> needed) {
   if (!needed[0])
     return SmallVector<Value>(1);
-  return SmallVector<Value>{RMSNormBackwardOp::create(builder, getLoc(), getX().getType(), getX(), dresults[0], getEpsAttr())};
+  return SmallVector<Value>{RMSNormBackwardOp::create(builder, getLoc(), getX().getType(), getX(),
+                                                      dresults[0], getEpsAttr())};
 }
 
 /// A rotation's transpose is its inverse.
@@ -193,57 +220,68 @@ Gradients RopeOp::buildGradients(OpBuilder &builder, ValueRange dresults, ArrayR
     return emitOpError("has no gradient for its table");
   SmallVector<Value> gradients(getNumOperands());
   if (needed[0])
-    gradients[0] = RopeOp::create(builder, getLoc(), getX().getType(), dresults[0], getTable(), getDocumentStart(), !getInverse());
+    gradients[0] = RopeOp::create(builder, getLoc(), getX().getType(), dresults[0], getTable(),
+                                  getDocumentStart(), !getInverse());
   return gradients;
 }
 
-/// With p[t] = token_shift_dot (the gradient of the whole coefficient c = scale·gate): dgate = scale·p, dscale = Σ gate·p.
-Gradients TokenShiftOp::buildGradients(OpBuilder &builder, ValueRange dresults, ArrayRef<bool> needed) {
+/// With p[t] = token_shift_dot (the gradient of the whole coefficient c = scale·gate): dgate =
+/// scale·p, dscale = Σ gate·p.
+Gradients TokenShiftOp::buildGradients(OpBuilder &builder, ValueRange dresults,
+                                       ArrayRef<bool> needed) {
   Location loc = getLoc();
   Value dy = dresults[0];
   SmallVector<Value> gradients(getNumOperands());
   if (needed[0])
-    gradients[0] = TokenShiftAdjointOp::create(builder, loc, getX().getType(), dy, getScale(), getGate(), getDocumentStart(),
-                                               getMode(), getFeatures(), getHeads(), getDistance(), getDocuments());
+    gradients[0] = TokenShiftAdjointOp::create(
+        builder, loc, getX().getType(), dy, getScale(), getGate(), getDocumentStart(), getMode(),
+        getFeatures(), getHeads(), getDistance(), getDocuments());
   unsigned scaleIndex = 1, gateIndex = 1 + bool(getScale());
   bool needsScale = getScale() && needed[scaleIndex], needsGate = getGate() && needed[gateIndex];
   if (!needsScale && !needsGate)
     return gradients;
-  auto type = getGate() ? cast<RankedTensorType>(getGate().getType())
-                        : RankedTensorType::get({cast<RankedTensorType>(getX().getType()).getDimSize(0)},
-                                                getScalarType(getScale()).getElementType());
-  Value p = TokenShiftDotOp::create(builder, loc, type, getX(), dy, getDocumentStart(), getMode(), getFeatures(), getHeads(),
-                                    getDistance(), getDocuments());
+  auto type = getGate()
+                  ? cast<RankedTensorType>(getGate().getType())
+                  : RankedTensorType::get({cast<RankedTensorType>(getX().getType()).getDimSize(0)},
+                                          getScalarType(getScale()).getElementType());
+  Value p = TokenShiftDotOp::create(builder, loc, type, getX(), dy, getDocumentStart(), getMode(),
+                                    getFeatures(), getHeads(), getDistance(), getDocuments());
   if (needsScale)
-    gradients[scaleIndex] = getGate() ? Value(DotOp::create(builder, loc, getScale().getType(), getGate(), p))
-                                      : Value(SumOp::create(builder, loc, getScale().getType(), p));
+    gradients[scaleIndex] =
+        getGate() ? Value(DotOp::create(builder, loc, getScale().getType(), getGate(), p))
+                  : Value(SumOp::create(builder, loc, getScale().getType(), p));
   if (needsGate)
-    gradients[gateIndex] = getScale() ? Value(ScaleOp::create(builder, loc, type, p, getScale())) : p;
+    gradients[gateIndex] =
+        getScale() ? Value(ScaleOp::create(builder, loc, type, p, getScale())) : p;
   return gradients;
 }
 
 Gradients GateOp::buildGradients(OpBuilder &builder, ValueRange dresults, ArrayRef<bool> needed) {
-  auto backward = GateBackwardOp::create(builder, getLoc(), getX().getType(), getW().getType(), getX(), getW(), getResult(),
-                                         dresults[0]);
-  return SmallVector<Value>{needed[0] ? Value(backward.getDx()) : Value(), needed[1] ? Value(backward.getDw()) : Value()};
+  auto backward = GateBackwardOp::create(builder, getLoc(), getX().getType(), getW().getType(),
+                                         getX(), getW(), getResult(), dresults[0]);
+  return SmallVector<Value>{needed[0] ? Value(backward.getDx()) : Value(),
+                            needed[1] ? Value(backward.getDw()) : Value()};
 }
 
 //===- Loss and reductions ----------------------------------------------------===//
 
-Gradients SoftcapOp::buildGradients(OpBuilder &builder, ValueRange dresults, ArrayRef<bool> needed) {
+Gradients SoftcapOp::buildGradients(OpBuilder &builder, ValueRange dresults,
+                                    ArrayRef<bool> needed) {
   if (!needed[0])
     return SmallVector<Value>(1);
-  return SmallVector<Value>{SoftcapBackwardOp::create(builder, getLoc(), getX().getType(), getKind(), getX(), dresults[0],
+  return SmallVector<Value>{SoftcapBackwardOp::create(builder, getLoc(), getX().getType(),
+                                                      getKind(), getX(), dresults[0],
                                                       getAmplitude(), getTemperature())};
 }
 
-Gradients CrossEntropyOp::buildGradients(OpBuilder &builder, ValueRange dresults, ArrayRef<bool> needed) {
+Gradients CrossEntropyOp::buildGradients(OpBuilder &builder, ValueRange dresults,
+                                         ArrayRef<bool> needed) {
   if (dresults[1])
     return emitOpError("has no gradient for its lse result");
   SmallVector<Value> gradients(2);
   if (needed[0])
-    gradients[0] = CrossEntropyBackwardOp::create(builder, getLoc(), getLogits().getType(), getLogits(), getTargets(), getLse(),
-                                                  dresults[0]);
+    gradients[0] = CrossEntropyBackwardOp::create(builder, getLoc(), getLogits().getType(),
+                                                  getLogits(), getTargets(), getLse(), dresults[0]);
   return gradients;
 }
 

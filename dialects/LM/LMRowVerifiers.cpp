@@ -15,13 +15,16 @@ static std::string printShape(ArrayRef<int64_t> shape) {
   return text;
 }
 
-LogicalResult mlir::lm::verifyShape(Operation *op, StringRef name, RankedTensorType type, ArrayRef<int64_t> shape) {
+LogicalResult mlir::lm::verifyShape(Operation *op, StringRef name, RankedTensorType type,
+                                    ArrayRef<int64_t> shape) {
   if (type.getShape() == shape)
     return success();
-  return op->emitOpError() << name << " must have shape " << printShape(shape) << ", but is " << type;
+  return op->emitOpError() << name << " must have shape " << printShape(shape) << ", but is "
+                           << type;
 }
 
-LogicalResult mlir::lm::verifyRowFactor(Operation *op, StringRef name, RankedTensorType x, RankedTensorType factor) {
+LogicalResult mlir::lm::verifyRowFactor(Operation *op, StringRef name, RankedTensorType x,
+                                        RankedTensorType factor) {
   if (x.getRank() != 2 && x.getRank() != 3)
     return op->emitOpError("needs [T, D] or [T, H, d], not ") << x;
   int64_t rows = x.getDimSize(0);
@@ -29,7 +32,8 @@ LogicalResult mlir::lm::verifyRowFactor(Operation *op, StringRef name, RankedTen
   if (shape == ArrayRef<int64_t>{rows} || shape == ArrayRef<int64_t>{rows, 1} ||
       (x.getRank() == 3 && shape == ArrayRef<int64_t>{rows, x.getDimSize(1)}))
     return success();
-  InFlightDiagnostic error = op->emitOpError() << name << " must be [" << rows << "], [" << rows << ", 1]";
+  InFlightDiagnostic error = op->emitOpError()
+                             << name << " must be [" << rows << "], [" << rows << ", 1]";
   if (x.getRank() == 3)
     error << " or [" << rows << ", " << x.getDimSize(1) << "]";
   return error << " for " << x << ", but is " << factor;
@@ -44,7 +48,8 @@ LogicalResult ReshapeOp::verify() {
   if (x.getRank() == 0 || result.getRank() == 0 || x.getDimSize(0) != result.getDimSize(0))
     return emitOpError("must keep the first axis, but makes ") << result << " from " << x;
   if (x.getNumElements() != result.getNumElements())
-    return emitOpError("makes ") << result.getNumElements() << " elements from " << x.getNumElements();
+    return emitOpError("makes ") << result.getNumElements() << " elements from "
+                                 << x.getNumElements();
   return success();
 }
 
@@ -57,18 +62,25 @@ static LogicalResult verifyParts(Operation *op, RankedTensorType whole, TypeRang
   int64_t width = 0;
   for (auto [index, type] : llvm::enumerate(parts)) {
     auto part = cast<RankedTensorType>(type);
-    if (part.getRank() != whole.getRank() || part.getShape().drop_back() != whole.getShape().drop_back() ||
+    if (part.getRank() != whole.getRank() ||
+        part.getShape().drop_back() != whole.getShape().drop_back() ||
         part.getElementType() != whole.getElementType())
-      return op->emitOpError("part ") << index << " is " << part << ", which is no piece of the last axis of " << whole;
+      return op->emitOpError("part ")
+             << index << " is " << part << ", which is no piece of the last axis of " << whole;
     width += part.getShape().back();
   }
   if (width != whole.getShape().back())
-    return op->emitOpError("has parts of ") << width << " features in all, but " << whole << " has " << whole.getShape().back();
+    return op->emitOpError("has parts of ")
+           << width << " features in all, but " << whole << " has " << whole.getShape().back();
   return success();
 }
 
-LogicalResult SplitOp::verify() { return verifyParts(*this, getTensorType(getX()), getParts().getTypes()); }
-LogicalResult ConcatOp::verify() { return verifyParts(*this, getTensorType(getResult()), getParts().getTypes()); }
+LogicalResult SplitOp::verify() {
+  return verifyParts(*this, getTensorType(getX()), getParts().getTypes());
+}
+LogicalResult ConcatOp::verify() {
+  return verifyParts(*this, getTensorType(getResult()), getParts().getTypes());
+}
 
 //===- Norm, rotary embedding ------------------------------------------------===//
 
@@ -80,15 +92,20 @@ static LogicalResult verifyNorm(Operation *op, RankedTensorType x, double eps) {
   return success();
 }
 
-LogicalResult RMSNormOp::verify() { return verifyNorm(*this, getTensorType(getX()), getEps().convertToDouble()); }
-LogicalResult RMSNormBackwardOp::verify() { return verifyNorm(*this, getTensorType(getX()), getEps().convertToDouble()); }
+LogicalResult RMSNormOp::verify() {
+  return verifyNorm(*this, getTensorType(getX()), getEps().convertToDouble());
+}
+LogicalResult RMSNormBackwardOp::verify() {
+  return verifyNorm(*this, getTensorType(getX()), getEps().convertToDouble());
+}
 
 LogicalResult RopeTableOp::verify() {
   RankedTensorType frequencies = getTensorType(getFrequencies()), table = getTensorType(getTable());
   if (frequencies.getRank() != 1)
     return emitOpError("needs frequencies of rank 1, not ") << frequencies;
   if (table.getRank() != 2 || table.getDimSize(1) != 2 * frequencies.getDimSize(0))
-    return emitOpError("table must be [T, ") << 2 * frequencies.getDimSize(0) << "], but is " << table;
+    return emitOpError("table must be [T, ")
+           << 2 * frequencies.getDimSize(0) << "], but is " << table;
   return success();
 }
 
@@ -98,18 +115,20 @@ LogicalResult RopeOp::verify() {
     return emitOpError("needs heads of rank 3 [T, H, d], not ") << x;
   if (x.getDimSize(2) % 2)
     return emitOpError("rotates pairs, but heads have ") << x.getDimSize(2) << " features";
-  if (table.getRank() != 2 || table.getDimSize(0) < x.getDimSize(0) || table.getDimSize(1) != x.getDimSize(2))
-    return emitOpError("needs a table [") << x.getDimSize(0) << " or more, " << x.getDimSize(2) << "], not " << table;
+  if (table.getRank() != 2 || table.getDimSize(0) < x.getDimSize(0) ||
+      table.getDimSize(1) != x.getDimSize(2))
+    return emitOpError("needs a table [")
+           << x.getDimSize(0) << " or more, " << x.getDimSize(2) << "], not " << table;
   if (getDocumentStart())
-    return verifyShape(*this, "document_start", getTensorType(getDocumentStart()), {x.getDimSize(0)});
+    return verifyShape(*this, "document_start", getTensorType(getDocumentStart()),
+                       {x.getDimSize(0)});
   return success();
 }
 
 //===- Token shift, gate ------------------------------------------------------===//
 
 /// The attributes and document_start, for the three ops of the family; `x` is what is shifted.
-template <typename Op>
-static LogicalResult verifyShift(Op op, RankedTensorType x) {
+template <typename Op> static LogicalResult verifyShift(Op op, RankedTensorType x) {
   if (x.getRank() != 2 && x.getRank() != 3)
     return op.emitOpError("needs [T, D] or [T, H, d], not ") << x;
   if (int64_t(op.getDistance()) < 1)
@@ -118,14 +137,17 @@ static LogicalResult verifyShift(Op op, RankedTensorType x) {
   ArrayRef<int64_t> features = op.getFeatures();
   int64_t width = x.getShape().back(), end = 0;
   if (features.size() % 2)
-    return op.emitOpError("has ") << features.size() << " feature bounds; they come in pairs [begin, end)";
+    return op.emitOpError("has ") << features.size()
+                                  << " feature bounds; they come in pairs [begin, end)";
   for (size_t i = 0; i < features.size(); i += 2) {
     if (features[i] < 0 || features[i + 1] > width || features[i] >= features[i + 1])
-      return op.emitOpError("has features [") << features[i] << ", " << features[i + 1] << "), which is no range of the " << width
-                                              << " features";
+      return op.emitOpError("has features [")
+             << features[i] << ", " << features[i + 1] << "), which is no range of the " << width
+             << " features";
     if (features[i] < end)
-      return op.emitOpError("has features [") << features[i] << ", " << features[i + 1] << ") after a range that ends at " << end
-                                              << "; ranges must be sorted and disjoint";
+      return op.emitOpError("has features [")
+             << features[i] << ", " << features[i + 1] << ") after a range that ends at " << end
+             << "; ranges must be sorted and disjoint";
     end = features[i + 1];
   }
 
@@ -136,13 +158,15 @@ static LogicalResult verifyShift(Op op, RankedTensorType x) {
     if (heads[i] < 0 || heads[i] >= x.getDimSize(1))
       return op.emitOpError("lists head ") << heads[i] << " of " << x.getDimSize(1);
     if (i > 0 && heads[i] <= heads[i - 1])
-      return op.emitOpError("lists head ") << heads[i] << " after head " << heads[i - 1] << "; heads must ascend";
+      return op.emitOpError("lists head ")
+             << heads[i] << " after head " << heads[i - 1] << "; heads must ascend";
   }
 
   if (op.getDocuments() == DocumentRule::mask && !op.getDocumentStart())
     return op.emitOpError("masks documents, so it needs document_start");
   if (op.getDocumentStart())
-    return verifyShape(op, "document_start", getTensorType(op.getDocumentStart()), {x.getDimSize(0)});
+    return verifyShape(op, "document_start", getTensorType(op.getDocumentStart()),
+                       {x.getDimSize(0)});
   return success();
 }
 
@@ -174,7 +198,8 @@ LogicalResult TokenShiftDotOp::verify() {
 }
 
 /// x [T, D], w [G, n] with n ≤ D, gate [T, G].
-static LogicalResult verifyGate(Operation *op, RankedTensorType x, RankedTensorType w, RankedTensorType gate) {
+static LogicalResult verifyGate(Operation *op, RankedTensorType x, RankedTensorType w,
+                                RankedTensorType gate) {
   if (x.getRank() != 2 || w.getRank() != 2)
     return op->emitOpError("needs x [T, D] and w [G, n], not ") << x << " and " << w;
   if (w.getDimSize(1) > x.getDimSize(1))
@@ -183,7 +208,8 @@ static LogicalResult verifyGate(Operation *op, RankedTensorType x, RankedTensorT
 }
 
 LogicalResult GateOp::verify() {
-  return verifyGate(*this, getTensorType(getX()), getTensorType(getW()), getTensorType(getResult()));
+  return verifyGate(*this, getTensorType(getX()), getTensorType(getW()),
+                    getTensorType(getResult()));
 }
 LogicalResult GateBackwardOp::verify() {
   return verifyGate(*this, getTensorType(getX()), getTensorType(getW()), getTensorType(getGate()));
@@ -207,21 +233,22 @@ LogicalResult SoftcapBackwardOp::verify() {
 }
 
 /// logits [T, V]; targets, loss and lse [T].
-static LogicalResult verifyLoss(Operation *op, RankedTensorType logits, RankedTensorType targets, RankedTensorType loss,
-                                RankedTensorType lse) {
+static LogicalResult verifyLoss(Operation *op, RankedTensorType logits, RankedTensorType targets,
+                                RankedTensorType loss, RankedTensorType lse) {
   if (logits.getRank() != 2)
     return op->emitOpError("needs logits [T, V], not ") << logits;
   int64_t rows = logits.getDimSize(0);
-  if (failed(verifyShape(op, "targets", targets, {rows})) || failed(verifyShape(op, "loss", loss, {rows})))
+  if (failed(verifyShape(op, "targets", targets, {rows})) ||
+      failed(verifyShape(op, "loss", loss, {rows})))
     return failure();
   return verifyShape(op, "lse", lse, {rows});
 }
 
 LogicalResult CrossEntropyOp::verify() {
-  return verifyLoss(*this, getTensorType(getLogits()), getTensorType(getTargets()), getTensorType(getLoss()),
-                    getTensorType(getLse()));
+  return verifyLoss(*this, getTensorType(getLogits()), getTensorType(getTargets()),
+                    getTensorType(getLoss()), getTensorType(getLse()));
 }
 LogicalResult CrossEntropyBackwardOp::verify() {
-  return verifyLoss(*this, getTensorType(getLogits()), getTensorType(getTargets()), getTensorType(getDloss()),
-                    getTensorType(getLse()));
+  return verifyLoss(*this, getTensorType(getLogits()), getTensorType(getTargets()),
+                    getTensorType(getDloss()), getTensorType(getLse()));
 }

@@ -1,6 +1,7 @@
 //===- LMVerifiers.cpp - Rules of lm ops: leaves, contractions, element-wise ===//
 //
-// What ODS constraints do not say. The rules of shape, norm, shift and loss ops are in LMRowVerifiers.cpp.
+// What ODS constraints do not say. The rules of shape, norm, shift and loss ops are in
+// LMRowVerifiers.cpp.
 //
 //===----------------------------------------------------------------------===//
 #include "dialects/LM/LMOps.h"
@@ -20,7 +21,8 @@ LogicalResult ParameterOp::verify() {
   if (!std::isfinite(value))
     return emitOpError("has an initial value that is not finite");
   if (getInit() != InitKind::constant && !(value >= 0))
-    return emitOpError("has a negative ") << (getInit() == InitKind::uniform ? "bound" : "standard deviation");
+    return emitOpError("has a negative ")
+           << (getInit() == InitKind::uniform ? "bound" : "standard deviation");
   return success();
 }
 
@@ -38,12 +40,16 @@ LogicalResult ReadOp::verifySymbolUses(SymbolTableCollection &symbols) {
   }
   auto part = cast<RankedTensorType>(getValue().getType());
   int64_t first = getFirstRow();
-  bool sameRows = part.getRank() == whole.getRank() && part.getElementType() == whole.getElementType() &&
-                  (part.getRank() == 0 || part.getShape().drop_front() == whole.getShape().drop_front());
-  bool inside = part.getRank() == 0 ? first == 0 : first >= 0 && first + part.getDimSize(0) <= whole.getDimSize(0);
+  bool sameRows =
+      part.getRank() == whole.getRank() && part.getElementType() == whole.getElementType() &&
+      (part.getRank() == 0 || part.getShape().drop_front() == whole.getShape().drop_front());
+  bool inside = part.getRank() == 0
+                    ? first == 0
+                    : first >= 0 && first + part.getDimSize(0) <= whole.getDimSize(0);
   if (sameRows && inside)
     return success();
-  InFlightDiagnostic error = emitOpError("reads ") << part << " from row " << first << " of @" << getSymbol() << ", which is " << whole;
+  InFlightDiagnostic error = emitOpError("reads ") << part << " from row " << first << " of @"
+                                                   << getSymbol() << ", which is " << whole;
   error.attachNote(definition->getLoc()) << "declared here";
   return error;
 }
@@ -57,7 +63,8 @@ LogicalResult ConstantOp::verify() {
 //===- Contractions, embedding, attention -----------------------------------===//
 
 LogicalResult MatmulOp::verify() {
-  RankedTensorType a = getTensorType(getA()), b = getTensorType(getB()), result = getTensorType(getResult());
+  RankedTensorType a = getTensorType(getA()), b = getTensorType(getB()),
+                   result = getTensorType(getResult());
   if (a.getRank() != 2 || b.getRank() != 2)
     return emitOpError("multiplies matrices, not ") << a << " and " << b;
   int64_t m = a.getDimSize(getTransposeA()), k = a.getDimSize(!getTransposeA());
@@ -68,8 +75,8 @@ LogicalResult MatmulOp::verify() {
 }
 
 /// table [V, D], tokens [T], rows [T, D].
-static LogicalResult verifyLookup(Operation *op, StringRef rowsName, RankedTensorType table, RankedTensorType tokens,
-                                  RankedTensorType rows) {
+static LogicalResult verifyLookup(Operation *op, StringRef rowsName, RankedTensorType table,
+                                  RankedTensorType tokens, RankedTensorType rows) {
   if (table.getRank() != 2)
     return op->emitOpError("needs a table of rank 2, not ") << table;
   if (rows.getElementType() != table.getElementType())
@@ -78,17 +85,20 @@ static LogicalResult verifyLookup(Operation *op, StringRef rowsName, RankedTenso
 }
 
 LogicalResult EmbeddingOp::verify() {
-  return verifyLookup(*this, "result", getTensorType(getTable()), getTensorType(getTokens()), getTensorType(getResult()));
+  return verifyLookup(*this, "result", getTensorType(getTable()), getTensorType(getTokens()),
+                      getTensorType(getResult()));
 }
 
 LogicalResult EmbeddingBackwardOp::verify() {
-  return verifyLookup(*this, "dy", getTensorType(getResult()), getTensorType(getTokens()), getTensorType(getDy()));
+  return verifyLookup(*this, "dy", getTensorType(getResult()), getTensorType(getTokens()),
+                      getTensorType(getDy()));
 }
 
 LogicalResult AttentionRangeOp::verify() {
   if (getBlocks() && int64_t(*getBlocks()) < 1)
     return emitOpError("needs blocks of at least one token, not ") << int64_t(*getBlocks());
-  return verifyShape(*this, "result", getTensorType(getResult()), getTensorType(getDocumentStart()).getShape());
+  return verifyShape(*this, "result", getTensorType(getResult()),
+                     getTensorType(getDocumentStart()).getShape());
 }
 
 /// heads [T, H, d], first [T], lse [T, H].
@@ -107,7 +117,9 @@ LogicalResult AttentionOp::verify() {
   return verifyShape(*this, "result", getTensorType(getResult()), getTensorType(getQ()).getShape());
 }
 
-LogicalResult AttentionBackwardOp::verify() { return verifyHeads(*this, getQ(), getFirst(), getLse()); }
+LogicalResult AttentionBackwardOp::verify() {
+  return verifyHeads(*this, getQ(), getFirst(), getLse());
+}
 
 //===- Element-wise ---------------------------------------------------------===//
 
@@ -115,20 +127,27 @@ LogicalResult MixOp::verify() {
   if (getValues().empty())
     return emitOpError("needs a value");
   if (getValues().size() != getCoefficients().size())
-    return emitOpError("has ") << getValues().size() << " values and " << getCoefficients().size() << " coefficients";
+    return emitOpError("has ") << getValues().size() << " values and " << getCoefficients().size()
+                               << " coefficients";
   for (auto [index, value] : llvm::enumerate(getValues()))
     if (value.getType() != getResult().getType())
-      return emitOpError("value ") << index << " is " << value.getType() << ", the result is " << getResult().getType();
+      return emitOpError("value ")
+             << index << " is " << value.getType() << ", the result is " << getResult().getType();
   return success();
 }
 
-LogicalResult RowScaleOp::verify() { return verifyRowFactor(*this, "g", getTensorType(getX()), getTensorType(getG())); }
+LogicalResult RowScaleOp::verify() {
+  return verifyRowFactor(*this, "g", getTensorType(getX()), getTensorType(getG()));
+}
 
-LogicalResult RowDotOp::verify() { return verifyRowFactor(*this, "result", getTensorType(getA()), getTensorType(getResult())); }
+LogicalResult RowDotOp::verify() {
+  return verifyRowFactor(*this, "result", getTensorType(getA()), getTensorType(getResult()));
+}
 
 LogicalResult UnaryBackwardOp::verify() {
   if (getFromOutput() && !supportsFromOutput(getKind()))
-    return emitOpError("cannot get the derivative of ") << stringifyUnaryKind(getKind()) << " from its output";
+    return emitOpError("cannot get the derivative of ")
+           << stringifyUnaryKind(getKind()) << " from its output";
   return success();
 }
 
@@ -159,7 +178,10 @@ LogicalResult BroadcastOp::verify() {
   RankedTensorType x = getTensorType(getX()), result = getTensorType(getResult());
   if (x.getElementType() != result.getElementType())
     return emitOpError("turns ") << x.getElementType() << " into " << result.getElementType();
-  if (x.getRank() != 0 && (result.getRank() != x.getRank() + 1 || result.getShape().drop_back() != x.getShape()))
-    return emitOpError("can repeat a rank-0 value everywhere or [T], [T, H] along one more axis, but not ") << x << " to " << result;
+  if (x.getRank() != 0 &&
+      (result.getRank() != x.getRank() + 1 || result.getShape().drop_back() != x.getShape()))
+    return emitOpError(
+               "can repeat a rank-0 value everywhere or [T], [T, H] along one more axis, but not ")
+           << x << " to " << result;
   return success();
 }

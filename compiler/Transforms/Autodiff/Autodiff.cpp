@@ -1,7 +1,8 @@
 //===- Autodiff.cpp - Add the backward pass to every training program -----===//
 //
-// For each function with smelt.role = "train": differentiates result 0 with respect to the parameters that it reads and hands every
-// gradient to a train.gradient op, placed right after the op that completes it. IR before and after: Passes.td.
+// For each function with smelt.role = "train": differentiates result 0 with respect to the
+// parameters that it reads and hands every gradient to a train.gradient op, placed right after the
+// op that completes it. IR before and after: Passes.td.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Transforms/Autodiff/Passes.h"
@@ -41,7 +42,8 @@ FailureOr<TrainingProgram> match(func::FuncOp function, SymbolTable &symbols) {
   for (auto read : function.getOps<lm::ReadOp>())
     if (auto parameter = symbols.lookup<lm::ParameterOp>(read.getSymbol())) {
       if (read.getType() != parameter.getType())
-        return read.emitError("a training program must read the whole parameter, ") << parameter.getType();
+        return read.emitError("a training program must read the whole parameter, ")
+               << parameter.getType();
       program.reads[read.getSymbolAttr().getAttr()].push_back(read);
     }
   return program;

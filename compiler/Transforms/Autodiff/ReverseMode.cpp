@@ -1,8 +1,9 @@
 //===- ReverseMode.cpp - Reverse-mode differentiation of a block ----------===//
 //
-// Walks a block's ops backwards from the objective. Each op on a path from a source to the objective turns the gradients of its results
-// into those of its operands (lm.DifferentiableOpInterface). A value with several uses adds its contributions by lm.add, in reverse
-// order of the uses, so the result does not depend on anything but the program.
+// Walks a block's ops backwards from the objective. Each op on a path from a source to the
+// objective turns the gradients of its results into those of its operands
+// (lm.DifferentiableOpInterface). A value with several uses adds its contributions by lm.add, in
+// reverse order of the uses, so the result does not depend on anything but the program.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Transforms/Autodiff/ReverseMode.h"
@@ -13,7 +14,8 @@ using namespace mlir;
 
 namespace {
 
-/// Marks every op built here as gradient code, around the forward op's own location (which holds the path of the spec's step).
+/// Marks every op built here as gradient code, around the forward op's own location (which holds
+/// the path of the spec's step).
 struct MarkAsGradient : OpBuilder::Listener {
   void notifyOperationInserted(Operation *op, OpBuilder::InsertPoint) override {
     MLIRContext *context = op->getContext();
@@ -31,10 +33,12 @@ public:
   FailureOr<SmallVector<Value>> run(ArrayRef<Value> sources) {
     Operation *root = objective.getDefiningOp();
     if (!root || cast<ShapedType>(objective.getType()).getRank() != 0)
-      return emitError(objective.getLoc()) << "only a computed value of rank 0 can be differentiated";
+      return emitError(objective.getLoc())
+             << "only a computed value of rank 0 can be differentiated";
     markActive(sources);
     if (active.contains(objective)) {
-      add(objective, lm::ConstantOp::create(builder, root->getLoc(), cast<RankedTensorType>(objective.getType()), 1.0));
+      add(objective, lm::ConstantOp::create(builder, root->getLoc(),
+                                            cast<RankedTensorType>(objective.getType()), 1.0));
       for (Operation *op = root; op; op = op->getPrevNode())
         if (failed(differentiate(op)))
           return failure();
@@ -52,14 +56,18 @@ private:
   }
 
   LogicalResult differentiate(Operation *op) {
-    auto results = llvm::map_to_vector(op->getResults(), [&](Value result) { return gradients.lookup(result); });
-    auto needed = llvm::map_to_vector(op->getOperands(), [&](Value operand) { return active.contains(operand); });
-    if (llvm::none_of(results, [](Value gradient) { return bool(gradient); }) || !llvm::is_contained(needed, true))
+    auto results = llvm::map_to_vector(op->getResults(),
+                                       [&](Value result) { return gradients.lookup(result); });
+    auto needed = llvm::map_to_vector(op->getOperands(),
+                                      [&](Value operand) { return active.contains(operand); });
+    if (llvm::none_of(results, [](Value gradient) { return bool(gradient); }) ||
+        !llvm::is_contained(needed, true))
       return success();
     auto differentiable = dyn_cast<lm::DifferentiableOpInterface>(op);
     if (!differentiable)
       return op->emitOpError("has no gradient, but a parameter reaches the objective through it");
-    FailureOr<SmallVector<Value>> operands = differentiable.buildGradients(builder, results, needed);
+    FailureOr<SmallVector<Value>> operands =
+        differentiable.buildGradients(builder, results, needed);
     if (failed(operands))
       return failure();
     for (auto [operand, gradient] : llvm::zip_equal(op->getOperands(), *operands))
@@ -83,7 +91,7 @@ private:
 
 } // namespace
 
-FailureOr<SmallVector<Value>> smelt::buildReverseMode(OpBuilder::InsertPoint insertionPoint, Value objective,
-                                                      ArrayRef<Value> sources) {
+FailureOr<SmallVector<Value>> smelt::buildReverseMode(OpBuilder::InsertPoint insertionPoint,
+                                                      Value objective, ArrayRef<Value> sources) {
   return ReverseMode(insertionPoint, objective).run(sources);
 }

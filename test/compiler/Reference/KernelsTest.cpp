@@ -16,7 +16,8 @@ Tensor makeRandom(std::mt19937 &random, llvm::ArrayRef<int64_t> shape) {
   return tensor;
 }
 
-/// Runs @plain and @fused of one module on the same inputs; all results must agree to the last bits of a double.
+/// Runs @plain and @fused of one module on the same inputs; all results must agree to the last bits
+/// of a double.
 void expectSame(const std::string &text, llvm::ArrayRef<Tensor> inputs) {
   Program program(text);
   auto plain = program.run("plain", inputs), fused = program.run("fused", inputs);
@@ -61,32 +62,42 @@ TEST(KernelGemm, FusesPrologueAndEpilogue) {
              {makeRandom(random, {4, 3}), makeRandom(random, {5, 3}), makeRandom(random, {4, 5})});
 }
 
-/// token_shift on keys inside the attention kernel, forward and backward, against the ops one by one.
+/// token_shift on keys inside the attention kernel, forward and backward, against the ops one by
+/// one.
 TEST(KernelAttention, ShiftsKeysInTheLoad) {
   std::mt19937 random(2);
-  std::string shift = R"(lm.token_shift replace cross %K {features = array<i64: 1, 3>, heads = array<i64>} : (tensor<5x2x4xf64>) -> tensor<5x2x4xf64>)";
+  std::string shift =
+      R"(lm.token_shift replace cross %K {features = array<i64: 1, 3>, heads = array<i64>} : (tensor<5x2x4xf64>) -> tensor<5x2x4xf64>)";
   auto shiftOf = [&](std::string value) {
     std::string text = shift;
     return text.replace(text.find("%K"), 2, value);
   };
-  std::string arguments = "%q: tensor<5x2x4xf64>, %k: tensor<5x2x4xf64>, %v: tensor<5x2x4xf64>, %dout: tensor<5x2x4xf64>, "
+  std::string arguments = "%q: tensor<5x2x4xf64>, %k: tensor<5x2x4xf64>, %v: tensor<5x2x4xf64>, "
+                          "%dout: tensor<5x2x4xf64>, "
                           "%first: tensor<5xi32>, %scale: tensor<f64>";
-  std::string heads = "tensor<5x2x4xf64>", types = heads + ", tensor<5x2xf64>, " + heads + ", " + heads + ", " + heads;
-  auto identity = [&](std::string name) { return name + " {\n^bb0(%0: " + heads + "):\n kernel.yield %0 : " + heads + "\n}\n"; };
-  std::string shifted = "k {\n^bb0(%0: " + heads + "):\n %1 = " + shiftOf("%0") + "\n kernel.yield %1 : " + heads + "\n}\n";
-  expectSame("func.func @plain(" + arguments + ") -> (" + types + ") {\n %ks = " + shiftOf("%k") + R"(
+  std::string heads = "tensor<5x2x4xf64>",
+              types = heads + ", tensor<5x2xf64>, " + heads + ", " + heads + ", " + heads;
+  auto identity = [&](std::string name) {
+    return name + " {\n^bb0(%0: " + heads + "):\n kernel.yield %0 : " + heads + "\n}\n";
+  };
+  std::string shifted = "k {\n^bb0(%0: " + heads + "):\n %1 = " + shiftOf("%0") +
+                        "\n kernel.yield %1 : " + heads + "\n}\n";
+  expectSame(
+      "func.func @plain(" + arguments + ") -> (" + types + ") {\n %ks = " + shiftOf("%k") + R"(
       %o, %lse = lm.attention %q, %ks, %v first %first scale %scale : tensor<5x2x4xf64>, tensor<5xi32>, tensor<f64> -> tensor<5x2x4xf64>, tensor<5x2xf64>
       %dq, %dk, %dv = lm.attention_backward %q, %ks, %v first %first scale %scale out %o, %lse, %dout : tensor<5x2x4xf64>, tensor<5xi32>, tensor<f64>, tensor<5x2xf64>
-      return %o, %lse, %dq, %dk, %dv : )" + types + "\n}\nfunc.func @fused(" + arguments + ") -> (" + types + R"() {
+      return %o, %lse, %dq, %dk, %dv : )" +
+          types + "\n}\nfunc.func @fused(" + arguments + ") -> (" + types + R"() {
       %o, %lse = kernel.attention q(%q) k(%k) v(%v) result() first(%first) scale(%scale)
           : (tensor<5x2x4xf64>, tensor<5x2x4xf64>, tensor<5x2x4xf64>, tensor<5xi32>, tensor<f64>) -> (tensor<5x2x4xf64>, tensor<5x2xf64>) )" +
-                 identity("q") + shifted + identity("v") + identity("result") + R"(
+          identity("q") + shifted + identity("v") + identity("result") + R"(
       %dq, %dk, %dv = kernel.attention_backward q(%q) k(%k) v(%v) first(%first) scale(%scale) out(%o, %lse, %dout)
           : (tensor<5x2x4xf64>, tensor<5x2x4xf64>, tensor<5x2x4xf64>, tensor<5xi32>, tensor<f64>, tensor<5x2x4xf64>, tensor<5x2xf64>, tensor<5x2x4xf64>)
           -> (tensor<5x2x4xf64>, tensor<5x2x4xf64>, tensor<5x2x4xf64>) )" +
-                 identity("q") + shifted + identity("v") + "return %o, %lse, %dq, %dk, %dv : " + types + "\n}",
-             {makeRandom(random, {5, 2, 4}), makeRandom(random, {5, 2, 4}), makeRandom(random, {5, 2, 4}),
-              makeRandom(random, {5, 2, 4}), Tensor({5}, {0, 0, 1, 3, 3}), Tensor::scalar(0.5)});
+          identity("q") + shifted + identity("v") + "return %o, %lse, %dq, %dk, %dv : " + types +
+          "\n}",
+      {makeRandom(random, {5, 2, 4}), makeRandom(random, {5, 2, 4}), makeRandom(random, {5, 2, 4}),
+       makeRandom(random, {5, 2, 4}), Tensor({5}, {0, 0, 1, 3, 3}), Tensor::scalar(0.5)});
 }
 
 TEST(KernelRowwise, RunsItsBody) {

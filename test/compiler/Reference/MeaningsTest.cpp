@@ -1,6 +1,7 @@
 //===- MeaningsTest.cpp - The interpreter against values worked out by hand ===//
 //
-// The interpreter is the oracle of all other tests, so its meanings are pinned here by hand, op by op, without looking at its code.
+// The interpreter is the oracle of all other tests, so its meanings are pinned here by hand, op by
+// op, without looking at its code.
 //
 //===----------------------------------------------------------------------===//
 #include "RunText.h"
@@ -21,31 +22,37 @@ const std::string empty = "{features = array<i64>, heads = array<i64>}";
 TEST(TokenShift, ReplacesSomeFeatures) {
   auto y = runBody("%x: tensor<4x3xf64>", "tensor<4x3xf64>", R"(
     %y = lm.token_shift replace cross %x {features = array<i64: 0, 1, 2, 3>, heads = array<i64>} : (tensor<4x3xf64>) -> tensor<4x3xf64>
-    return %y : tensor<4x3xf64>)", {rows});
+    return %y : tensor<4x3xf64>)",
+                   {rows});
   expectNear(y[0], Tensor({4, 3}, {1, 2, 3, 1, 20, 3, 10, 200, 30, 100, 2000, 300}));
 }
 
 TEST(TokenShift, AddsAtADistance) {
   auto y = runBody("%x: tensor<4x3xf64>", "tensor<4x3xf64>", R"(
     %y = lm.token_shift add cross %x {features = array<i64>, heads = array<i64>, distance = 2 : i64} : (tensor<4x3xf64>) -> tensor<4x3xf64>
-    return %y : tensor<4x3xf64>)", {rows});
+    return %y : tensor<4x3xf64>)",
+                   {rows});
   expectNear(y[0], Tensor({4, 3}, {1, 2, 3, 10, 20, 30, 101, 202, 303, 1010, 2020, 3030}));
 }
 
 TEST(TokenShift, MasksDocuments) {
-  auto y = runBody("%x: tensor<4x3xf64>, %d: tensor<4xi32>", "tensor<4x3xf64>",
-                   "%y = lm.token_shift replace mask %x document_start %d " + empty +
-                       " : (tensor<4x3xf64>, tensor<4xi32>) -> tensor<4x3xf64>\nreturn %y : tensor<4x3xf64>",
-                   {rows, Tensor({4}, {0, 0, 2, 2})});
+  auto y = runBody(
+      "%x: tensor<4x3xf64>, %d: tensor<4xi32>", "tensor<4x3xf64>",
+      "%y = lm.token_shift replace mask %x document_start %d " + empty +
+          " : (tensor<4x3xf64>, tensor<4xi32>) -> tensor<4x3xf64>\nreturn %y : tensor<4x3xf64>",
+      {rows, Tensor({4}, {0, 0, 2, 2})});
   expectNear(y[0], Tensor({4, 3}, {1, 2, 3, 1, 2, 3, 100, 200, 300, 100, 200, 300}));
 }
 
 TEST(TokenShift, ScalesAndGates) {
-  auto y = runBody("%x: tensor<4x3xf64>, %s: tensor<f64>, %g: tensor<4xf64>", "tensor<4x3xf64>, tensor<4x3xf64>",
+  auto y = runBody("%x: tensor<4x3xf64>, %s: tensor<f64>, %g: tensor<4xf64>",
+                   "tensor<4x3xf64>, tensor<4x3xf64>",
                    "%y = lm.token_shift add cross %x scale %s gate %g " + empty +
                        " : (tensor<4x3xf64>, tensor<f64>, tensor<4xf64>) -> tensor<4x3xf64>\n"
-                       "%z = lm.token_shift replace cross %x gate %g " + empty +
-                       " : (tensor<4x3xf64>, tensor<4xf64>) -> tensor<4x3xf64>\nreturn %y, %z : tensor<4x3xf64>, tensor<4x3xf64>",
+                       "%z = lm.token_shift replace cross %x gate %g " +
+                       empty +
+                       " : (tensor<4x3xf64>, tensor<4xf64>) -> tensor<4x3xf64>\nreturn %y, %z : "
+                       "tensor<4x3xf64>, tensor<4x3xf64>",
                    {rows, Tensor::scalar(2), Tensor({4}, {9, 0.5, 0, 1})});
   expectNear(y[0], Tensor({4, 3}, {1, 2, 3, 11, 22, 33, 100, 200, 300, 1200, 2400, 3600}));
   expectNear(y[1], Tensor({4, 3}, {1, 2, 3, 5.5, 11, 16.5, 100, 200, 300, 100, 200, 300}));
@@ -54,47 +61,53 @@ TEST(TokenShift, ScalesAndGates) {
 TEST(TokenShift, ShiftsSomeHeads) {
   auto y = runBody("%x: tensor<2x3x1xf64>", "tensor<2x3x1xf64>", R"(
     %y = lm.token_shift replace cross %x {features = array<i64>, heads = array<i64: 1>} : (tensor<2x3x1xf64>) -> tensor<2x3x1xf64>
-    return %y : tensor<2x3x1xf64>)", {Tensor({2, 3, 1}, {1, 2, 3, 4, 5, 6})});
+    return %y : tensor<2x3x1xf64>)",
+                   {Tensor({2, 3, 1}, {1, 2, 3, 4, 5, 6})});
   expectNear(y[0], Tensor({2, 3, 1}, {1, 2, 3, 4, 2, 6}));
 }
 
 //===- Attention ----------------------------------------------------------------===//
 
 TEST(Attention, AveragesEqualScores) {
-  auto y = runBody("%q: tensor<4x1x2xf64>, %k: tensor<4x1x2xf64>, %v: tensor<4x1x2xf64>, %first: tensor<4xi32>, %s: tensor<f64>",
+  auto y = runBody("%q: tensor<4x1x2xf64>, %k: tensor<4x1x2xf64>, %v: tensor<4x1x2xf64>, %first: "
+                   "tensor<4xi32>, %s: tensor<f64>",
                    "tensor<4x1x2xf64>, tensor<4x1xf64>", R"(
     %y, %lse = lm.attention %q, %k, %v first %first scale %s
         : tensor<4x1x2xf64>, tensor<4xi32>, tensor<f64> -> tensor<4x1x2xf64>, tensor<4x1xf64>
     return %y, %lse : tensor<4x1x2xf64>, tensor<4x1xf64>)",
-                   {Tensor::filled({4, 1, 2}, 0.0), Tensor::filled({4, 1, 2}, 3.0), Tensor({4, 1, 2}, {0, 8, 2, 6, 4, 4, 6, 2}),
-                    Tensor({4}, {0, 0, 1, 3}), Tensor::scalar(5)});
+                   {Tensor::filled({4, 1, 2}, 0.0), Tensor::filled({4, 1, 2}, 3.0),
+                    Tensor({4, 1, 2}, {0, 8, 2, 6, 4, 4, 6, 2}), Tensor({4}, {0, 0, 1, 3}),
+                    Tensor::scalar(5)});
   expectNear(y[0], Tensor({4, 1, 2}, {0, 8, 1, 7, 3, 5, 6, 2}));
   expectNear(y[1], Tensor({4, 1}, {0, std::log(2), std::log(2), 0}));
 }
 
 TEST(Attention, WeighsByScaledScores) {
   // Scores of row 1: 0.5·2·ln 3 = ln 3 for key 0 and 0 for key 1: weights 3/4 and 1/4.
-  auto y = runBody("%q: tensor<2x1x1xf64>, %k: tensor<2x1x1xf64>, %v: tensor<2x1x1xf64>, %first: tensor<2xi32>, %s: tensor<f64>",
+  auto y = runBody("%q: tensor<2x1x1xf64>, %k: tensor<2x1x1xf64>, %v: tensor<2x1x1xf64>, %first: "
+                   "tensor<2xi32>, %s: tensor<f64>",
                    "tensor<2x1x1xf64>, tensor<2x1xf64>", R"(
     %y, %lse = lm.attention %q, %k, %v first %first scale %s
         : tensor<2x1x1xf64>, tensor<2xi32>, tensor<f64> -> tensor<2x1x1xf64>, tensor<2x1xf64>
     return %y, %lse : tensor<2x1x1xf64>, tensor<2x1xf64>)",
-                   {Tensor({2, 1, 1}, {1, 2}), Tensor({2, 1, 1}, {std::log(3), 0}), Tensor({2, 1, 1}, {8, 4}), Tensor({2}, {0, 0}),
-                    Tensor::scalar(0.5)});
+                   {Tensor({2, 1, 1}, {1, 2}), Tensor({2, 1, 1}, {std::log(3), 0}),
+                    Tensor({2, 1, 1}, {8, 4}), Tensor({2}, {0, 0}), Tensor::scalar(0.5)});
   expectNear(y[0], Tensor({2, 1, 1}, {8, 7}));
   expectNear(y[1], Tensor({2, 1}, {0.5 * std::log(3), std::log(4)}));
 }
 
 TEST(AttentionRange, IsTheWindowInsideTheDocument) {
   auto y = runBody("%d: tensor<6xi32>, %w: tensor<i32>", "tensor<6xi32>",
-                   "%y = lm.attention_range %d, %w : tensor<6xi32>, tensor<i32> -> tensor<6xi32>\nreturn %y : tensor<6xi32>",
+                   "%y = lm.attention_range %d, %w : tensor<6xi32>, tensor<i32> -> "
+                   "tensor<6xi32>\nreturn %y : tensor<6xi32>",
                    {Tensor({6}, {0, 0, 0, 0, 4, 4}), Tensor::scalar(2)});
   expectNear(y[0], Tensor({6}, {0, 0, 0, 1, 4, 4}));
 }
 
-/// Which keys the medium record lets each query see: block lists of wholly and partly visible blocks, each cut to a number, nearest
-/// first, and the causal document mask inside them.
-std::vector<std::vector<bool>> maskByBlockLists(const std::vector<int> &documents, int size, int window) {
+/// Which keys the medium record lets each query see: block lists of wholly and partly visible
+/// blocks, each cut to a number, nearest first, and the causal document mask inside them.
+std::vector<std::vector<bool>> maskByBlockLists(const std::vector<int> &documents, int size,
+                                                int window) {
   int count = documents.size() / size;
   std::vector<std::vector<bool>> visible(documents.size(), std::vector<bool>(documents.size()));
   auto low = [&](int block) { return documents[block * size]; };
@@ -137,13 +150,15 @@ TEST(AttentionRange, InBlocksIsTheRecordsBlockLists) {
     }
     int window = 1 + random() % count;
     auto first = runBody("%d: tensor<32xi32>, %w: tensor<i32>", "tensor<32xi32>",
-                         "%y = lm.attention_range %d, %w {blocks = 4 : i64} : tensor<32xi32>, tensor<i32> -> tensor<32xi32>\n"
+                         "%y = lm.attention_range %d, %w {blocks = 4 : i64} : tensor<32xi32>, "
+                         "tensor<i32> -> tensor<32xi32>\n"
                          "return %y : tensor<32xi32>",
                          {Tensor({tokens}, start), Tensor::scalar(window * size)});
     auto visible = maskByBlockLists(documents, size, window);
     for (int i = 0; i < tokens; ++i)
       for (int j = 0; j < tokens; ++j)
-        ASSERT_EQ(visible[i][j], j <= i && j >= first[0](i)) << "query " << i << ", key " << j << ", window " << window;
+        ASSERT_EQ(visible[i][j], j <= i && j >= first[0](i))
+            << "query " << i << ", key " << j << ", window " << window;
   }
 }
 
@@ -157,7 +172,8 @@ TEST(RMSNorm, DividesByTheRootMeanSquare) {
 }
 
 TEST(Rope, RotatesByTheTable) {
-  auto y = runBody("%x: tensor<2x1x2xf64>, %d: tensor<2xi32>", "tensor<2x1x2xf64>, tensor<2x1x2xf64>, tensor<2x1x2xf64>", R"(
+  auto y = runBody("%x: tensor<2x1x2xf64>, %d: tensor<2xi32>",
+                   "tensor<2x1x2xf64>, tensor<2x1x2xf64>, tensor<2x1x2xf64>", R"(
     %f = lm.constant dense<1.5707963267948966> : tensor<1xf64>
     %table = lm.rope_table %f : tensor<1xf64> -> tensor<2x2xf64>
     %y = lm.rope %x, %table : tensor<2x1x2xf64>, tensor<2x2xf64>
@@ -172,7 +188,8 @@ TEST(Rope, RotatesByTheTable) {
 
 TEST(Gate, ReadsTheFirstFeatures) {
   auto y = runBody("%x: tensor<1x3xf64>, %w: tensor<2x2xf64>", "tensor<1x2xf64>",
-                   "%y = lm.gate %x, %w : tensor<1x3xf64>, tensor<2x2xf64> -> tensor<1x2xf64>\nreturn %y : tensor<1x2xf64>",
+                   "%y = lm.gate %x, %w : tensor<1x3xf64>, tensor<2x2xf64> -> "
+                   "tensor<1x2xf64>\nreturn %y : tensor<1x2xf64>",
                    {Tensor({1, 3}, {1, 2, 99}), Tensor({2, 2}, {0, 0, std::log(3), 0})});
   expectNear(y[0], Tensor({1, 2}, {0.5, 0.75}));
 }
@@ -182,7 +199,8 @@ TEST(Softcap, HasItsThreeForms) {
     %a = lm.softcap tanh %x {amplitude = 5.0, temperature = 2.0} : tensor<2xf64>
     %b = lm.softcap sigmoid %x {amplitude = 8.0, temperature = 4.0} : tensor<2xf64>
     %c = lm.softcap rsqrt %x {amplitude = 3.0, temperature = 1.0} : tensor<2xf64>
-    return %a, %b, %c : tensor<2xf64>, tensor<2xf64>, tensor<2xf64>)", {Tensor({2}, {0, 4})});
+    return %a, %b, %c : tensor<2xf64>, tensor<2xf64>, tensor<2xf64>)",
+                   {Tensor({2}, {0, 4})});
   expectNear(y[0], Tensor({2}, {0, 5 * std::tanh(2)}));
   expectNear(y[1], Tensor({2}, {4, 8 / (1 + std::exp(-1))}));
   expectNear(y[2], Tensor({2}, {0, 3 * 4 / 5.0}));
@@ -191,12 +209,15 @@ TEST(Softcap, HasItsThreeForms) {
 //===- Loss, sums, shapes -----------------------------------------------------------===//
 
 TEST(CrossEntropy, IgnoresMissingTargets) {
-  // Three classes, logits ln 1, ln 2, ln 5: probabilities 1/8, 2/8, 5/8. Large logits must not overflow.
-  auto y = runBody("%z: tensor<3x3xf64>, %t: tensor<3xi32>", "tensor<3xf64>, tensor<3xf64>, tensor<f64>", R"(
+  // Three classes, logits ln 1, ln 2, ln 5: probabilities 1/8, 2/8, 5/8. Large logits must not
+  // overflow.
+  auto y = runBody("%z: tensor<3x3xf64>, %t: tensor<3xi32>",
+                   "tensor<3xf64>, tensor<3xf64>, tensor<f64>", R"(
     %loss, %lse = lm.cross_entropy %z, %t : tensor<3x3xf64>, tensor<3xi32> -> tensor<3xf64>, tensor<3xf64>
     %count = lm.count_targets %t : tensor<3xi32> -> tensor<f64>
     return %loss, %lse, %count : tensor<3xf64>, tensor<3xf64>, tensor<f64>)",
-                   {Tensor({3, 3}, {0, std::log(2), std::log(5), 0, std::log(2), std::log(5), 1000, 1000, -1000}),
+                   {Tensor({3, 3}, {0, std::log(2), std::log(5), 0, std::log(2), std::log(5), 1000,
+                                    1000, -1000}),
                     Tensor({3}, {1, -1, 0})});
   expectNear(y[0], Tensor({3}, {std::log(4), 0, std::log(2)}));
   expectNear(y[1], Tensor({3}, {std::log(8), std::log(8), 1000 + std::log(2)}));
@@ -204,13 +225,16 @@ TEST(CrossEntropy, IgnoresMissingTargets) {
 }
 
 TEST(CountTargets, IsAtLeastOne) {
-  auto y = runBody("%t: tensor<2xi32>", "tensor<f64>",
-                   "%y = lm.count_targets %t : tensor<2xi32> -> tensor<f64>\nreturn %y : tensor<f64>", {Tensor({2}, {-1, -1})});
+  auto y =
+      runBody("%t: tensor<2xi32>", "tensor<f64>",
+              "%y = lm.count_targets %t : tensor<2xi32> -> tensor<f64>\nreturn %y : tensor<f64>",
+              {Tensor({2}, {-1, -1})});
   expectNear(y[0], Tensor::scalar(1));
 }
 
 TEST(Matmul, TransposesEitherSide) {
-  auto y = runBody("%a: tensor<2x3xf64>, %b: tensor<3x2xf64>", "tensor<2x2xf64>, tensor<3x3xf64>, tensor<2x2xf64>", R"(
+  auto y = runBody("%a: tensor<2x3xf64>, %b: tensor<3x2xf64>",
+                   "tensor<2x2xf64>, tensor<3x3xf64>, tensor<2x2xf64>", R"(
     %0 = lm.matmul %a, %b : tensor<2x3xf64>, tensor<3x2xf64> -> tensor<2x2xf64>
     %1 = lm.matmul %a, %b {transpose_a, transpose_b} : tensor<2x3xf64>, tensor<3x2xf64> -> tensor<3x3xf64>
     %2 = lm.matmul %a, %a {transpose_b} : tensor<2x3xf64>, tensor<2x3xf64> -> tensor<2x2xf64>
@@ -222,17 +246,19 @@ TEST(Matmul, TransposesEitherSide) {
 }
 
 TEST(Embedding, GathersAndScatters) {
-  auto y = runBody("%table: tensor<3x2xf64>, %t: tensor<4xi32>", "tensor<4x2xf64>, tensor<3x2xf64>", R"(
+  auto y =
+      runBody("%table: tensor<3x2xf64>, %t: tensor<4xi32>", "tensor<4x2xf64>, tensor<3x2xf64>", R"(
     %x = lm.embedding %table, %t : tensor<3x2xf64>, tensor<4xi32> -> tensor<4x2xf64>
     %d = lm.embedding_backward %t, %x : tensor<4xi32>, tensor<4x2xf64> -> tensor<3x2xf64>
     return %x, %d : tensor<4x2xf64>, tensor<3x2xf64>)",
-                   {Tensor({3, 2}, {1, 2, 3, 4, 5, 6}), Tensor({4}, {2, 0, 2, 2})});
+              {Tensor({3, 2}, {1, 2, 3, 4, 5, 6}), Tensor({4}, {2, 0, 2, 2})});
   expectNear(y[0], Tensor({4, 2}, {5, 6, 1, 2, 5, 6, 5, 6}));
   expectNear(y[1], Tensor({3, 2}, {1, 2, 0, 0, 15, 18}));
 }
 
 TEST(Shapes, SplitConcatReshapeBroadcast) {
-  auto y = runBody("%x: tensor<2x4xf64>, %g: tensor<2xf64>", "tensor<2x4xf64>, tensor<2x2x2xf64>, tensor<2x3xf64>", R"(
+  auto y = runBody("%x: tensor<2x4xf64>, %g: tensor<2xf64>",
+                   "tensor<2x4xf64>, tensor<2x2x2xf64>, tensor<2x3xf64>", R"(
     %a, %b = lm.split %x : (tensor<2x4xf64>) -> (tensor<2x1xf64>, tensor<2x3xf64>)
     %c = lm.concat %b, %a : (tensor<2x3xf64>, tensor<2x1xf64>) -> tensor<2x4xf64>
     %d = lm.reshape %x : tensor<2x4xf64> -> tensor<2x2x2xf64>
@@ -245,19 +271,22 @@ TEST(Shapes, SplitConcatReshapeBroadcast) {
 }
 
 TEST(RowFactors, ArePerRowOrPerHead) {
-  auto y = runBody("%x: tensor<2x2x2xf64>, %g: tensor<2x2xf64>", "tensor<2x2x2xf64>, tensor<2x2xf64>, tensor<2x1xf64>", R"(
+  auto y =
+      runBody("%x: tensor<2x2x2xf64>, %g: tensor<2x2xf64>",
+              "tensor<2x2x2xf64>, tensor<2x2xf64>, tensor<2x1xf64>", R"(
     %a = lm.row_scale %x, %g : tensor<2x2x2xf64>, tensor<2x2xf64>
     %b = lm.row_dot %x, %x : tensor<2x2x2xf64> -> tensor<2x2xf64>
     %c = lm.row_dot %x, %x : tensor<2x2x2xf64> -> tensor<2x1xf64>
     return %a, %b, %c : tensor<2x2x2xf64>, tensor<2x2xf64>, tensor<2x1xf64>)",
-                   {Tensor({2, 2, 2}, {1, 2, 3, 4, 5, 6, 7, 8}), Tensor({2, 2}, {1, 10, 100, 1000})});
+              {Tensor({2, 2, 2}, {1, 2, 3, 4, 5, 6, 7, 8}), Tensor({2, 2}, {1, 10, 100, 1000})});
   expectNear(y[0], Tensor({2, 2, 2}, {1, 2, 30, 40, 500, 600, 7000, 8000}));
   expectNear(y[1], Tensor({2, 2}, {5, 25, 61, 113}));
   expectNear(y[2], Tensor({2, 1}, {30, 174}));
 }
 
 TEST(Mix, WeighsValues) {
-  auto y = runBody("%x: tensor<2xf64>, %a: tensor<f64>, %b: tensor<f64>", "tensor<2xf64>, tensor<f64>, tensor<f64>", R"(
+  auto y = runBody("%x: tensor<2xf64>, %a: tensor<f64>, %b: tensor<f64>",
+                   "tensor<2xf64>, tensor<f64>, tensor<f64>", R"(
     %y = lm.mix %x, %x by %a, %b : (tensor<2xf64>, tensor<2xf64>, tensor<f64>, tensor<f64>) -> tensor<2xf64>
     %s = lm.sum %y : tensor<2xf64> -> tensor<f64>
     %d = lm.dot %x, %y : tensor<2xf64> -> tensor<f64>
@@ -269,23 +298,26 @@ TEST(Mix, WeighsValues) {
 }
 
 TEST(Unary, HasTheUsualFunctions) {
-  for (auto [kind, at2] : std::initializer_list<std::pair<std::string, double>>{{"identity", 2},
-                                                                                {"negate", -2},
-                                                                                {"sigmoid", 1 / (1 + std::exp(-2))},
-                                                                                {"tanh", std::tanh(2)},
-                                                                                {"relu", 2},
-                                                                                {"relu_squared", 4},
-                                                                                {"gelu", 2 * 0.97724986805182079},
-                                                                                {"silu", 2 / (1 + std::exp(-2))},
-                                                                                {"exp", std::exp(2)},
-                                                                                {"sqrt", std::sqrt(2)},
-                                                                                {"reciprocal", 0.5}}) {
-    auto y = runBody("%x: tensor<f64>", "tensor<f64>", "%y = lm.unary " + kind + " %x : tensor<f64>\nreturn %y : tensor<f64>",
+  for (auto [kind, at2] :
+       std::initializer_list<std::pair<std::string, double>>{{"identity", 2},
+                                                             {"negate", -2},
+                                                             {"sigmoid", 1 / (1 + std::exp(-2))},
+                                                             {"tanh", std::tanh(2)},
+                                                             {"relu", 2},
+                                                             {"relu_squared", 4},
+                                                             {"gelu", 2 * 0.97724986805182079},
+                                                             {"silu", 2 / (1 + std::exp(-2))},
+                                                             {"exp", std::exp(2)},
+                                                             {"sqrt", std::sqrt(2)},
+                                                             {"reciprocal", 0.5}}) {
+    auto y = runBody("%x: tensor<f64>", "tensor<f64>",
+                     "%y = lm.unary " + kind + " %x : tensor<f64>\nreturn %y : tensor<f64>",
                      {Tensor::scalar(2)});
     SCOPED_TRACE(kind);
     expectNear(y[0], Tensor::scalar(at2));
   }
-  auto y = runBody("%x: tensor<2xf64>", "tensor<2xf64>", "%y = lm.unary relu_squared %x : tensor<2xf64>\nreturn %y : tensor<2xf64>",
+  auto y = runBody("%x: tensor<2xf64>", "tensor<2xf64>",
+                   "%y = lm.unary relu_squared %x : tensor<2xf64>\nreturn %y : tensor<2xf64>",
                    {Tensor({2}, {-3, 0})});
   expectNear(y[0], Tensor({2}, {0, 0}));
 }
@@ -326,15 +358,20 @@ TEST(Errors, AreDiagnostics) {
       return %loss : tensor<1xf64>
     })");
   EXPECT_TRUE(program.run("token", {Tensor::filled({3, 2}, 0.0), Tensor({1}, {3})}).empty());
-  EXPECT_NE(program.messages.find("token 0 is 3, but the table has 3 rows"), std::string::npos) << program.messages;
+  EXPECT_NE(program.messages.find("token 0 is 3, but the table has 3 rows"), std::string::npos)
+      << program.messages;
   EXPECT_TRUE(program.run("unset").empty());
-  EXPECT_NE(program.messages.find("reads @p, which the caller did not set"), std::string::npos) << program.messages;
+  EXPECT_NE(program.messages.find("reads @p, which the caller did not set"), std::string::npos)
+      << program.messages;
   EXPECT_TRUE(program.run("target", {Tensor::filled({1, 2}, 0.0), Tensor({1}, {2})}).empty());
-  EXPECT_NE(program.messages.find("target 0 is 2, but there are 2 classes"), std::string::npos) << program.messages;
+  EXPECT_NE(program.messages.find("target 0 is 2, but there are 2 classes"), std::string::npos)
+      << program.messages;
   EXPECT_TRUE(program.run("missing").empty());
-  EXPECT_NE(program.messages.find("finds no function @missing"), std::string::npos) << program.messages;
+  EXPECT_NE(program.messages.find("finds no function @missing"), std::string::npos)
+      << program.messages;
   EXPECT_TRUE(program.run("token", {Tensor::filled({3, 3}, 0.0), Tensor({1}, {0})}).empty());
-  EXPECT_NE(program.messages.find("argument 0 was given with another shape"), std::string::npos) << program.messages;
+  EXPECT_NE(program.messages.find("argument 0 was given with another shape"), std::string::npos)
+      << program.messages;
 }
 
 } // namespace

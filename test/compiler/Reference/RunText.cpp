@@ -16,13 +16,15 @@ using namespace smelt::test;
 static MLIRContext &getContext() {
   static MLIRContext *context = [] {
     auto *context = new MLIRContext(MLIRContext::Threading::DISABLED);
-    context->loadDialect<lm::LMDialect, train::TrainDialect, kernel::KernelDialect, func::FuncDialect>();
+    context->loadDialect<lm::LMDialect, train::TrainDialect, kernel::KernelDialect,
+                         func::FuncDialect>();
     return context;
   }();
   return *context;
 }
 
-Program::Program(const std::string &text) : module(parseSourceString<ModuleOp>(text, &getContext())) {
+Program::Program(const std::string &text)
+    : module(parseSourceString<ModuleOp>(text, &getContext())) {
   EXPECT_TRUE(module) << text;
   if (module)
     interpreter = std::make_unique<reference::Interpreter>(*module);
@@ -31,15 +33,16 @@ Program::Program(const std::string &text) : module(parseSourceString<ModuleOp>(t
 std::vector<Tensor> Program::run(StringRef function, ArrayRef<Tensor> inputs) {
   if (!interpreter)
     return {};
-  ScopedDiagnosticHandler handler(&getContext(), [&](Diagnostic &diagnostic) { messages += diagnostic.str() + "\n"; });
+  ScopedDiagnosticHandler handler(
+      &getContext(), [&](Diagnostic &diagnostic) { messages += diagnostic.str() + "\n"; });
   auto results = interpreter->run(function, inputs);
   if (failed(results))
     return {};
   return *results;
 }
 
-std::vector<Tensor> smelt::test::runBody(const std::string &arguments, const std::string &results, const std::string &body,
-                                         ArrayRef<Tensor> inputs) {
+std::vector<Tensor> smelt::test::runBody(const std::string &arguments, const std::string &results,
+                                         const std::string &body, ArrayRef<Tensor> inputs) {
   Program program("func.func @f(" + arguments + ") -> (" + results + ") {\n" + body + "\n}");
   auto tensors = program.run("f", inputs);
   EXPECT_EQ(program.messages, "");

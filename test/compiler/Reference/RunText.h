@@ -16,7 +16,8 @@ public:
   explicit Program(const std::string &text);
 
   /// Runs a function; empty (and a message) where it fails.
-  std::vector<reference::Tensor> run(llvm::StringRef function, llvm::ArrayRef<reference::Tensor> inputs = {});
+  std::vector<reference::Tensor> run(llvm::StringRef function,
+                                     llvm::ArrayRef<reference::Tensor> inputs = {});
 
   reference::Interpreter &getInterpreter() { return *interpreter; }
   std::string messages;
@@ -27,11 +28,13 @@ private:
 };
 
 /// The function @f with these arguments, results and body, run on `inputs`.
-std::vector<reference::Tensor> runBody(const std::string &arguments, const std::string &results, const std::string &body,
+std::vector<reference::Tensor> runBody(const std::string &arguments, const std::string &results,
+                                       const std::string &body,
                                        llvm::ArrayRef<reference::Tensor> inputs);
 
 /// Fails the test unless shapes agree and all elements lie within `tolerance`.
-void expectNear(const reference::Tensor &actual, const reference::Tensor &expected, double tolerance = 1e-12);
+void expectNear(const reference::Tensor &actual, const reference::Tensor &expected,
+                double tolerance = 1e-12);
 
 } // namespace smelt::test
 

@@ -49,31 +49,36 @@ TEST(AdamW, TakesTheSignInItsFirstStep) {
           : (tensor<2xf64>, tensor<2xf64>, tensor<2xf64>, tensor<2xf64>, tensor<f64>, tensor<f64>) -> (tensor<2xf64>, tensor<2xf64>, tensor<2xf64>)
       return %0, %1, %2 : tensor<2xf64>, tensor<2xf64>, tensor<2xf64>
     })");
-  auto y = program.run("f", {Tensor({2}, {1, -1}), Tensor({2}, {3, -1}), Tensor::filled({2}, 0.0), Tensor::filled({2}, 0.0),
-                             Tensor::scalar(0.1), Tensor::scalar(1)});
+  auto y = program.run("f", {Tensor({2}, {1, -1}), Tensor({2}, {3, -1}), Tensor::filled({2}, 0.0),
+                             Tensor::filled({2}, 0.0), Tensor::scalar(0.1), Tensor::scalar(1)});
   ASSERT_EQ(program.messages, "");
   expectNear(y[0], Tensor({2}, {1 - 0.2 * (0.5 + 0.75), -1 + 0.2 * (0.5 + 0.5)}));
   expectNear(y[1], Tensor({2}, {0.3, -0.1}));
   expectNear(y[2], Tensor({2}, {0.09, 0.01}));
 }
 
-/// With the classical Newton–Schulz coefficients the update becomes orthogonal: its rows (wide) or columns (tall) are orthonormal.
+/// With the classical Newton–Schulz coefficients the update becomes orthogonal: its rows (wide) or
+/// columns (tall) are orthonormal.
 TEST(Muon, Orthogonalises) {
   for (auto [rows, columns] : {std::pair<int64_t, int64_t>{3, 5}, {5, 3}}) {
     std::string type = "tensor<" + std::to_string(rows) + "x" + std::to_string(columns) + "xf64>";
     std::string triples;
     for (int i = 0; i < 40; ++i)
       triples += std::string(i ? ", " : "") + "1.5, -0.5, 0.0";
-    Program program("func.func @f(%p: " + type + ", %g: " + type + ", %m: " + type + ", %lr: tensor<f64>, %mu: tensor<f64>) -> (" + type +
-                    ", " + type + ") {\n%0, %1 = train.muon %p gradient %g momentum %m lr %lr mu %mu {lr_scale = 1.0 : f64, "
-                    "weight_decay = 0.25 : f64, nesterov = false, coefficients = array<f64: " +
-                    triples + ">} : " + type + ", tensor<f64>, tensor<f64>\nreturn %0, %1 : " + type + ", " + type + "\n}");
+    Program program(
+        "func.func @f(%p: " + type + ", %g: " + type + ", %m: " + type +
+        ", %lr: tensor<f64>, %mu: tensor<f64>) -> (" + type + ", " + type +
+        ") {\n%0, %1 = train.muon %p gradient %g momentum %m lr %lr mu %mu {lr_scale = 1.0 : f64, "
+        "weight_decay = 0.25 : f64, nesterov = false, coefficients = array<f64: " +
+        triples + ">} : " + type + ", tensor<f64>, tensor<f64>\nreturn %0, %1 : " + type + ", " +
+        type + "\n}");
     std::mt19937 random(5);
     std::normal_distribution<double> normal;
     Tensor gradient = Tensor::filled({rows, columns}, 0.0);
     for (double &value : gradient.values)
       value = normal(random);
-    Tensor ones = Tensor::filled({rows, columns}, 1.0), zeros = Tensor::filled({rows, columns}, 0.0);
+    Tensor ones = Tensor::filled({rows, columns}, 1.0),
+           zeros = Tensor::filled({rows, columns}, 0.0);
     auto y = program.run("f", {ones, gradient, zeros, Tensor::scalar(1), Tensor::scalar(0.75)});
     ASSERT_EQ(program.messages, "");
     // p' = 1 − 0.25·1 − √max(1, rows/columns)·X
@@ -84,7 +89,9 @@ TEST(Muon, Orthogonalises) {
       identity(i, i) = 1;
       for (int64_t j = 0; j < small; ++j)
         for (int64_t k = 0; k < std::max(rows, columns); ++k) {
-          auto x = [&](int64_t a) { return (0.75 - (rows < columns ? y[0](a, k) : y[0](k, a))) / factor; };
+          auto x = [&](int64_t a) {
+            return (0.75 - (rows < columns ? y[0](a, k) : y[0](k, a))) / factor;
+          };
           product(i, j) += x(i) * x(j);
         }
     }

@@ -27,7 +27,8 @@ OwningOpRef<ModuleOp> smelt::test::parseModule(const std::string &text) {
   return module;
 }
 
-Tensor smelt::test::makeRandomTensor(std::mt19937_64 &random, ArrayRef<int64_t> shape, bool positive) {
+Tensor smelt::test::makeRandomTensor(std::mt19937_64 &random, ArrayRef<int64_t> shape,
+                                     bool positive) {
   std::uniform_real_distribution<double> magnitude(0.05, 1.05);
   Tensor tensor = Tensor::filled(shape, 0.0);
   for (double &value : tensor.values)
@@ -35,7 +36,8 @@ Tensor smelt::test::makeRandomTensor(std::mt19937_64 &random, ArrayRef<int64_t> 
   return tensor;
 }
 
-Tensor smelt::test::differentiateNumerically(Tensor &x, const std::function<double()> &objective, double step) {
+Tensor smelt::test::differentiateNumerically(Tensor &x, const std::function<double()> &objective,
+                                             double step) {
   Tensor gradient = Tensor::filled(x.shape, NAN);
   for (int64_t i = 0; i < x.getNumElements(); ++i) {
     double original = x(i);
@@ -49,25 +51,28 @@ Tensor smelt::test::differentiateNumerically(Tensor &x, const std::function<doub
   return gradient;
 }
 
-double smelt::test::expectSameGradient(const Tensor &analytic, const Tensor &numeric, const std::string &what) {
+double smelt::test::expectSameGradient(const Tensor &analytic, const Tensor &numeric,
+                                       const std::string &what) {
   EXPECT_EQ(analytic.shape, numeric.shape) << what;
   if (analytic.shape != numeric.shape)
     return 0;
   double largest = 0;
   for (double value : numeric.values)
     largest = std::max(largest, std::abs(value));
-  // 1e-10: where the gradient is zero, what rounding leaves of the differences (1e-16 / 1e-3, times a few).
+  // 1e-10: where the gradient is zero, what rounding leaves of the differences (1e-16 / 1e-3, times
+  // a few).
   double tolerance = gradientTolerance * largest + 1e-10;
   for (int64_t i = 0; i < numeric.getNumElements(); ++i)
     if (!(std::abs(analytic(i) - numeric(i)) <= tolerance)) {
-      ADD_FAILURE() << what << ", element " << i << ": built " << analytic(i) << ", numeric " << numeric(i);
+      ADD_FAILURE() << what << ", element " << i << ": built " << analytic(i) << ", numeric "
+                    << numeric(i);
       break;
     }
   return largest;
 }
 
-/// Adds @objective = Σ weight · result of @f, with its gradients as further results. Its arguments are f's, then one weight per float
-/// result.
+/// Adds @objective = Σ weight · result of @f, with its gradients as further results. Its arguments
+/// are f's, then one weight per float result.
 static LogicalResult buildObjective(ModuleOp module) {
   auto f = module.lookupSymbol<func::FuncOp>("f");
   auto objective = cast<func::FuncOp>(f->clone());
@@ -97,22 +102,28 @@ static LogicalResult buildObjective(ModuleOp module) {
   SmallVector<Value> results{sum};
   for (auto [source, gradient] : llvm::zip_equal(sources, *gradients)) {
     if (gradient && gradient.getType() != source.getType())
-      return emitError(loc) << "a gradient has type " << gradient.getType() << ", its value " << source.getType();
+      return emitError(loc) << "a gradient has type " << gradient.getType() << ", its value "
+                            << source.getType();
     results.push_back(gradient ? gradient
-                               : Value(lm::ConstantOp::create(builder, loc, cast<RankedTensorType>(source.getType()), 0.0)));
+                               : Value(lm::ConstantOp::create(
+                                     builder, loc, cast<RankedTensorType>(source.getType()), 0.0)));
   }
   terminator->setOperands(results);
-  objective.setFunctionType(builder.getFunctionType(block.getArgumentTypes(), ValueRange(results).getTypes()));
+  objective.setFunctionType(
+      builder.getFunctionType(block.getArgumentTypes(), ValueRange(results).getTypes()));
   objective.removeArgAttrsAttr();
   return verify(module);
 }
 
 /// The values of @f's arguments, then the weights.
-static std::vector<Tensor> makeInputs(func::FuncOp f, func::FuncOp objective, std::mt19937_64 &random) {
+static std::vector<Tensor> makeInputs(func::FuncOp f, func::FuncOp objective,
+                                      std::mt19937_64 &random) {
   std::vector<Tensor> inputs;
   for (auto [index, type] : llvm::enumerate(objective.getArgumentTypes())) {
     auto shape = cast<RankedTensorType>(type).getShape();
-    auto values = index < f.getNumArguments() ? f.getArgAttrOfType<DenseIntElementsAttr>(index, "smelt.values") : nullptr;
+    auto values = index < f.getNumArguments()
+                      ? f.getArgAttrOfType<DenseIntElementsAttr>(index, "smelt.values")
+                      : nullptr;
     if (!values) {
       bool positive = index < f.getNumArguments() && f.getArgAttr(index, "smelt.positive");
       inputs.push_back(smelt::test::makeRandomTensor(random, shape, positive));
@@ -133,7 +144,8 @@ double smelt::test::checkGradients(const std::string &text) {
     ADD_FAILURE() << "no objective";
     return 0;
   }
-  auto f = module->lookupSymbol<func::FuncOp>("f"), objective = module->lookupSymbol<func::FuncOp>("objective");
+  auto f = module->lookupSymbol<func::FuncOp>("f"),
+       objective = module->lookupSymbol<func::FuncOp>("objective");
   std::mt19937_64 random(std::hash<std::string>()(text));
   std::vector<Tensor> inputs = makeInputs(f, objective, random);
   reference::Interpreter interpreter(*module);
@@ -161,7 +173,8 @@ double smelt::test::checkGradients(const std::string &text) {
       }
       return sum;
     });
-    total += expectSameGradient((*results)[gradient++], numeric, "argument " + std::to_string(index));
+    total +=
+        expectSameGradient((*results)[gradient++], numeric, "argument " + std::to_string(index));
   }
   return total;
 }

@@ -1,6 +1,7 @@
 //===- TokenShiftGradientsTest.cpp - token_shift's gradient in all modes --===//
 //
-// mode × scale × gate × features × heads × distance × documents × rows, the edges included: one row, and no more rows than the distance.
+// mode × scale × gate × features × heads × distance × documents × rows, the edges included: one
+// row, and no more rows than the distance.
 //
 //===----------------------------------------------------------------------===//
 #include "GradientCheck.h"
@@ -11,7 +12,8 @@ using namespace smelt::test;
 namespace {
 
 struct ShiftCase {
-  std::string mode, documents, features, heads, gate; // gate: "", or its shape after T: "T", "Tx1", "Tx3".
+  std::string mode, documents, features, heads,
+      gate; // gate: "", or its shape after T: "T", "Tx1", "Tx3".
   bool hasScale, hasHeads;
   int distance, rows;
 
@@ -33,13 +35,15 @@ struct ShiftCase {
       types += ", " + g;
     }
     if (documents == "mask") {
-      arguments += ", %d: " + indices + " {smelt.values = dense<[" + getDocumentStart() + "]> : " + indices + "}";
+      arguments += ", %d: " + indices + " {smelt.values = dense<[" + getDocumentStart() +
+                   "]> : " + indices + "}";
       operands += " document_start %d";
       types += ", " + indices;
     }
-    return "func.func @f(" + arguments + ") -> " + x + " {\n  %y = lm.token_shift " + mode + " " + documents + " " + operands +
-           " {features = array<i64" + (features.empty() ? "" : ": ") + features + ">, heads = array<i64" +
-           (heads.empty() ? "" : ": ") + heads + ">, distance = " + std::to_string(distance) + " : i64} : (" + types + ") -> " + x +
+    return "func.func @f(" + arguments + ") -> " + x + " {\n  %y = lm.token_shift " + mode + " " +
+           documents + " " + operands + " {features = array<i64" + (features.empty() ? "" : ": ") +
+           features + ">, heads = array<i64" + (heads.empty() ? "" : ": ") + heads +
+           ">, distance = " + std::to_string(distance) + " : i64} : (" + types + ") -> " + x +
            "\n  return %y : " + x + "\n}";
   }
 
@@ -52,7 +56,8 @@ struct ShiftCase {
   }
 };
 
-class TokenShiftGradients : public testing::TestWithParam<std::tuple<std::string, std::string, int, int>> {};
+class TokenShiftGradients
+    : public testing::TestWithParam<std::tuple<std::string, std::string, int, int>> {};
 
 TEST_P(TokenShiftGradients, MatchCentralDifferences) {
   auto [mode, documents, distance, rows] = GetParam();
@@ -64,7 +69,8 @@ TEST_P(TokenShiftGradients, MatchCentralDifferences) {
           for (std::string heads : {"", "0, 2"}) {
             if (!hasHeads && (gate == "Tx3" || !heads.empty()))
               continue;
-            ShiftCase shift{mode, documents, features, heads, gate, hasScale, hasHeads, distance, rows};
+            ShiftCase shift{mode,     documents, features, heads, gate,
+                            hasScale, hasHeads,  distance, rows};
             // The gradient of x never vanishes, not even where nothing is shifted.
             EXPECT_GT(checkGradients(shift.getText()), 1e-2);
             ++count;
@@ -76,11 +82,13 @@ TEST_P(TokenShiftGradients, MatchCentralDifferences) {
 
 std::string makeName(const testing::TestParamInfo<TokenShiftGradients::ParamType> &info) {
   auto [mode, documents, distance, rows] = info.param;
-  return mode + "_" + documents + "_distance" + std::to_string(distance) + "_rows" + std::to_string(rows);
+  return mode + "_" + documents + "_distance" + std::to_string(distance) + "_rows" +
+         std::to_string(rows);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, TokenShiftGradients,
-                         testing::Combine(testing::Values("replace", "add"), testing::Values("cross", "mask"), testing::Values(1, 3),
+                         testing::Combine(testing::Values("replace", "add"),
+                                          testing::Values("cross", "mask"), testing::Values(1, 3),
                                           testing::Values(1, 3, 6)),
                          makeName);
 

@@ -12,8 +12,9 @@ using smelt::reference::Tensor;
 
 namespace {
 
-/// One layer with everything: smear, embedding norm, key shift, rotary embedding, windowed attention over documents, residual mixes
-/// with the embedding, relu², soft cap, mean cross entropy. The output head is the embedding table (a parameter with two reads).
+/// One layer with everything: smear, embedding norm, key shift, rotary embedding, windowed
+/// attention over documents, residual mixes with the embedding, relu², soft cap, mean cross
+/// entropy. The output head is the embedding table (a parameter with two reads).
 constexpr char model[] = R"(
 lm.parameter @table : tensor<7x8xf64> normal 1.0
 lm.parameter @smear.scale : tensor<f64> constant 0.5
@@ -81,15 +82,18 @@ func.func @train(%tokens: tensor<6xi32>, %targets: tensor<6xi32>, %document_star
   return %mean, %sum : tensor<f64>, tensor<f64>
 })";
 
-const std::vector<Tensor> inputs{Tensor({6}, {3, 1, 3, 0, 6, 1}), Tensor({6}, {1, 3, -1, 6, 1, 2}), Tensor({6}, {0, 0, 0, 3, 3, 3})};
+const std::vector<Tensor> inputs{Tensor({6}, {3, 1, 3, 0, 6, 1}), Tensor({6}, {1, 3, -1, 6, 1, 2}),
+                                 Tensor({6}, {0, 0, 0, 3, 3, 3})};
 
 /// Sets random parameters (the same every time) and the window; returns the parameters' names.
-std::vector<std::string> setParameters(ModuleOp module, smelt::reference::Interpreter &interpreter) {
+std::vector<std::string> setParameters(ModuleOp module,
+                                       smelt::reference::Interpreter &interpreter) {
   std::mt19937_64 random(1);
   std::vector<std::string> parameters;
   for (auto parameter : module.getOps<lm::ParameterOp>()) {
     parameters.push_back(parameter.getSymName().str());
-    interpreter.tensors[parameters.back()] = makeRandomTensor(random, cast<RankedTensorType>(parameter.getType()).getShape());
+    interpreter.tensors[parameters.back()] =
+        makeRandomTensor(random, cast<RankedTensorType>(parameter.getType()).getShape());
   }
   interpreter.tensors["window"] = Tensor::scalar(2);
   return parameters;
@@ -106,19 +110,22 @@ TEST(WholeModelGradients, MatchCentralDifferences) {
   std::vector<std::string> parameters = setParameters(*module, interpreter);
   auto results = interpreter.run("train", inputs);
   ASSERT_TRUE(succeeded(results));
-  EXPECT_TRUE(std::abs((*results)[0].item() * 5 - (*results)[1].item()) <= 1e-12) << "five of six targets count";
+  EXPECT_TRUE(std::abs((*results)[0].item() * 5 - (*results)[1].item()) <= 1e-12)
+      << "five of six targets count";
 
   auto gradients = interpreter.gradients;
   ASSERT_EQ(gradients.size(), parameters.size());
   for (const std::string &parameter : parameters) {
     // A small step: no relu² may cross its corner, where the second derivative jumps.
     Tensor numeric = differentiateNumerically(
-        interpreter.tensors[parameter], [&] { return (*interpreter.run("train", inputs))[0].item(); }, 1e-5);
+        interpreter.tensors[parameter],
+        [&] { return (*interpreter.run("train", inputs))[0].item(); }, 1e-5);
     EXPECT_GT(expectSameGradient(gradients[parameter], numeric, parameter), 1e-5) << parameter;
   }
 }
 
-/// Canonicalisation and CSE, before and after differentiation, change no result: λ·x + λ₀·x becomes (λ + λ₀)·x here.
+/// Canonicalisation and CSE, before and after differentiation, change no result: λ·x + λ₀·x becomes
+/// (λ + λ₀)·x here.
 TEST(WholeModelGradients, SurviveCanonicalisation) {
   auto plain = parseModule(model), simplified = parseModule(model);
   ASSERT_TRUE(plain && simplified);
@@ -143,7 +150,8 @@ TEST(WholeModelGradients, SurviveCanonicalisation) {
     const Tensor &a = first.gradients.at(parameter), &b = second.gradients.at(parameter);
     ASSERT_EQ(a.shape, b.shape) << parameter;
     for (int64_t i = 0; i < a.getNumElements(); ++i)
-      EXPECT_TRUE(std::abs(a(i) - b(i)) <= 1e-13) << parameter << ", element " << i; // Sums in another order.
+      EXPECT_TRUE(std::abs(a(i) - b(i)) <= 1e-13)
+          << parameter << ", element " << i; // Sums in another order.
   }
   size_t count = 0;
   simplified->walk([&](lm::MixOp mix) {
