@@ -267,10 +267,13 @@ StatusOr<TrainResult> train(const TrainOptions &options) {
     SMELT_RETURN_IF_ERROR(session->restore(*checkpoint));
   SMELT_ASSIGN_OR_RETURN(DataSources data, openDataSources(manifest.data, options.data,
                                                            options.validationData, start.seed));
-  SMELT_ASSIGN_OR_RETURN(RunFolder folder, RunFolder::open(options.runFolder,
-                                                           describeRun(options, *session, data,
-                                                                       start.seed, start.step),
-                                                           options.console));
+  RunDescription run = describeRun(options, *session, data, start.seed, start.step);
+  SMELT_ASSIGN_OR_RETURN(RunFolder folder,
+                         RunFolder::open(options.runFolder, run, options.console));
+  folder.printLine(concat(run.model, ": ", run.parameters, " parameters, ", run.steps, " steps on ",
+                          run.device));
+  folder.printLine(concat("data: ", run.trainTokens, " training tokens of ", run.trainData, ", ",
+                          run.validationTokens, " validation tokens of ", run.validationData));
   uint64_t seed = start.seed;
   Trainer trainer(options, *session, std::move(data), seed, std::move(folder), start);
   return trainer.run();

@@ -46,7 +46,8 @@ protected:
 };
 
 TEST_F(SmeltRunTest, TrainsEvaluatesAndSamples) {
-  expect("train m.smelt --run-dir r --data text.txt", 0, "step:12/12 val_loss:");
+  expect("train m.smelt --run-dir r --data text.txt", 0, "bigram: 65537 parameters, 12 steps");
+  expect("train m.smelt --run-dir r2 --data text.txt", 0, "step:12/12 val_loss:");
   expect("train m.smelt --run-dir r --data text.txt", 2, "--resume auto");
   expect("train m.smelt --run-dir r --data text.txt --resume auto", 0, "final_hash:");
   expect("eval --run-dir r --data text.txt", 0, "step:12 val_loss:");
