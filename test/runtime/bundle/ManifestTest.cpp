@@ -79,6 +79,57 @@ TEST(ManifestTest, RefusesEachBrokenField) {
   }
 }
 
+/// The example with a constant table, and rows 2 and 3 of the weight as a buffer of its own.
+static Manifest manifestWithTableAndRows() {
+  Manifest m = exampleManifest();
+  Buffer table;
+  table.name = "table";
+  table.kind = BufferKind::Constant;
+  table.shape = {3};
+  table.offset = m.arenaBytes;
+  table.bytes = 12;
+  table.init = Init{InitKind::Values, 0, {1, 2.5, -3}};
+  Buffer rows;
+  rows.shape = {2, 8};
+  rows.offset = 64;
+  rows.bytes = 64;
+  rows.base = 0;
+  m.arenaBytes += 64;
+  m.buffers.push_back(table);
+  m.buffers.push_back(rows);
+  return m;
+}
+
+TEST(ManifestTest, TablesAndRowsRoundTrip) {
+  StatusOr<Manifest> parsed = parseManifest(writeManifest(manifestWithTableAndRows()));
+  ASSERT_TRUE(parsed.isOk()) << parsed.status().message();
+  const Buffer &table = parsed->buffers[parsed->buffers.size() - 2], &rows = parsed->buffers.back();
+  EXPECT_EQ(table.init->values, (std::vector<double>{1, 2.5, -3}));
+  EXPECT_EQ(rows.base, 0u);
+}
+
+TEST(ManifestTest, RefusesBrokenTablesAndRows) {
+  struct Case {
+    const char *message;
+    std::function<void(Buffer &table, Buffer &rows)> change;
+  };
+  const Case cases[] = {
+      {"initial values", [](Buffer &table, Buffer &) { table.init->values.pop_back(); }},
+      {"outside of its base", [](Buffer &, Buffer &rows) { rows.offset = 128; }},
+      {"cannot be one", [](Buffer &, Buffer &rows) { rows.base = 99; }},
+      {"cannot be one", [](Buffer &, Buffer &rows) { rows.kind = BufferKind::State; }},
+      {"overlap", [](Buffer &, Buffer &rows) { rows.base.reset(); }},
+  };
+  for (const Case &test : cases) {
+    Manifest manifest = manifestWithTableAndRows();
+    test.change(manifest.buffers[manifest.buffers.size() - 2], manifest.buffers.back());
+    Status status = parseManifest(writeManifest(manifest)).status();
+    EXPECT_EQ(status.code(), StatusCode::Corrupt) << test.message;
+    EXPECT_NE(status.message().find(test.message), std::string::npos)
+        << status.message() << " lacks: " << test.message;
+  }
+}
+
 TEST(ManifestTest, RefusesForeignAndNewerFormats) {
   auto message = [](const char *text) { return parseManifest(text).status().message(); };
   EXPECT_NE(message("[]").find("not a Smelt bundle"), std::string::npos);
