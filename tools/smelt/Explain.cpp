@@ -55,11 +55,11 @@ std::vector<std::string> stringsOf(Operation *op, StringRef name) {
   return strings;
 }
 
-/// Why kernels of a step stand alone, each reason once.
+/// Why a step has launches of its own, each reason once. A launch that it shares with other steps is a fusion that worked.
 llvm::SetVector<StringRef> refusalsOf(const Explanation &explanation, StringRef path) {
   llvm::SetVector<StringRef> reasons;
   for (const ExplainedLaunch &launch : explanation.launches)
-    if (llvm::is_contained(launch.steps, path))
+    if (launch.steps.size() == 1 && launch.steps.front() == path)
       reasons.insert(launch.refused.begin(), launch.refused.end());
   return reasons;
 }
@@ -212,7 +212,8 @@ void printJson(const Explanation &explanation, const std::string &spec, const st
   json::Array launches;
   for (const ExplainedLaunch &launch : explanation.launches)
     launches.push_back(json::Object{{"program", launch.program}, {"kernel", launch.kernel}, {"label", launch.label},
-                                    {"steps", json::Array(launch.steps)}, {"flops", launch.flops}, {"bytes", launch.bytes}});
+                                    {"steps", json::Array(launch.steps)}, {"refused", json::Array(launch.refused)},
+                                    {"flops", launch.flops}, {"bytes", launch.bytes}});
   json::Object root{{"spec", spec},
                     {"target", target},
                     {"tokens", explanation.tokens},
