@@ -34,6 +34,18 @@ def known_ops():
     return ops
 
 
+def known_attributes():
+    """Names like `kernel.workspace` that compiler code gives to attributes."""
+    names = set()
+    for top in ("compiler", "dialects"):
+        for folder, _, files in os.walk(os.path.join(SOURCE, top)):
+            for name in files:
+                if name.endswith((".cpp", ".h", ".td")):
+                    with open(os.path.join(folder, name), encoding="utf-8") as file:
+                        names.update(re.findall(r'"((?:lm|train|kernel|exec)\.\w+)"', file.read()))
+    return names
+
+
 def completion_words():
     """{"compile": {"--dump-dir", ...}, "data-pack": ..., "": {"check", ...}}"""
     script = run(os.path.join(BUILD, "bin", "smelt"), "completion", "bash")
@@ -53,7 +65,7 @@ def check_command(line, words):
             yield f"smelt {path.replace('-', ' ')} has no option {word}"
 
 
-def check_file(path, ops, passes, words):
+def check_file(path, ops, attributes, passes, words):
     folder = os.path.dirname(os.path.join(SOURCE, path))
     with open(os.path.join(SOURCE, path), encoding="utf-8") as file:
         text = file.read()
@@ -63,12 +75,12 @@ def check_file(path, ops, passes, words):
         if "://" not in target and not os.path.exists(os.path.join(folder, target)):
             yield f"link to nothing: {target}"
     for code in re.findall(r"`([^`\n]+)`", prose):
-        if re.fullmatch(r"[\w.-]+(/[\w.-]+)+/?", code):
+        if re.fullmatch(r"[\w.-]+(/[\w.-]+)+/?", code) and "..." not in code:
             first = code.split("/")[0]
             if first in TOP and first not in MADE and not any(os.path.exists(os.path.join(base, code)) for base in (SOURCE, folder)):
                 yield f"no such file: {code}"
         for dialect, name in re.findall(r"(?<![\w.@\"-])(lm|train|kernel|exec)\.([a-z]\w*)(?![\w.]*[/(])", code):
-            if name not in ops[dialect] and name not in ("so", "td", "md", "h", "cpp", "mlir", "json", "smelt", "bin"):
+            if name not in ops[dialect] and f"{dialect}.{name}" not in attributes and name not in ("so", "td", "md", "h", "cpp", "mlir", "json", "smelt", "bin"):
                 yield f"no such op: {dialect}.{name}"
     for name in re.findall(r"--(smelt-[\w-]+)", text):
         if name not in passes:
@@ -83,14 +95,14 @@ def check_file(path, ops, passes, words):
 
 
 def main():
-    ops, words = known_ops(), completion_words()
+    ops, attributes, words = known_ops(), known_attributes(), completion_words()
     passes = set(re.findall(r"--(smelt-[\w-]+)", run(os.path.join(BUILD, "bin", "smelt-opt"), "--help")))
     assert passes and words
     readmes = []
     for folder, folders, names in os.walk(SOURCE):
         folders[:] = [f for f in folders if not f.startswith((".", "build")) and f != "runs"]
         readmes += [os.path.relpath(os.path.join(folder, n), SOURCE) for n in names if n.endswith(".md")]
-    found = [f"{path}: {problem}" for path in sorted(readmes) for problem in check_file(path, ops, passes, words)]
+    found = [f"{path}: {problem}" for path in sorted(readmes) for problem in check_file(path, ops, attributes, passes, words)]
     print("\n".join(found) if found else f"{len(readmes)} documents fit the tree")
     return 1 if found else 0
 
