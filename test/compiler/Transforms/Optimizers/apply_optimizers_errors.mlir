@@ -1,0 +1,44 @@
+// RUN: smelt-opt %s --smelt-apply-optimizers --split-input-file --verify-diagnostics
+
+lm.parameter @a : tensor<4xf32> constant 0.0
+// expected-error@+1 {{follows @lr, which is no train.schedule}}
+train.optimizer adamw @o [@a] lr 0.5 @lr {lr_scales = array<f64: 1.0>, weight_decay_scales = array<f64: 1.0>, splits = array<i64: 1>, config = {}}
+
+// -----
+
+train.schedule @lr : tensor<f32> = [0.0, 9.0, 1.0, 0.0]
+// expected-error@+1 {{updates @a, which is no lm.parameter}}
+train.optimizer adamw @o [@a] lr 0.5 @lr {lr_scales = array<f64: 1.0>, weight_decay_scales = array<f64: 1.0>, splits = array<i64: 1>, config = {}}
+
+// -----
+
+lm.parameter @a : tensor<4xf32> constant 0.0
+train.schedule @lr : tensor<f32> = [0.0, 9.0, 1.0, 0.0]
+// expected-note@+1 {{the other optimiser}}
+train.optimizer adamw @o [@a] lr 0.5 @lr {lr_scales = array<f64: 1.0>, weight_decay_scales = array<f64: 1.0>, splits = array<i64: 1>, config = {}}
+// expected-error@+1 {{updates @a, which another optimiser updates too}}
+train.optimizer adamw @p [@a] lr 0.5 @lr {lr_scales = array<f64: 1.0>, weight_decay_scales = array<f64: 1.0>, splits = array<i64: 1>, config = {}}
+
+// -----
+
+lm.parameter @a : tensor<4xf32> constant 0.0
+train.schedule @lr : tensor<f32> = [0.0, 9.0, 1.0, 0.0]
+// expected-error@+1 {{orthogonalises matrices, but @a is 'tensor<4xf32>'}}
+train.optimizer muon @o [@a] lr 0.5 @lr {lr_scales = array<f64: 1.0>, weight_decay_scales = array<f64: 1.0>, splits = array<i64: 1>,
+  config = {coefficients = array<f64: 3.0, -4.0, 2.0>, momentum_schedule = @lr}}
+
+// -----
+
+lm.parameter @a : tensor<4x8xf32> constant 0.0
+train.schedule @lr : tensor<f32> = [0.0, 9.0, 1.0, 0.0]
+// expected-error@+1 {{cannot cut the 4 rows of @a into 3 equal blocks}}
+train.optimizer muon @o [@a] lr 0.5 @lr {lr_scales = array<f64: 1.0>, weight_decay_scales = array<f64: 1.0>, splits = array<i64: 3>,
+  config = {coefficients = array<f64: 3.0, -4.0, 2.0>, momentum_schedule = @lr}}
+
+// -----
+
+lm.parameter @a : tensor<4x8xf32> constant 0.0
+train.schedule @lr : tensor<f32> = [0.0, 9.0, 1.0, 0.0]
+// expected-error@+1 {{has no momentum_schedule that names a train.schedule}}
+train.optimizer muon @o [@a] lr 0.5 @lr {lr_scales = array<f64: 1.0>, weight_decay_scales = array<f64: 1.0>, splits = array<i64: 1>,
+  config = {coefficients = array<f64: 3.0, -4.0, 2.0>}}
