@@ -1,0 +1,179 @@
+// RUN: smelt-opt %s --smelt-bufferize-kernels --split-input-file | FileCheck %s
+
+// An element-wise update is made in place; the gradient is read from its buffer; launches keep label, steps, counts and workspace.
+// CHECK: exec.buffer parameter @w : tensor<4x16xf32> at 0 bytes 256 init "normal" 5.000000e-01
+// CHECK: exec.buffer gradient @gradient.w : tensor<4x16xf32> at 0 bytes 256
+// CHECK: exec.buffer setting @setting.lr : tensor<f32> at 0 bytes 4
+// CHECK: exec.buffer workspace @update.scratch.0 : tensor<25xf32> at 0 bytes 100
+// CHECK: exec.program @update "update" tokens 0 inputs {} outputs {} {
+// CHECK-NEXT: exec.launch @kernel_0 reads [@w, @gradient.w, @setting.lr] writes [@w] workspace @update.scratch.0 {bytes = 7 : i64, flops = 5 : i64, label = "the update", smelt.steps = ["a.b"]}
+// CHECK-NEXT: {{^  }$}}
+// CHECK-NOT: lm.parameter
+// CHECK-NOT: func.func @update
+lm.parameter @w : tensor<4x16xf32> normal 0.5
+func.func private @kernel_0(%p: tensor<4x16xf32>, %g: tensor<4x16xf32>, %lr: tensor<f32>) -> tensor<4x16xf32> attributes {kernel.workspace = 100 : i64} {
+  %0 = kernel.rowwise(%p, %g, %lr) : (tensor<4x16xf32>, tensor<4x16xf32>, tensor<f32>) -> tensor<4x16xf32> {
+    ^bb0(%a: tensor<4x16xf32>, %b: tensor<4x16xf32>, %c: tensor<f32>):
+    %1 = lm.scale %b, %c : tensor<4x16xf32>, tensor<f32>
+    %2 = lm.add %a, %1 : tensor<4x16xf32>
+    kernel.yield %2 : tensor<4x16xf32>
+  }
+  return %0 : tensor<4x16xf32>
+}
+func.func @update() attributes {smelt.role = "update"} {
+  %p = lm.read @w : tensor<4x16xf32>
+  %g = train.read_gradient @w : tensor<4x16xf32>
+  %lr = lm.setting @lr : tensor<f32>
+  %q = call @kernel_0(%p, %g, %lr) {smelt.label = "the update", smelt.flops = 5 : i64, smelt.bytes = 7 : i64, smelt.steps = ["a.b"]} : (tensor<4x16xf32>, tensor<4x16xf32>, tensor<f32>) -> tensor<4x16xf32>
+  train.write @w, %q : tensor<4x16xf32>
+  return
+}
+
+// -----
+
+// A norm reads the whole row: the new value goes elsewhere and is copied at the end.
+// CHECK: exec.buffer workspace @update.0 : tensor<4x16xf32>
+// CHECK: exec.program @update
+// CHECK-NEXT: exec.launch @kernel_0 reads [@w] writes [@update.0]
+// CHECK-NEXT: exec.launch @copy_4_16_f32 reads [@update.0] writes [@w] {bytes = 512 : i64, flops = 0 : i64, label = "copy to w"}
+// CHECK: func.func private @copy_4_16_f32
+// CHECK: kernel.rowwise
+lm.parameter @w : tensor<4x16xf32> constant 0.0
+func.func private @kernel_0(%p: tensor<4x16xf32>) -> tensor<4x16xf32> {
+  %0 = kernel.rowwise(%p) : (tensor<4x16xf32>) -> tensor<4x16xf32> {
+    ^bb0(%a: tensor<4x16xf32>):
+    %1 = lm.rms_norm %a {eps = 1.0e-6 : f64} : tensor<4x16xf32>
+    kernel.yield %1 : tensor<4x16xf32>
+  }
+  return %0 : tensor<4x16xf32>
+}
+func.func @update() attributes {smelt.role = "update"} {
+  %p = lm.read @w : tensor<4x16xf32>
+  %q = call @kernel_0(%p) : (tensor<4x16xf32>) -> tensor<4x16xf32>
+  train.write @w, %q : tensor<4x16xf32>
+  return
+}
+
+// -----
+
+// A later launch wants the old value: not in place either.
+// CHECK: exec.program @update
+// CHECK-NEXT: exec.launch @double reads [@w] writes [@update.0]
+// CHECK-NEXT: exec.launch @double reads [@w] writes [@s]
+// CHECK-NEXT: exec.launch @copy_16_f32 reads [@update.0] writes [@w]
+lm.parameter @w : tensor<16xf32> constant 0.0
+train.state @s : tensor<16xf32>
+func.func private @double(%p: tensor<16xf32>) -> tensor<16xf32> {
+  %0 = kernel.rowwise(%p) : (tensor<16xf32>) -> tensor<16xf32> { ^bb0(%a: tensor<16xf32>): %1 = lm.add %a, %a : tensor<16xf32>  kernel.yield %1 : tensor<16xf32> }
+  return %0 : tensor<16xf32>
+}
+func.func @update() attributes {smelt.role = "update"} {
+  %p = lm.read @w : tensor<16xf32>
+  %q = call @double(%p) : (tensor<16xf32>) -> tensor<16xf32>
+  %r = call @double(%p) : (tensor<16xf32>) -> tensor<16xf32>
+  train.write @w, %q : tensor<16xf32>
+  train.write @s, %r : tensor<16xf32>
+  return
+}
+
+// -----
+
+// Blocks of rows are ranges of the parameter's buffer; one block's update does not disturb the other.
+// CHECK: exec.buffer parameter @w : tensor<4x16xf32> at 0 bytes 256
+// CHECK: exec.buffer workspace @w.rows0 : tensor<2x16xf32> at 0 bytes 128 in @w
+// CHECK: exec.buffer workspace @w.rows2 : tensor<2x16xf32> at 128 bytes 128 in @w
+// CHECK: exec.program @update
+// CHECK-NEXT: exec.launch @double reads [@w.rows0] writes [@w.rows0]
+// CHECK-NEXT: exec.launch @double reads [@w.rows2] writes [@w.rows2]
+// CHECK-NEXT: {{^  }$}}
+lm.parameter @w : tensor<4x16xf32> constant 0.0
+func.func private @double(%p: tensor<2x16xf32>) -> tensor<2x16xf32> {
+  %0 = kernel.rowwise(%p) : (tensor<2x16xf32>) -> tensor<2x16xf32> { ^bb0(%a: tensor<2x16xf32>): %1 = lm.add %a, %a : tensor<2x16xf32>  kernel.yield %1 : tensor<2x16xf32> }
+  return %0 : tensor<2x16xf32>
+}
+func.func @update() attributes {smelt.role = "update"} {
+  %p = lm.read @w : tensor<2x16xf32>
+  %q = lm.read @w {first_row = 2 : i64} : tensor<2x16xf32>
+  %p1 = call @double(%p) : (tensor<2x16xf32>) -> tensor<2x16xf32>
+  %q1 = call @double(%q) : (tensor<2x16xf32>) -> tensor<2x16xf32>
+  train.write @w, %p1 : tensor<2x16xf32>
+  train.write @w, %q1 {first_row = 2 : i64} : tensor<2x16xf32>
+  return
+}
+
+// -----
+
+// Inputs and outputs have their own buffers and the runtime's names; a reshape is no launch; one value wanted twice is copied once.
+// CHECK: exec.program @train.T4 "train" tokens 4 inputs {document_start = @train.T4.document_start, targets = @train.T4.targets, tokens = @train.T4.tokens} outputs {loss_sum = @train.T4.loss_sum, objective = @train.T4.objective} {
+// CHECK-NEXT: exec.launch @gather reads [@w, @train.T4.tokens] writes [@train.T4.0]
+// CHECK-NEXT: exec.launch @sum reads [@train.T4.0] writes [@train.T4.objective]
+// CHECK-NEXT: exec.launch @copy_f32 reads [@train.T4.objective] writes [@train.T4.loss_sum]
+// CHECK-NEXT: {{^  }$}}
+lm.parameter @w : tensor<8x4xf32> constant 0.0
+func.func private @gather(%w: tensor<8x4xf32>, %t: tensor<4xi32>) -> tensor<4x4xf32> {
+  %0 = kernel.rowwise(%w, %t) : (tensor<8x4xf32>, tensor<4xi32>) -> tensor<4x4xf32> {
+    ^bb0(%a: tensor<8x4xf32>, %b: tensor<4xi32>):
+    %1 = lm.embedding %a, %b : tensor<8x4xf32>, tensor<4xi32> -> tensor<4x4xf32>
+    kernel.yield %1 : tensor<4x4xf32>
+  }
+  return %0 : tensor<4x4xf32>
+}
+func.func private @reshape(%x: tensor<4x4xf32>) -> tensor<4x2x2xf32> {
+  %0 = kernel.rowwise(%x) : (tensor<4x4xf32>) -> tensor<4x2x2xf32> { ^bb0(%a: tensor<4x4xf32>): %1 = lm.reshape %a : tensor<4x4xf32> -> tensor<4x2x2xf32>  kernel.yield %1 : tensor<4x2x2xf32> }
+  return %0 : tensor<4x2x2xf32>
+}
+func.func private @sum(%x: tensor<4x2x2xf32>) -> tensor<f32> {
+  %0 = kernel.rowwise(%x) : (tensor<4x2x2xf32>) -> tensor<f32> { ^bb0(%a: tensor<4x2x2xf32>): %1 = lm.sum %a : tensor<4x2x2xf32> -> tensor<f32>  kernel.yield %1 : tensor<f32> }
+  return %0 : tensor<f32>
+}
+func.func @"train.T4"(%tokens: tensor<4xi32>, %targets: tensor<4xi32>, %start: tensor<4xi32>) -> (tensor<f32>, tensor<f32>) attributes {smelt.role = "train", smelt.tokens = 4 : i64} {
+  %w = lm.read @w : tensor<8x4xf32>
+  %x = call @gather(%w, %tokens) : (tensor<8x4xf32>, tensor<4xi32>) -> tensor<4x4xf32>
+  %y = call @reshape(%x) : (tensor<4x4xf32>) -> tensor<4x2x2xf32>
+  %s = call @sum(%y) : (tensor<4x2x2xf32>) -> tensor<f32>
+  return %s, %s : tensor<f32>, tensor<f32>
+}
+
+// -----
+
+// The GEMM adds to the gradient that its result region reads; AdamW replaces what it reads.
+// CHECK: exec.program @train.T4
+// CHECK-NEXT: exec.launch @gemm reads [@constant.0, @gradient.w] writes [@gradient.w]
+// CHECK: exec.program @update
+// CHECK-NEXT: exec.launch @adamw reads [@w, @gradient.w, @adamw.m.w, @adamw.v.w, @setting.lr, @setting.step] writes [@w, @adamw.m.w, @adamw.v.w]
+// CHECK-NEXT: {{^  }$}}
+lm.parameter @w : tensor<16x16xf32> constant 0.0
+train.state @adamw.m.w : tensor<16x16xf32>
+train.state @adamw.v.w : tensor<16x16xf32>
+func.func private @gemm(%x: tensor<16x16xf32>, %old: tensor<16x16xf32>) -> tensor<16x16xf32> {
+  %0 = kernel.gemm a(%x) b(%x) result(%old) : (tensor<16x16xf32>, tensor<16x16xf32>, tensor<16x16xf32>) -> tensor<16x16xf32>
+    a { ^bb0(%a: tensor<16x16xf32>): kernel.yield %a : tensor<16x16xf32> }
+    b { ^bb0(%a: tensor<16x16xf32>): kernel.yield %a : tensor<16x16xf32> }
+    result { ^bb0(%c: tensor<16x16xf32>, %a: tensor<16x16xf32>): %1 = lm.add %c, %a : tensor<16x16xf32>  kernel.yield %1 : tensor<16x16xf32> }
+  return %0 : tensor<16x16xf32>
+}
+func.func private @adamw(%p: tensor<16x16xf32>, %g: tensor<16x16xf32>, %m: tensor<16x16xf32>, %v: tensor<16x16xf32>, %lr: tensor<f32>, %step: tensor<f32>) -> (tensor<16x16xf32>, tensor<16x16xf32>, tensor<16x16xf32>) {
+  %0:3 = kernel.adamw (%p) gradients (%g) moments (%m : %v) lr (%lr) step (%step) {lr_scales = array<f64: 1.0>, weight_decays = array<f64: 0.0>, beta1 = 0.9 : f64, beta2 = 0.95 : f64, eps = 1.0e-8 : f64}
+    : (tensor<16x16xf32>, tensor<16x16xf32>, tensor<16x16xf32>, tensor<16x16xf32>, tensor<f32>, tensor<f32>) -> (tensor<16x16xf32>, tensor<16x16xf32>, tensor<16x16xf32>)
+  return %0#0, %0#1, %0#2 : tensor<16x16xf32>, tensor<16x16xf32>, tensor<16x16xf32>
+}
+func.func @"train.T4"() attributes {smelt.role = "train", smelt.tokens = 4 : i64} {
+  %x = lm.constant dense<1.0> : tensor<16x16xf32>
+  %old = train.read_gradient @w : tensor<16x16xf32>
+  %g = call @gemm(%x, %old) : (tensor<16x16xf32>, tensor<16x16xf32>) -> tensor<16x16xf32>
+  train.gradient @w, %g {total} : tensor<16x16xf32>
+  return
+}
+func.func @update() attributes {smelt.role = "update"} {
+  %p = lm.read @w : tensor<16x16xf32>
+  %g = train.read_gradient @w : tensor<16x16xf32>
+  %m = lm.read @adamw.m.w : tensor<16x16xf32>
+  %v = lm.read @adamw.v.w : tensor<16x16xf32>
+  %lr = lm.setting @lr : tensor<f32>
+  %step = lm.setting @step : tensor<f32>
+  %0:3 = call @adamw(%p, %g, %m, %v, %lr, %step) : (tensor<16x16xf32>, tensor<16x16xf32>, tensor<16x16xf32>, tensor<16x16xf32>, tensor<f32>, tensor<f32>) -> (tensor<16x16xf32>, tensor<16x16xf32>, tensor<16x16xf32>)
+  train.write @w, %0#0 : tensor<16x16xf32>
+  train.write @adamw.m.w, %0#1 : tensor<16x16xf32>
+  train.write @adamw.v.w, %0#2 : tensor<16x16xf32>
+  return
+}

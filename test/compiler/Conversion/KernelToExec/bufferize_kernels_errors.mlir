@@ -1,0 +1,53 @@
+// RUN: smelt-opt %s --smelt-bufferize-kernels --split-input-file --verify-diagnostics
+
+lm.parameter @w : tensor<4x4xf32> constant 0.0
+func.func @update() attributes {smelt.role = "update"} {
+  // expected-error@+1 {{takes rows of @w that begin at byte 16, no multiple of 64}}
+  %p = lm.read @w {first_row = 1 : i64} : tensor<2x4xf32>
+  return
+}
+
+// -----
+
+lm.parameter @w : tensor<16xf32> constant 0.0
+func.func @update() attributes {smelt.role = "update"} {
+  %c = lm.constant dense<1.0> : tensor<16xf32>
+  // expected-note@+1 {{written here}}
+  train.write @w, %c : tensor<16xf32>
+  // expected-error@+1 {{reads @w after it was written}}
+  %p = lm.read @w : tensor<16xf32>
+  return
+}
+
+// -----
+
+lm.parameter @w : tensor<16xf32> constant 0.0
+func.func @update() attributes {smelt.role = "update"} {
+  %c = lm.constant dense<1.0> : tensor<16xf32>
+  // expected-note@+1 {{first written here}}
+  train.write @w, %c : tensor<16xf32>
+  // expected-error@+1 {{writes @w a second time}}
+  train.write @w, %c : tensor<16xf32>
+  return
+}
+
+// -----
+
+lm.parameter @a : tensor<16xf32> constant 0.0
+lm.parameter @b : tensor<16xf32> constant 0.0
+func.func @update() attributes {smelt.role = "update"} {
+  %a = lm.read @a : tensor<16xf32>
+  %b = lm.read @b : tensor<16xf32>
+  // expected-error@+1 {{wants the old contents of @b, which this program replaces}}
+  train.write @a, %b : tensor<16xf32>
+  train.write @b, %a : tensor<16xf32>
+  return
+}
+
+// -----
+
+func.func @"train.T4"() attributes {smelt.role = "train"} {
+  // expected-error@+1 {{cannot be part of a program of launches}}
+  %0 = arith.constant 1 : i32
+  return
+}
