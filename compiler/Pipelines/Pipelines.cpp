@@ -2,6 +2,7 @@
 #include "compiler/Pipelines/Pipelines.h"
 
 #include "compiler/Conversion/KernelToCPU/LowerKernelsToCPU.h"
+#include "compiler/Conversion/KernelToCPU/RowProgram.h"
 #include "compiler/Conversion/KernelToExec/Passes.h"
 #include "compiler/Transforms/Autodiff/Passes.h"
 #include "compiler/Transforms/Fusion/Passes.h"
@@ -29,8 +30,11 @@ void smelt::buildToKernelPipeline(OpPassManager &passes, const PipelineOptions &
   passes.addPass(createCSEPass());
   OpPassManager &functions = passes.nest<func::FuncOp>();
   functions.addPass(createFormKernelsPass());
-  if (options.fuse)
-    buildFusionPipeline(functions, FusionOptions());
+  if (options.fuse) {
+    FusionOptions fusion;
+    fusion.whyNotRowOp = whyNotRowProgram;
+    buildFusionPipeline(functions, fusion);
+  }
   passes.addPass(createOutlineKernelsPass());
 }
 

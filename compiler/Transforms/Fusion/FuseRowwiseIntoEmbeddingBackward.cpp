@@ -52,7 +52,8 @@ struct FuseRowwiseIntoEmbeddingBackwardPass
 
   void runOnOperation() override {
     for (RowwiseOp op : SmallVector<RowwiseOp>(getOperation().getOps<RowwiseOp>())) {
-      if (llvm::any_of(op->getUses(), isRowsOfGradient)) {
+      // What starts from memory is no gradient: the forward rows that a shift's adjoint reads, for example.
+      if (llvm::any_of(op->getUses(), isRowsOfGradient) && !isChainTooLongToRepeat(op)) {
         if (!check(op, whyNotRows(op, options)))
           continue;
         cloneIntoRegion(op, cast<KernelOpInterface>(*op->getUsers().begin()), 0);

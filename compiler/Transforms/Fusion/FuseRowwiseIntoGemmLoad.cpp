@@ -38,7 +38,7 @@ struct FuseRowwiseIntoGemmLoadPass : smelt::impl::FuseRowwiseIntoGemmLoadPassBas
     SmallVector<RowwiseOp> producers(getOperation().getOps<RowwiseOp>());
     // From the last: a user that is itself computed in loads hands its producers on to those.
     for (RowwiseOp producer : llvm::reverse(producers)) {
-      if (producer->use_empty() || !feedsGemmLoad(producer))
+      if (producer->use_empty() || !feedsGemmLoad(producer) || isChainTooLongToRepeat(producer))
         continue;
       ++candidates;
       if (std::string why = whyNot(producer); !why.empty()) {

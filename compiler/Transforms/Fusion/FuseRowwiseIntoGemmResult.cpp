@@ -51,8 +51,9 @@ namespace {
 struct FuseRowwiseIntoGemmResultPass : smelt::impl::FuseRowwiseIntoGemmResultPassBase<FuseRowwiseIntoGemmResultPass> {
   FusionOptions options;
 
-  /// Fuses into the first host that may; notes why the others may not.
-  void tryHosts(RowwiseOp guest, ArrayRef<GemmOp> hosts) {
+  /// Fuses into the first host that may; notes why the others may not. (That a kernel cannot join a later one which it feeds among
+  /// others is no missed chance: most of the residual stream is like that.)
+  void tryHosts(RowwiseOp guest, ArrayRef<GemmOp> hosts, bool notes) {
     std::string reasons;
     for (GemmOp host : hosts) {
       std::string why = whyNotIntoResult(host, guest, options);
@@ -65,8 +66,10 @@ struct FuseRowwiseIntoGemmResultPass : smelt::impl::FuseRowwiseIntoGemmResultPas
       }
       reasons = why;
     }
-    ++refused;
-    noteRefusal(guest, "into the result of a GEMM", reasons);
+    if (notes) {
+      ++refused;
+      noteRefusal(guest, "into the result of a GEMM", reasons);
+    }
   }
 
   void runOnOperation() override {
@@ -77,7 +80,7 @@ struct FuseRowwiseIntoGemmResultPass : smelt::impl::FuseRowwiseIntoGemmResultPas
         if (hosts.empty())
           continue;
         ++candidates;
-        tryHosts(guest, hosts);
+        tryHosts(guest, hosts, /*notes=*/producers);
       }
     }
     sortKernels(getOperation().getBody().front());

@@ -178,26 +178,18 @@ static unsigned countReductionDepth(Value value) {
   return depth + isRowReduction(op);
 }
 
-/// A chain that is not worth repeating: reductions of reductions, or neighbour rows of what is itself computed.
-static std::string whyNotRepeat(RowwiseOp producer) {
-  for (Operation &op : producer.getBody().front()) {
-    if (isa<YieldOp>(op)) {
-      for (Value value : op.getOperands())
-        if (countReductionDepth(value) > 1)
-          return "it reduces a row, and the result again: too much to repeat in each load";
-      continue;
+bool smelt::isChainTooLongToRepeat(RowwiseOp producer) {
+  for (Operation &op : producer.getBody().front())
+    for (OpOperand &use : op.getOpOperands()) {
+      unsigned depth = countReductionDepth(use.get());
+      if (isa<YieldOp>(op) ? depth > 1 : depth > 0 && smelt::getRowAccess(use) == RowAccess::NeighbourRow)
+        return !producer->hasOneUse();
     }
-    for (OpOperand &use : op.getOpOperands())
-      if (smelt::getRowAccess(use) == RowAccess::NeighbourRow && countReductionDepth(use.get()) > 0)
-        return "it needs a reduction of a neighbour row: too much to repeat in each load";
-  }
-  return "";
+  return false;
 }
 
 std::string smelt::whyNotIntoAllLoads(RowwiseOp producer, const FusionOptions &options) {
   if (std::string why = whyNotOps(producer, options); !why.empty())
-    return why;
-  if (std::string why = whyNotRepeat(producer); !why.empty() && !producer->hasOneUse())
     return why;
   if (producer->hasAttr(storedAttribute) && !llvm::all_of(producer.getBody().front(), isLayoutChange))
     return "loads already compute something from its stored value";
@@ -278,7 +270,7 @@ bool smelt::feedsGemmLoad(RowwiseOp producer) {
 }
 
 bool smelt::prefersLoads(Operation *host, RowwiseOp guest, const FusionOptions &options) {
-  return feedsGemmLoad(guest) && whyNotIntoAllLoads(guest, options).empty() &&
+  return feedsGemmLoad(guest) && !isChainTooLongToRepeat(guest) && whyNotIntoAllLoads(guest, options).empty() &&
          countSavingIntoLoads(guest, options) > countSavingIntoResult(host, guest);
 }
 
