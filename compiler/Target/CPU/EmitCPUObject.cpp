@@ -1,19 +1,19 @@
-//===- EmitCPUObject.cpp - llvm dialect to LLVM IR to object to shared object -===//
+//===- EmitCPUObject.cpp - Kernels to a shared object, in parallel ----------===//
+//
+// Kernels do not know each other, so that they are compiled in a few groups, as nested modules: the pass manager lowers these in
+// parallel, and each then has an LLVM context and a thread of its own. The groups depend on the kernels alone, not on the machine.
+//
+//===----------------------------------------------------------------------===//
 #include "compiler/Target/CPU/EmitCPUObject.h"
+#include "compiler/Target/CPU/CompileModule.h"
 #include "compiler/Target/CPU/LinkSharedObject.h"
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Target/LLVMIR/Export.h"
-#include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
-#include "llvm/MC/TargetRegistry.h"
-#include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/TargetSelect.h"
-#include "llvm/Support/raw_ostream.h"
-#include "llvm/Target/TargetMachine.h"
-#include "llvm/TargetParser/Triple.h"
-#include "llvm/Transforms/Utils/Cloning.h"
+#include "llvm/Support/ThreadPool.h"
 #include <chrono>
 
 using namespace mlir;
@@ -21,149 +21,119 @@ using namespace mlir;
 namespace smelt {
 namespace {
 
+constexpr size_t mostGroups = 8;
+
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-std::unique_ptr<llvm::TargetMachine> createMachine(const CPUTarget &target, std::string &error) {
-  static const bool initialized = [] {
-    llvm::InitializeNativeTarget();
-    llvm::InitializeNativeTargetAsmPrinter();
-    llvm::InitializeNativeTargetAsmParser();
-    return true;
-  }();
-  (void)initialized;
-  llvm::Triple triple("x86_64-unknown-linux-gnu");
-  const llvm::Target *backend = llvm::TargetRegistry::lookupTarget(triple, error);
-  if (!backend)
-    return nullptr;
-  llvm::TargetOptions options;
-  // Standard: only llvm.fmuladd, which vector.fma becomes, is contracted; a mulf and an addf stay two roundings wherever they stand.
-  options.AllowFPOpFusion = llvm::FPOpFusion::Standard;
-  std::unique_ptr<llvm::TargetMachine> machine(
-      backend->createTargetMachine(triple, target.level, "", options, llvm::Reloc::PIC_,
-                                   std::nullopt, llvm::CodeGenOptLevel::Aggressive));
-  return machine;
+/// True if some function calls another one that has a body: such modules stay whole.
+bool hasInternalCalls(ModuleOp module) {
+  bool found = false;
+  module.walk([&](func::CallOp call) {
+    auto callee = module.lookupSymbol<func::FuncOp>(call.getCallee());
+    found |= callee && !callee.isDeclaration();
+  });
+  return found;
 }
 
-/// Gives every function, those outlined by OpenMP included, the target's attributes.
-void setTargetAttributes(llvm::Module &module, const CPUTarget &target) {
-  for (llvm::Function &function : module) {
+/// Moves the functions of `module` into nested modules of about the same number of operations each.
+SmallVector<ModuleOp> splitIntoGroups(ModuleOp module) {
+  SmallVector<func::FuncOp> declarations, functions;
+  SmallVector<size_t> sizes;
+  size_t total = 0;
+  for (auto function : module.getOps<func::FuncOp>()) {
+    (function.isDeclaration() ? declarations : functions).push_back(function);
     if (function.isDeclaration())
       continue;
-    function.addFnAttr("target-cpu", target.level);
-    function.addFnAttr("tune-cpu", target.name);
-    // CPUs with AVX-512 ask for 256-bit vectors by default; the kernels are written for whole registers.
-    function.addFnAttr("target-features", target.lanes == 16 ? "-prefer-256-bit" : "");
-    function.addFnAttr("prefer-vector-width", std::to_string(target.lanes * 32));
-    function.addFnAttr(llvm::Attribute::NoUnwind);
+    size_t size = 0;
+    function.walk([&](Operation *) { ++size; });
+    sizes.push_back(size);
+    total += size;
   }
-}
-
-void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
-  llvm::PipelineTuningOptions tuning;
-  // The kernels are vectorised and unrolled by their generator.
-  tuning.LoopVectorization = false;
-  tuning.SLPVectorization = false;
-  tuning.LoopUnrolling = false;
-  tuning.LoopInterleaving = false;
-  llvm::LoopAnalysisManager loops;
-  llvm::FunctionAnalysisManager functions;
-  llvm::CGSCCAnalysisManager sccs;
-  llvm::ModuleAnalysisManager modules;
-  llvm::PassBuilder builder(&machine, tuning);
-  builder.registerModuleAnalyses(modules);
-  builder.registerCGSCCAnalyses(sccs);
-  builder.registerFunctionAnalyses(functions);
-  builder.registerLoopAnalyses(loops);
-  builder.crossRegisterProxies(loops, functions, sccs, modules);
-  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3).run(module, modules);
-}
-
-/// Runs the backend on `module` into `path`.
-LogicalResult writeCode(llvm::Module &module, llvm::TargetMachine &machine, llvm::CodeGenFileType type, llvm::StringRef path,
-                        std::string &error) {
-  std::error_code code;
-  llvm::raw_fd_ostream out(path, code, llvm::sys::fs::OF_None);
-  if (code) {
-    error = "cannot write '" + path.str() + "': " + code.message();
-    return failure();
-  }
-  {
-    // The passes hold streams on top of `out` until they are destroyed.
-    llvm::legacy::PassManager passes;
-    if (machine.addPassesToEmitFile(passes, out, nullptr, type)) {
-      error = "the X86 backend cannot emit this kind of file";
-      return failure();
+  size_t count = hasInternalCalls(module) ? 1 : std::min(mostGroups, std::max<size_t>(1, functions.size()));
+  OpBuilder b(module.getBodyRegion());
+  b.setInsertionPointToEnd(module.getBody());
+  SmallVector<ModuleOp> groups;
+  size_t before = 0;
+  for (auto [function, size] : llvm::zip(functions, sizes)) {
+    // The group that the middle of this function falls into, by operations.
+    size_t wanted = (before + size / 2) * count / std::max<size_t>(total, 1);
+    before += size;
+    if (groups.empty() || wanted >= groups.size()) {
+      groups.push_back(ModuleOp::create(b, module.getLoc()));
+      for (func::FuncOp declaration : declarations)
+        groups.back().push_back(declaration.clone());
     }
-    passes.run(module);
+    function->moveBefore(groups.back().getBody(), groups.back().getBody()->end());
   }
-  out.close();
-  if (out.has_error()) {
-    error = "cannot write '" + path.str() + "': " + out.error().message();
-    out.clear_error();
-    return failure();
-  }
-  return success();
+  for (func::FuncOp declaration : declarations)
+    declaration.erase();
+  return groups;
 }
 
-LogicalResult dump(llvm::Module &module, llvm::TargetMachine &machine, const std::string &prefix, std::string &error) {
-  std::error_code code;
-  llvm::raw_fd_ostream out(prefix + ".ll", code);
-  if (code) {
-    error = "cannot write '" + prefix + ".ll': " + code.message();
-    return failure();
-  }
-  module.print(out, nullptr);
-  std::unique_ptr<llvm::Module> copy = llvm::CloneModule(module);
-  return writeCode(*copy, machine, llvm::CodeGenFileType::AssemblyFile, prefix + ".s", error);
-}
+/// One group on its way through LLVM.
+struct Group {
+  llvm::LLVMContext context;
+  std::unique_ptr<llvm::Module> code;
+  std::string object, error;
+};
 
 } // namespace
 
 LogicalResult emitCPUObject(ModuleOp module, const CPUTarget &target, llvm::StringRef path, const CPUEmissionOptions &options) {
   CPUEmissionTimes times;
-  std::string error;
   double start = now();
   auto lap = [&](double &slot) {
     double end = now();
-    slot += end - start;
+    slot = end - start;
     start = end;
   };
 
+  SmallVector<ModuleOp> nested = splitIntoGroups(module);
   PassManager passes(module.getContext());
-  buildLowerToLLVMPipeline(passes);
+  buildLowerToLLVMPipeline(passes.nest<ModuleOp>());
   if (failed(passes.run(module)))
     return module.emitError("cannot lower the kernels to the llvm dialect");
-  llvm::LLVMContext context;
-  std::unique_ptr<llvm::Module> code = translateModuleToLLVMIR(module, context, "smelt-kernels");
-  if (!code)
-    return module.emitError("cannot translate the kernels to LLVM IR");
+  std::vector<Group> groups(nested.size());
+  for (auto [i, group] : llvm::enumerate(groups)) {
+    group.object = (path + "." + Twine(i) + ".o").str();
+    group.code = translateModuleToLLVMIR(nested[i], group.context, "smelt-kernels");
+    if (!group.code)
+      return module.emitError("cannot translate the kernels to LLVM IR");
+  }
   lap(times.lowering);
 
-  std::unique_ptr<llvm::TargetMachine> machine = createMachine(target, error);
-  if (!machine)
-    return module.emitError("no x86-64 backend in this LLVM: ") << error;
-  code->setTargetTriple(machine->getTargetTriple());
-  code->setDataLayout(machine->createDataLayout());
-  setTargetAttributes(*code, target);
-  optimize(*code, *machine);
-  lap(times.optimization);
+  {
+    llvm::DefaultThreadPool threads(llvm::hardware_concurrency());
+    for (auto [i, group] : llvm::enumerate(groups)) {
+      std::string dumpPrefix = options.dumpPrefix;
+      if (!dumpPrefix.empty() && groups.size() > 1)
+        dumpPrefix += "." + std::to_string(i);
+      threads.async([&group, &target, dumpPrefix] {
+        if (failed(compileModule(*group.code, target, group.object, dumpPrefix, group.error)) && group.error.empty())
+          group.error = "cannot compile the kernels";
+      });
+    }
+    threads.wait();
+  }
+  lap(times.compilation);
 
-  if (!options.dumpPrefix.empty() && failed(dump(*code, *machine, options.dumpPrefix, error)))
-    return module.emitError(error);
-  std::string object = (path + ".o").str();
-  start = now();
-  if (failed(writeCode(*code, *machine, llvm::CodeGenFileType::ObjectFile, object, error)))
-    return module.emitError(error);
-  lap(times.codeGeneration);
-
-  bool linked = linkSharedObject(object, path, error);
-  llvm::sys::fs::remove(object);
+  std::string error;
+  std::vector<std::string> objects;
+  for (Group &group : groups) {
+    objects.push_back(group.object);
+    if (error.empty())
+      error = group.error;
+  }
+  if (error.empty())
+    linkSharedObject(objects, path, error);
+  for (const std::string &object : objects)
+    llvm::sys::fs::remove(object);
   lap(times.linking);
   if (options.times)
     *options.times = times;
-  if (!linked)
+  if (!error.empty())
     return module.emitError(error);
   return success();
 }

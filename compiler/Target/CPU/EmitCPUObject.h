@@ -11,12 +11,13 @@ namespace smelt {
 
 /// Where the time of emitCPUObject went, in seconds.
 struct CPUEmissionTimes {
-  double lowering = 0, optimization = 0, codeGeneration = 0, linking = 0;
-  double total() const { return lowering + optimization + codeGeneration + linking; }
+  double lowering = 0, compilation = 0, linking = 0;
+  double total() const { return lowering + compilation + linking; }
 };
 
 struct CPUEmissionOptions {
-  /// If not empty, the optimised LLVM IR and the assembly are written to `<dumpPrefix>.ll` and `.s`.
+  /// If not empty, the optimised LLVM IR and the assembly are written to `<dumpPrefix>.ll` and `.s` (`<dumpPrefix>.0.ll` … for many
+  /// kernels, which are compiled in groups).
   std::string dumpPrefix;
   /// If not null, receives the times.
   CPUEmissionTimes *times = nullptr;

@@ -44,7 +44,7 @@ std::optional<std::string> findProgram(ArrayRef<const char *> names) {
 
 } // namespace
 
-bool linkSharedObject(StringRef object, StringRef path, std::string &error) {
+bool linkSharedObject(const std::vector<std::string> &objects, StringRef path, std::string &error) {
   std::optional<std::string> omp = findLibOMP();
   if (!omp) {
     error = "libomp is not on this machine (Debian: libomp-22-dev)";
@@ -53,11 +53,15 @@ bool linkSharedObject(StringRef object, StringRef path, std::string &error) {
   std::string rpath = sys::path::parent_path(*omp).str();
   std::vector<std::string> command;
   if (auto lld = findProgram({"ld.lld-22", "/usr/lib/llvm-22/bin/ld.lld", "ld.lld"})) {
-    command = {*lld, "-shared", "--build-id=none", "-z", "now", "-z", "noexecstack", "-rpath", rpath, "-o", path.str(), object.str(), *omp};
+    command = {*lld, "-shared", "--build-id=none", "-z", "now", "-z", "noexecstack", "-rpath", rpath, "-o", path.str()};
+    command.insert(command.end(), objects.begin(), objects.end());
+    command.push_back(*omp);
     if (auto libm = findLibM())
       command.push_back(*libm);
   } else if (auto cc = findProgram({"cc", "gcc", "clang-22", "clang"})) {
-    command = {*cc, "-shared", "-nostartfiles", "-Wl,--build-id=none", "-Wl,-z,noexecstack", "-Wl,-rpath," + rpath, "-o", path.str(), object.str(), *omp, "-lm"};
+    command = {*cc, "-shared", "-nostartfiles", "-Wl,--build-id=none", "-Wl,-z,noexecstack", "-Wl,-rpath," + rpath, "-o", path.str()};
+    command.insert(command.end(), objects.begin(), objects.end());
+    command.insert(command.end(), {*omp, "-lm"});
   } else {
     error = "no linker: neither ld.lld-22 nor cc is in PATH";
     return false;

@@ -4,11 +4,12 @@
 
 #include "llvm/ADT/StringRef.h"
 #include <string>
+#include <vector>
 
 namespace smelt {
 
-/// Links `object` with libomp and libm into the shared object `path`. On failure returns false and says why in `error`.
-bool linkSharedObject(llvm::StringRef object, llvm::StringRef path, std::string &error);
+/// Links `objects` with libomp and libm into the shared object `path`. On failure returns false and says why in `error`.
+bool linkSharedObject(const std::vector<std::string> &objects, llvm::StringRef path, std::string &error);
 
 } // namespace smelt
 #endif

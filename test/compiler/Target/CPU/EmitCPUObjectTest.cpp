@@ -192,6 +192,42 @@ TEST(EmitCPUObject, SameBytesTwice) {
   EXPECT_EQ(bytes[0], bytes[1]);
 }
 
+TEST(EmitCPUObject, ManyKernelsAndCallsBetweenFunctions) {
+  // Twenty kernels are compiled in groups; each stores its own number.
+  std::string text;
+  for (int i = 0; i < 20; ++i)
+    text += "func.func @kernel_" + std::to_string(i) + "(%a: !llvm.ptr) {\n  %p = llvm.load %a : !llvm.ptr -> !llvm.ptr\n  %c = arith.constant " + std::to_string(i) +
+            " : i32\n  llvm.store %c, %p : i32, !llvm.ptr\n  return\n}\n";
+  Compiler compiler;
+  OwningOpRef<ModuleOp> module = compiler.parse(text);
+  ASSERT_TRUE(module);
+  NativeModule native(*module);
+  for (int i = 0; i < 20; ++i) {
+    int stored = -1;
+    void *arguments[] = {&stored};
+    if (auto kernel = native.find(("kernel_" + std::to_string(i)).c_str()))
+      kernel(arguments);
+    EXPECT_EQ(stored, i);
+  }
+  // Functions that call each other stay together.
+  OwningOpRef<ModuleOp> calling = compiler.parse(R"(
+func.func private @square(%x: i32) -> i32 { %y = arith.muli %x, %x : i32  return %y : i32 }
+func.func @kernel(%a: !llvm.ptr) {
+  %p = llvm.load %a : !llvm.ptr -> !llvm.ptr
+  %x = llvm.load %p : !llvm.ptr -> i32
+  %y = call @square(%x) : (i32) -> i32
+  llvm.store %y, %p : i32, !llvm.ptr
+  return
+})");
+  ASSERT_TRUE(calling);
+  NativeModule both(*calling);
+  int value = 7;
+  void *arguments[] = {&value};
+  if (auto kernel = both.find("kernel"))
+    kernel(arguments);
+  EXPECT_EQ(value, 49);
+}
+
 TEST(EmitCPUObject, ReportsAnUnwritablePath) {
   Compiler compiler;
   OwningOpRef<ModuleOp> module = compiler.parse(mathKernel("math.exp %x : vector<16xf32>"));
@@ -201,7 +237,7 @@ TEST(EmitCPUObject, ReportsAnUnwritablePath) {
     return success();
   });
   EXPECT_TRUE(failed(emitCPUObject(*module, *CPUTarget::get("host", why), "/nonexistent/x.so")));
-  EXPECT_NE(message.find("cannot write '/nonexistent/x.so.o': No such file or directory"), std::string::npos) << message;
+  EXPECT_NE(message.find("cannot write '/nonexistent/x.so.0.o': No such file or directory"), std::string::npos) << message;
 }
 
 } // namespace
