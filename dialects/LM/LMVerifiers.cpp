@@ -45,7 +45,7 @@ LogicalResult ReadOp::verifySymbolUses(SymbolTableCollection &symbols) {
       (part.getRank() == 0 || part.getShape().drop_front() == whole.getShape().drop_front());
   bool inside = part.getRank() == 0
                     ? first == 0
-                    : first >= 0 && first + part.getDimSize(0) <= whole.getDimSize(0);
+                    : first >= 0 && first <= whole.getDimSize(0) - part.getDimSize(0);
   if (sameRows && inside)
     return success();
   InFlightDiagnostic error = emitOpError("reads ") << part << " from row " << first << " of @"
