@@ -32,11 +32,13 @@ static bool isMatrix(Value value) { return cast<RankedTensorType>(value.getType(
 
 /// "d <parameter>" when the kernel makes that matrix's gradient, else the first matrix that it reads; then the same for scalars.
 static std::string findSubject(Operation *kernel) {
+  // A GEMM that multiplies by a weight is named by it, even if the gradient of a gate falls out of its result region.
+  if (auto gemm = dyn_cast<GemmOp>(kernel))
+    for (unsigned region : {0, 1})
+      for (Value input : gemm.getRegionInputs(region))
+        if (auto read = input.getDefiningOp<lm::ReadOp>(); read && read.getType() == (region ? gemm.getBType() : gemm.getAType()))
+          return read.getSymbol().str();
   for (bool matrices : {true, false}) {
-    // A GEMM that loads a weight is named by it, even if the gradient of a gate falls out of its result region.
-    for (Value operand : kernel->getOperands())
-      if (auto read = operand.getDefiningOp<lm::ReadOp>(); read && matrices && isMatrix(read) && isa<GemmOp>(kernel))
-        return read.getSymbol().str();
     for (Value result : kernel->getResults()) {
       // In program order: a use list's order does not survive a trip through text.
       auto users = llvm::to_vector(result.getUsers());
