@@ -1,6 +1,8 @@
 //===- OpGradientsTest.cpp - Every op's gradient, by central differences --===//
 #include "GradientCheck.h"
+#include "dialects/LM/LMOps.h"
 #include <gtest/gtest.h>
+#include <set>
 
 using namespace smelt::test;
 
@@ -183,5 +185,23 @@ TEST_P(OpGradients, MatchCentralDifferences) {
 
 INSTANTIATE_TEST_SUITE_P(Ops, OpGradients, testing::ValuesIn(makeCases()),
                          [](const auto &info) { return info.param.name; });
+
+/// No op with a gradient is left out.
+TEST(OpGradientsList, IsComplete) {
+  // These have no operands, and token_shift has a test of its own.
+  const std::set<std::string> elsewhere{"lm.read", "lm.setting", "lm.constant", "lm.token_shift"};
+  size_t count = 0;
+  std::vector<OpCase> cases = makeCases();
+  for (mlir::RegisteredOperationName name : getContext().getRegisteredOperations()) {
+    std::string op = name.getStringRef().str();
+    if (!name.hasInterface<mlir::lm::DifferentiableOpInterface>() || elsewhere.count(op))
+      continue;
+    ++count;
+    EXPECT_TRUE(llvm::any_of(cases, [&](const OpCase &c) {
+      return c.text.find(op + " ") != std::string::npos;
+    })) << op;
+  }
+  EXPECT_GE(count, 20u);
+}
 
 } // namespace
