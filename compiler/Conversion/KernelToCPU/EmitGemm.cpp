@@ -50,6 +50,10 @@ public:
         emitSplitK();
       else
         emitRows();
+      if (plan.symmetric)
+        forRowBlocks([&](Value begin) {
+          emitMirror(function, plan, function.getMemory(op.getOutputs()[0]), begin, minimum(function.add(begin, plan.blockM), plan.m));
+        });
     });
     if (plan.programResult.getPartialFloats())
       makeResultEmitter({})->storeTotals(totals, plan.resultBlocks, plan.programResult.getPartialFloats());
@@ -285,7 +289,7 @@ private:
                                    return loadChunk(getScratchIndex(scratchC, low, row, plan.strideC, chunk), chunk);
                                  }});
 
-    function.emitSharedLoop(0, plan.m, plan.blockM, [&](Value begin) {
+    forRowBlocks([&](Value begin) {
       Value end = plan.m % plan.blockM ? minimum(function.add(begin, plan.blockM), plan.m) : function.add(begin, plan.blockM);
       Value high = end;
       low = begin;
@@ -304,10 +308,15 @@ private:
       }
       MatrixView c{scratch, scratchC, plan.strideC, 1};
       if (plan.identityResult)
-        c = {function.getMemory(op.getOutputs()[0]), function.mul(begin, plan.n), plan.n, 1};
+        c = {function.getMemory(op.getOutputs()[0]), function.add(function.mul(begin, plan.n), plan.symmetric ? begin : function.index(0)), plan.n, 1};
       function.emitLoop(0, plan.k, plan.blockK, [&](Value k0) {
         Value length = minimum(arith::SubIOp::create(b, function.index(plan.k), k0), plan.blockK);
         MatrixView aHere = a, panelView{panels, function.mul(k0, plan.panelWidth), plan.panelWidth, 1};
+        Value panel0 = function.index(0);
+        if (plan.symmetric) {
+          panel0 = arith::DivUIOp::create(b, begin, function.index(plan.panelWidth));
+          panelView.origin = function.add(panelView.origin, function.mul(panel0, plan.k * plan.panelWidth));
+        }
         if (plan.copyA) {
           copyRows(function.add(a.origin, k0), count, length, scratchA);
           aHere = {scratch, scratchA, plan.strideA, 1};
@@ -326,11 +335,23 @@ private:
           Value pass = arith::DivUIOp::create(b, k0, function.index(plan.blockK));
           prefetchRows(begin, getTileNumber(function.add(function.mul(pass, plan.panels), panel), row));
         };
-        emitPanels(count, halo ? 0 : getRaggedRows(), function.index(0), function.index(plan.panels), length, aHere, aHere.rowStride, panelView,
+        emitPanels(count, halo ? 0 : getRaggedRows(), panel0, function.index(plan.panels), length, aHere, aHere.rowStride, panelView,
                    plan.k * plan.panelWidth, c, plan.identityResult, overwrite, prefetch, tileEnd);
       });
       if (!plan.identityResult && !plan.finishTiles)
         emitResult(*rowsC, begin, end);
+    });
+  }
+
+  /// Shares the blocks of rows among the threads. With a symmetric C, the first blocks have the most to do: they alternate with the last.
+  void forRowBlocks(llvm::function_ref<void(Value begin)> body) {
+    if (!plan.symmetric)
+      return function.emitSharedLoop(0, plan.m, plan.blockM, body);
+    function.emitSharedLoop(0, plan.rowBlocks(), 1, [&](Value turn) {
+      Value half = arith::DivUIOp::create(b, turn, function.index(2));
+      Value odd = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, arith::RemUIOp::create(b, turn, function.index(2)), function.index(0));
+      Value fromEnd = arith::SubIOp::create(b, function.index(plan.rowBlocks() - 1), half);
+      body(function.mul(arith::SelectOp::create(b, odd, fromEnd, half), plan.blockM));
     });
   }
 

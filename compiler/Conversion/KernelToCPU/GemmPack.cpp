@@ -147,4 +147,18 @@ void emitPackSlabA(KernelFunction &function, const GemmPlan &plan, Value source,
   });
 }
 
+void emitMirror(KernelFunction &function, const GemmPlan &plan, Value matrix, Value row0, Value row1) {
+  function.emitLoop(row0, row1, plan.lanes, [&](Value row) {
+    function.emitLoop(function.index(0), row0, plan.lanes, [&](Value column) {
+      auto element = [&](Value i, int64_t offset, Value j) { return function.add(function.mul(function.add(i, offset), plan.n), j); };
+      SmallVector<Value> block;
+      for (int64_t i = 0; i < plan.lanes; ++i)
+        block.push_back(loadVector(function, matrix, element(column, i, row), plan.lanes));
+      block = transpose(function, block);
+      for (int64_t i = 0; i < plan.lanes; ++i)
+        storeVector(function, block[i], matrix, element(row, i, column), plan.lanes);
+    });
+  });
+}
+
 } // namespace smelt

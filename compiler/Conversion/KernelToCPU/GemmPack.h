@@ -18,5 +18,9 @@ void emitPackSlabB(KernelFunction &function, const GemmPlan &plan, mlir::Value s
 void emitPackSlabA(KernelFunction &function, const GemmPlan &plan, mlir::Value source, mlir::Value k0, mlir::Value length,
                    mlir::Value row0, mlir::Value row1, mlir::Value slab, mlir::Value slabOrigin);
 
+/// One thread: copies the transpose of C[columns, rows] to C[rows, columns], for `rows` [row0, row1) and columns [0, row0) of a square
+/// matrix; all bounds are multiples of the lanes.
+void emitMirror(KernelFunction &function, const GemmPlan &plan, mlir::Value matrix, mlir::Value row0, mlir::Value row1);
+
 } // namespace smelt
 #endif

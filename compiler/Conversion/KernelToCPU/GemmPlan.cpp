@@ -23,6 +23,12 @@ constexpr int64_t wantedItems = 8, shortestSplit = 256;
 /// Scratch of all threads together.
 constexpr int64_t scratchLimit = int64_t(64) << 20;
 
+/// Both operands are the same matrix, once transposed.
+bool isProductWithItself(kernel::GemmOp op) {
+  return !op.getTransposeA() && op.getTransposeB() && op.getAInputs() == op.getBInputs() &&
+         OperationEquivalence::isRegionEquivalentTo(&op.getA(), &op.getB(), OperationEquivalence::IgnoreLocations);
+}
+
 /// A row stride for scratch of `width` columns: not a multiple of half a page, which would put a tile's rows into the same cache sets.
 int64_t getScratchStride(int64_t width) { return width % 512 ? width : width + 16; }
 
@@ -82,6 +88,8 @@ GemmPlan::GemmPlan(kernel::GemmOp op, const CPUTarget &target)
     blockM = std::min(blockM, roundUp(m, tileRows));
   }
 
+  // The copy goes by whole vectors, and panels start where blocks do.
+  symmetric = identityResult && n % lanes == 0 && rowBlocks() > 1 && blockM % panelWidth == 0 && isProductWithItself(op);
   if (!identityResult) {
     reach = programResult.getReach(0);
     elementwiseResult = programResult.isElementwiseIn(0);

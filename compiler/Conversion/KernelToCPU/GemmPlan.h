@@ -33,6 +33,8 @@ struct GemmPlan {
   bool identityA, identityB;
   /// The result region yields the accumulator itself: C is built in the output.
   bool identityResult;
+  /// C = X·Xᵀ: blocks compute what lies on and above their diagonal block; the rest is copied from it.
+  bool symmetric = false;
   /// Each result depends on the accumulator element by element.
   bool elementwiseResult = false;
   /// The result region is cheap and element-wise: it is applied to the registers of each tile.

@@ -153,6 +153,20 @@ func.func private @kernel_0(%a: tensor<83x24xf32>, %b: tensor<50x24xf32>, %t: te
   runner.check(runner.makeInputs(9, 50), 2e-5);
 }
 
+TEST(EmitGemm, ProductWithItselfComputesOneTriangle) {
+  for (auto [m, k, body] : {std::tuple{64, 20, ""}, {160, 700, ""}, {272, 65, "%1 = lm.unary tanh %0 : tensor<272x65xf32>"}, {70, 33, ""}, {544, 40, ""}}) {
+    SCOPED_TRACE(testing::Message() << m << "x" << k << body);
+    std::string x = matrix(m, k), c = matrix(m, m), region = std::string("{ ^bb0(%0: ") + x + "): " + body + " kernel.yield " + (*body ? "%1" : "%0") + " : " + x + " }\n";
+    KernelRunner runner("func.func private @kernel_0(%x: " + x + ") -> " + c + " {\n  %c = kernel.gemm a(%x) b(%x) result() {transpose_b} : (" + x + ", " + x +
+                        ") -> " + c + "\n a " + region + " b " + region + " result { ^bb0(%0: " + c + "): kernel.yield %0 : " + c + " }\n  return %c : " + c + "\n}\n");
+    runner.check(runner.makeInputs(unsigned(m)), tolerance(k));
+    auto got = runner.run(runner.makeInputs(3))[0];
+    for (int i = 0; i < m; ++i)
+      for (int j = 0; j < i; ++j)
+        ASSERT_EQ(got[i * m + j], got[j * m + i]);
+  }
+}
+
 TEST(EmitGemm, NaNGoesThrough) {
   KernelRunner runner(gemm({20, 20, 20}));
   auto inputs = runner.makeInputs(1);
