@@ -151,6 +151,40 @@ TEST(FusedNumerics, ShiftBeforeMLPAndHead) {
   checkSpec(steps);
 }
 
+TEST(FusedNumerics, SkipConnections) {
+  Steps steps;
+  steps.layerStart = R"({"mix": {"x": 1, "early": {"sigmoid": "skip"}}, "only": [1]},)";
+  steps.layerEnd = R"(, {"save": "early", "only": [0]})";
+  checkSpec(steps);
+}
+
+/// Every combination of what a researcher may try; a fixed seed, so that a failure comes back.
+TEST(FusedNumerics, RandomSpecs) {
+  std::mt19937 random(11);
+  auto choose = [&](std::vector<std::string> choices) { return choices[random() % choices.size()]; };
+  const std::string norm = R"({"rms_norm": {}})", rope = R"({"rope": {}})",
+                    offset = R"({"token_shift": {"mode": "replace", "features": [[2, 4], [6, 8]], "documents": "cross"}})",
+                    masked = R"({"token_shift": {"mode": "add", "scale": "shift", "documents": "mask"}})",
+                    far = R"({"token_shift": {"mode": "replace", "distance": 3, "scale": "smear", "documents": "mask"}})",
+                    gated = R"({"token_shift": {"mode": "add", "scale": "smear", "gate": {"features": 4}, "documents": "cross"}})",
+                    table = R"({"add_embedding": {"table": "value", "by_layer": {"0": 1, "1": 0}}})";
+  for (int i = 0; i < 16; ++i) {
+    Steps steps;
+    steps.afterEmbedding = choose({"", gated + ",", masked + ",", norm + "," + far + ","});
+    steps.layerStart = choose({"", "", norm + ",", masked + ",", gated + ","});
+    steps.q = choose({norm + "," + rope, rope, norm + "," + rope + "," + masked, ""});
+    steps.k = choose({norm + "," + rope + "," + offset, offset + "," + rope, norm + "," + masked + "," + rope, masked + "," + far});
+    steps.v = choose({"", table, table + "," + offset, norm + "," + table, masked});
+    steps.mlpInput = choose({norm, norm + "," + masked, masked + "," + norm, gated, far + "," + norm + "," + offset});
+    steps.beforeHead = choose({norm + ",", norm + "," + masked + ",", gated + "," + norm + ","});
+    steps.microBatches = 1 + random() % 2;
+    SCOPED_TRACE(makeSpec(steps));
+    checkSpec(steps);
+    if (HasFatalFailure())
+      return;
+  }
+}
+
 /// Each pass alone, so that a defect of one is not hidden by another that came first.
 class FusedNumericsByPass : public testing::TestWithParam<int> {};
 

@@ -32,11 +32,13 @@ std::string smelt::test::makeSpec(const Steps &steps) {
     {"embed": "token"}, )" +
          steps.afterEmbedding + R"(
     {"rms_norm": {}}, {"save": "x0"},
-    {"layers": [
+    {"layers": [)" +
+         steps.layerStart + R"(
       {"mix": {"x": "resid", "x0": "x0"}},
       {"attention": {
         "input": [{"rms_norm": {}}],
-        "q": [{"rms_norm": {}}, {"rope": {}}],
+        "q": [)" +
+         steps.q + R"(],
         "k": [)" +
          steps.k + R"(],
         "v": [)" +
@@ -45,7 +47,8 @@ std::string smelt::test::makeSpec(const Steps &steps) {
         "window": {"default": "short", "1": "long"}
       }},
       {"mlp": {"input": [)" +
-         steps.mlpInput + R"(], "hidden": "mlp", "activation": "relu_squared"}}
+         steps.mlpInput + R"(], "hidden": "mlp", "activation": "relu_squared"}})" +
+         steps.layerEnd + R"(
     ]},
     {"mix": {"x": 1, "x0": {"sigmoid": "skip"}}},
     )" + steps.beforeHead +
@@ -61,7 +64,7 @@ std::string smelt::test::makeSpec(const Steps &steps) {
       {"adamw": {"lr": 0.004, "betas": [0.8, 0.95], "eps": 1e-8},
        "parameters": {"embeddings.*": {"lr": 10}, "head": {}, "scalars.*": {"lr": 2}, "*.gate": {}}},
       {"muon": {"lr": 0.03, "momentum": {"from": 0.85, "to": 0.95, "warmup": 100}},
-       "parameters": {"layers.*.attention.qkv": {"split": 3}, "layers.*.attention.out": {}, "layers.*.mlp.*": {}}}]
+       "parameters": {"layers.*.attention.qkv": {"split": 3}, "layers.*.attention.out": {}, "layers.*.mlp.up": {}, "layers.*.mlp.down": {}}}]
   },
   "data": {"train": "none.txt", "tokenizer": "gpt2", "sequence": 8, "validation": {"tokens": 24, "every": 4}}
 })";

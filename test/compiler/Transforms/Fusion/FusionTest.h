@@ -13,6 +13,9 @@ namespace smelt::test {
 /// What stands in a spec's step lists, as JSON text; empty ones are left out.
 struct Steps {
   std::string afterEmbedding; ///< Steps behind the embedding, each followed by a comma.
+  std::string layerStart; ///< Steps before each layer's residual mix, each followed by a comma.
+  std::string layerEnd;   ///< Steps behind each layer's MLP, each after a comma.
+  std::string q = R"({"rms_norm": {}}, {"rope": {}})";
   std::string k = R"({"rms_norm": {}}, {"rope": {}})";
   std::string v;
   std::string mlpInput = R"({"rms_norm": {}})";
