@@ -35,7 +35,9 @@ void smelt::buildToKernelPipeline(OpPassManager &passes, const PipelineOptions &
     fusion.whyNotRowOp = whyNotRowProgram;
     buildFusionPipeline(functions, fusion);
   }
-  passes.addPass(createOutlineKernelsPass());
+  OutlineKernelsPassOptions outline;
+  outline.remarks = options.remarks;
+  passes.addPass(createOutlineKernelsPass(outline));
 }
 
 void smelt::buildToExecPipeline(OpPassManager &passes, const PipelineOptions &options) {

@@ -18,6 +18,8 @@ struct PipelineOptions {
   bool fuse = true;
   /// "host", or LLVM's name of the CPU that kernels are planned for.
   std::string cpu = "host";
+  /// Emit a remark, at its place in the spec, for every fusion that was refused.
+  bool remarks = false;
 };
 
 /// lm → train: canonical form, gradients, optimiser programs.

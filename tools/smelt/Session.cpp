@@ -72,6 +72,7 @@ int Session::runTo(Phase last) {
     PassManager passes(&context_);
     PipelineOptions pipeline;
     pipeline.cpu = cpuOf(options_.target);
+    pipeline.remarks = options_.remarks;
     if (!buildPhasePipeline(passes, nameOf(next), pipeline) || failed(passes.run(*module_)))
       return 1;
     phase_ = next;
