@@ -9,8 +9,6 @@
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/JSON.h"
 
-#include <map>
-
 using namespace mlir;
 
 namespace smelt::cli {
@@ -93,22 +91,12 @@ void addProgram(exec::ProgramOp program, Explanation &result, Totals &totals, ll
     allBuffers.insert(entry.getKey());
 }
 
-/// "3× gemm qkv, attention": what a step's kernels are, counted, in order of first appearance.
+/// "#4 gemm layers.0.attention.qkv, #7 attention": a step's launches by number; --launches lists them in full.
 std::string describeKernels(const Explanation &explanation, StringRef path) {
-  llvm::SmallSetVector<StringRef, 8> labels;
-  std::map<StringRef, int> counts;
-  for (const ExplainedLaunch &launch : explanation.launches)
-    if (llvm::is_contained(launch.steps, path)) {
-      labels.insert(launch.label);
-      ++counts[launch.label];
-    }
   std::string text;
-  for (StringRef label : labels) {
-    text += text.empty() ? "" : " | ";
-    if (counts[label] > 1)
-      text += std::to_string(counts[label]) + "x ";
-    text += label;
-  }
+  for (const auto &[index, launch] : llvm::enumerate(explanation.launches))
+    if (llvm::is_contained(launch.steps, path))
+      text += (text.empty() ? "#" : ", #") + std::to_string(index) + " " + StringRef(launch.label).split(':').first.str();
   return text;
 }
 
@@ -183,7 +171,7 @@ void printText(const Explanation &explanation, const std::string &title, bool li
   if (listLaunches) {
     out << "\n";
     for (const auto &[index, launch] : llvm::enumerate(explanation.launches))
-      out << llvm::formatv("{0,4} {1,-14} {2,-20} {3,10:f3} MFLOP {4,10:f1} KiB  {5}\n", index, launch.program, launch.kernel,
+      out << llvm::formatv("#{0,-4} {1,-14} {2,-20} {3,10:f3} MFLOP {4,10:f1} KiB  {5}\n", index, launch.program, launch.kernel,
                            launch.flops / 1e6, launch.bytes / 1024.0, launch.label);
   }
   out << "\n";
