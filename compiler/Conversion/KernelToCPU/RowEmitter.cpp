@@ -223,6 +223,7 @@ void RowEmitter::emitChunk(Value row, const FeatureChunk &chunk) {
 
 void RowEmitter::emitRow(Value row) {
   startRow();
+  accumulateRow(row); // First: a result may lie where an input does (see mayOverwrite), so all reads of sums come before the stores.
   // Results of one width share their loop, so that what they have in common is computed once.
   llvm::MapVector<int64_t, SmallVector<unsigned>> byWidth;
   for (auto [i, value] : llvm::enumerate(program.getTerminator()->getOperands())) {
@@ -250,7 +251,6 @@ void RowEmitter::emitRow(Value row) {
         storeResult(i, row, chunk);
     });
   }
-  accumulateRow(row);
 }
 
 void RowEmitter::emitRowWindow(Value row, Value window, int64_t multipleOf, int64_t last, int64_t count) {

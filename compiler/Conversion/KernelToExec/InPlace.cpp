@@ -16,8 +16,14 @@ static bool isElementwiseIn(OpOperand &operand) {
   return isa<lm::RowScaleOp>(op) && operand.getOperandNumber() == 0;
 }
 
-/// Positions among the terminator's operands that depend on `argument`, if all paths there are element-wise.
-static std::optional<llvm::SmallSetVector<unsigned, 4>> followElementwise(BlockArgument argument) {
+/// Is the result used for nothing in the kernel but to be yielded?
+static bool yieldsOnly(Operation *op) {
+  return llvm::all_of(op->getUsers(), [](Operation *user) { return isa<YieldOp>(user); });
+}
+
+/// Positions among the terminator's operands that depend on `argument`, if all paths there are element-wise. Sums over everything are
+/// left out if `allowSums`.
+static std::optional<llvm::SmallSetVector<unsigned, 4>> followElementwise(BlockArgument argument, bool allowSums) {
   llvm::SmallSetVector<unsigned, 4> reached;
   llvm::SmallSetVector<Value, 8> work;
   work.insert(argument);
@@ -25,6 +31,8 @@ static std::optional<llvm::SmallSetVector<unsigned, 4>> followElementwise(BlockA
     for (OpOperand &use : work[i].getUses()) {
       if (isa<YieldOp>(use.getOwner()))
         reached.insert(use.getOperandNumber());
+      else if (allowSums && isa<lm::SumOp, lm::DotOp>(use.getOwner()) && yieldsOnly(use.getOwner()))
+        continue;
       else if (isElementwiseIn(use))
         work.insert(use.getOwner()->getResult(0));
       else
@@ -71,8 +79,8 @@ bool smelt::mayOverwrite(func::FuncOp kernel, unsigned argument, unsigned result
   if (use.getOperandNumber() < begin || index >= inputs.size())
     return false;
   Block &block = op->getRegion(*region).front();
-  auto reached = followElementwise(block.getArgument(interface.getNumLeadingArguments(*region) + index));
-  return reached && reached->size() == 1 && (*reached)[0] == yielded.getResultNumber();
+  auto reached = followElementwise(block.getArgument(interface.getNumLeadingArguments(*region) + index), isa<RowwiseOp>(op));
+  return reached && reached->contains(yielded.getResultNumber()) && (isa<RowwiseOp>(op) || reached->size() == 1);
 }
 
 std::optional<unsigned> smelt::getReshapedArgument(func::FuncOp kernel) {

@@ -177,3 +177,50 @@ func.func @update() attributes {smelt.role = "update"} {
   train.write @adamw.v.w, %0#2 : tensor<16x16xf32>
   return
 }
+
+// -----
+
+// Momentum: the old one is read for itself, for the direction beside it and for the sum of squares: still in place.
+// CHECK: exec.program @update
+// CHECK-NEXT: exec.launch @momentum reads [@s] writes [@s, @update.0, @update.1]
+// CHECK-NEXT: {{^  }$}}
+train.state @s : tensor<16x16xf32>
+func.func private @momentum(%m: tensor<16x16xf32>) -> (tensor<16x16xf32>, tensor<16x16xf32>, tensor<f32>) {
+  %0:3 = kernel.rowwise(%m) : (tensor<16x16xf32>) -> (tensor<16x16xf32>, tensor<16x16xf32>, tensor<f32>) {
+    ^bb0(%a: tensor<16x16xf32>):
+    %1 = lm.add %a, %a : tensor<16x16xf32>
+    %2 = lm.add %a, %1 : tensor<16x16xf32>
+    %3 = lm.dot %2, %2 : tensor<16x16xf32> -> tensor<f32>
+    kernel.yield %1, %2, %3 : tensor<16x16xf32>, tensor<16x16xf32>, tensor<f32>
+  }
+  return %0#0, %0#1, %0#2 : tensor<16x16xf32>, tensor<16x16xf32>, tensor<f32>
+}
+func.func @update() attributes {smelt.role = "update"} {
+  %m = lm.read @s : tensor<16x16xf32>
+  %0:3 = call @momentum(%m) : (tensor<16x16xf32>) -> (tensor<16x16xf32>, tensor<16x16xf32>, tensor<f32>)
+  train.write @s, %0#0 : tensor<16x16xf32>
+  return
+}
+
+// -----
+
+// A second result that needs the whole row of the old value: not in place.
+// CHECK: exec.program @update
+// CHECK-NEXT: exec.launch @two reads [@s] writes [@update.0, @update.1]
+// CHECK-NEXT: exec.launch @copy_16_16_f32 reads [@update.0] writes [@s]
+train.state @s : tensor<16x16xf32>
+func.func private @two(%m: tensor<16x16xf32>) -> (tensor<16x16xf32>, tensor<16x16xf32>) {
+  %0:2 = kernel.rowwise(%m) : (tensor<16x16xf32>) -> (tensor<16x16xf32>, tensor<16x16xf32>) {
+    ^bb0(%a: tensor<16x16xf32>):
+    %1 = lm.add %a, %a : tensor<16x16xf32>
+    %2 = lm.rms_norm %a {eps = 1.0e-6 : f64} : tensor<16x16xf32>
+    kernel.yield %1, %2 : tensor<16x16xf32>, tensor<16x16xf32>
+  }
+  return %0#0, %0#1 : tensor<16x16xf32>, tensor<16x16xf32>
+}
+func.func @update() attributes {smelt.role = "update"} {
+  %m = lm.read @s : tensor<16x16xf32>
+  %0:2 = call @two(%m) : (tensor<16x16xf32>) -> (tensor<16x16xf32>, tensor<16x16xf32>)
+  train.write @s, %0#0 : tensor<16x16xf32>
+  return
+}
