@@ -1,7 +1,7 @@
 //===- AttentionBlocks.h - Blocks of rows and their products ----*- C++ -*-===//
 //
-// What attention forward and backward share: blocks of 64 rows of one head in a thread's scratch, their transposes, products of blocks
-// in registers, and exponentials.
+// What attention forward and backward share: blocks of 64 rows of one head in a thread's scratch,
+// their transposes, products of blocks in registers, and exponentials.
 //
 //===----------------------------------------------------------------------===//
 #ifndef SMELT_COMPILER_CONVERSION_KERNELTOCPU_ATTENTIONBLOCKS_H
@@ -17,7 +17,8 @@ inline constexpr int64_t kAttentionBlock = 64;
 
 struct AttentionShape {
   int64_t tokens, heads, width;
-  explicit AttentionShape(mlir::RankedTensorType type) : tokens(type.getDimSize(0)), heads(type.getDimSize(1)), width(type.getDimSize(2)) {}
+  explicit AttentionShape(mlir::RankedTensorType type)
+      : tokens(type.getDimSize(0)), heads(type.getDimSize(1)), width(type.getDimSize(2)) {}
   int64_t blocks() const { return (tokens + kAttentionBlock - 1) / kAttentionBlock; }
   int64_t paddedTokens() const { return blocks() * kAttentionBlock; }
 };
@@ -34,14 +35,17 @@ public:
   mlir::Value allocate(int64_t floats);
   mlir::Value allocateRows() { return allocate(kAttentionBlock * stride); }
 
-  /// The iteration's block of `blocks`, such that any contiguous share of the iterations has early and late ones: a causal triangle's
-  /// rows are short and long.
+  /// The iteration's block of `blocks`, such that any contiguous share of the iterations has early
+  /// and late ones: a causal triangle's rows are short and long.
   mlir::Value spread(mlir::Value iteration, int64_t blocks);
   /// min(row, tokens − 1): rows past the end are read as the last row, and masked.
   mlir::Value clampRow(mlir::Value row);
 
-  /// An emitter of a region that yields q, k or v; its rows go to where packRows says. Construct it where allocations may go.
-  std::unique_ptr<RowEmitter> makeEmitter(const RowProgram &program, llvm::ArrayRef<RowSource> sources, mlir::Value factor = {});
+  /// An emitter of a region that yields q, k or v; its rows go to where packRows says. Construct it
+  /// where allocations may go.
+  std::unique_ptr<RowEmitter> makeEmitter(const RowProgram &program,
+                                          llvm::ArrayRef<RowSource> sources,
+                                          mlir::Value factor = {});
   /// Rows [row0, row0 + 64) of head `head` of the region's value, to `rows` [64][stride].
   void packRows(RowEmitter &emitter, mlir::Value row0, mlir::Value head, mlir::Value rows);
   /// The same of a whole tensor [T, H, d] in memory.
@@ -55,9 +59,11 @@ public:
     int64_t rowStride, columnStride = 1;
     mlir::Value origin = {}; ///< Null: 0.
   };
-  /// C[64][vectors·lanes] (+)= A[64][length] · B[length][…]; rows of B and C are contiguous. `factors`: memref of one factor per row for
-  /// ScaleAndAdd. `limit(i)`, if given, is the length that rows i … i + 3 need.
-  void multiply(Matrix a, Matrix b, Matrix c, int64_t length, int64_t vectors, Accumulate mode, mlir::Value factors = {},
+  /// C[64][vectors·lanes] (+)= A[64][length] · B[length][…]; rows of B and C are contiguous.
+  /// `factors`: memref of one factor per row for ScaleAndAdd. `limit(i)`, if given, is the length
+  /// that rows i … i + 3 need.
+  void multiply(Matrix a, Matrix b, Matrix c, int64_t length, int64_t vectors, Accumulate mode,
+                mlir::Value factors = {},
                 llvm::function_ref<mlir::Value(mlir::Value)> limit = nullptr);
 
   /// e^x for x ≤ 88, relative error about (1 + |x|)·2^-24; 2^-126 where e^x is less, NaN for NaN.
@@ -82,7 +88,8 @@ public:
   mlir::Value laneNumbers();
   /// Stores `width` floats of a row of vectors: the last store is masked.
   void forVectors(llvm::function_ref<void(int64_t at, int64_t valid)> body);
-  mlir::Value loadValid(mlir::Value memory, mlir::Value at, int64_t valid); ///< Lanes past `valid` are 0.
+  mlir::Value loadValid(mlir::Value memory, mlir::Value at,
+                        int64_t valid); ///< Lanes past `valid` are 0.
   void storeValid(mlir::Value value, mlir::Value memory, mlir::Value at, int64_t valid);
   void when(mlir::Value condition, llvm::function_ref<void()> body);
 
@@ -96,8 +103,10 @@ private:
   mlir::Value slot, slotRow; ///< Where packRows' sink stores.
 };
 
-/// The sources of a region of a kernel function: whole tensors, after `skip` arguments that the caller fills in.
-llvm::SmallVector<RowSource> makeWholeSources(KernelFunction &function, const RowProgram &program, mlir::ValueRange inputs, unsigned skip = 0);
+/// The sources of a region of a kernel function: whole tensors, after `skip` arguments that the
+/// caller fills in.
+llvm::SmallVector<RowSource> makeWholeSources(KernelFunction &function, const RowProgram &program,
+                                              mlir::ValueRange inputs, unsigned skip = 0);
 /// Empty if the program can give rows of q, k or v, else why not.
 std::string whyNotOperandRegion(const RowProgram &program);
 

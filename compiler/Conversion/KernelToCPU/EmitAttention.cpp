@@ -1,8 +1,10 @@
 //===- EmitAttention.cpp - kernel.attention ------------------------------===//
 //
-// Threads share blocks of 64 queries (of one head, or of all heads if the result region wants whole rows). For each block of 64 keys
-// that some query sees: k's rows are pulled through their region (a token_shift is another row index) and transposed, S = (scale·Q)·Kᵀ in
-// registers, online softmax, O = O·exp(m_old − m_new) + P·V. A block has its fixed order of keys: the bits do not depend on threads.
+// Threads share blocks of 64 queries (of one head, or of all heads if the result region wants whole
+// rows). For each block of 64 keys that some query sees: k's rows are pulled through their region
+// (a token_shift is another row index) and transposed, S = (scale·Q)·Kᵀ in registers, online
+// softmax, O = O·exp(m_old − m_new) + P·V. A block has its fixed order of keys: the bits do not
+// depend on threads.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Conversion/KernelToCPU/AttentionBlocks.h"
@@ -18,7 +20,8 @@ constexpr int64_t kBlock = kAttentionBlock;
 
 struct AttentionPlan {
   AttentionPlan(kernel::AttentionOp op, const CPUTarget &target)
-      : shape(op.getHeadsType()), q(op.getQ(), target.lanes), k(op.getK(), target.lanes), v(op.getV(), target.lanes), result(op.getResult(), target.lanes) {
+      : shape(op.getHeadsType()), q(op.getQ(), target.lanes), k(op.getK(), target.lanes),
+        v(op.getV(), target.lanes), result(op.getResult(), target.lanes) {
     perHead = result.whyNot().empty() && result.isElementwiseIn(0);
     for (Value value : result.getTerminator()->getOperands())
       perHead &= !result.isTotal(value) && result.getFeatures(value) == shape.heads * shape.width;
@@ -43,14 +46,17 @@ struct AttentionPlan {
 
 class ForwardEmitter : AttentionBlocks {
 public:
-  ForwardEmitter(kernel::AttentionOp op, KernelFunction &function, AttentionPlan &plan) : AttentionBlocks(function, plan.shape), op(op), plan(plan) {}
+  ForwardEmitter(kernel::AttentionOp op, KernelFunction &function, AttentionPlan &plan)
+      : AttentionBlocks(function, plan.shape), op(op), plan(plan) {}
 
   void emit() {
     const RowProgram &result = plan.result;
     int64_t floats = result.getPartialFloats(), blocks = shape.blocks();
     first = function.getMemory(op.getFirst()), lse = function.getMemory(op.getLse());
     SmallVector<RowSource> sources = makeWholeSources(function, result, op.getResultInputs(), 1);
-    sources[0].load = [this](OpBuilder &, Location, Value row, const FeatureChunk &chunk) { return loadOutput(row, chunk); };
+    sources[0].load = [this](OpBuilder &, Location, Value row, const FeatureChunk &chunk) {
+      return loadOutput(row, chunk);
+    };
     SmallVector<RowSink> sinks;
     for (auto [output, value] : llvm::zip(op.getOutputs(), result.getTerminator()->getOperands()))
       sinks.push_back({function.getMemory(output), {}, result.getFeatures(value), {}});
@@ -67,11 +73,15 @@ public:
       function.emitSharedLoop(0, items, 1, [&](Value item) {
         if (plan.perHead) {
           head = arith::RemUIOp::create(b, item, function.index(shape.heads));
-          q0 = function.mul(spread(arith::DivUIOp::create(b, item, function.index(shape.heads)), blocks), kBlock);
+          q0 = function.mul(
+              spread(arith::DivUIOp::create(b, item, function.index(shape.heads)), blocks), kBlock);
           emitHead(*qRows, *kRows, *vRows);
-          Value rows = arith::MinUIOp::create(b, arith::SubIOp::create(b, function.index(shape.tokens), q0), function.index(kBlock));
+          Value rows =
+              arith::MinUIOp::create(b, arith::SubIOp::create(b, function.index(shape.tokens), q0),
+                                     function.index(kBlock));
           function.emitLoop(function.index(0), rows, 1, [&](Value i) {
-            results.emitRowWindow(function.add(q0, i), function.mul(head, shape.width), shape.width, (shape.heads - 1) * shape.width, shape.width);
+            results.emitRowWindow(function.add(q0, i), function.mul(head, shape.width), shape.width,
+                                  (shape.heads - 1) * shape.width, shape.width);
           });
           return;
         }
@@ -86,7 +96,8 @@ public:
           results.setPartials(partials, function.mul(block, floats));
           results.zeroPartials();
         }
-        results.emitRows(q0, arith::MinUIOp::create(b, function.add(q0, kBlock), function.index(shape.tokens)));
+        results.emitRows(
+            q0, arith::MinUIOp::create(b, function.add(q0, kBlock), function.index(shape.tokens)));
       });
     });
     RowEmitter totals(result, b, b.getLoc(), sources, sinks);
@@ -95,23 +106,28 @@ public:
 
 private:
   void allocateScratch() {
-    qBlock = allocateRows(), kBlockRows = allocateRows(), kColumns = allocateRows(), vBlock = allocateRows(), output = allocateRows();
-    scores = allocate(kBlock * kBlock), sums = allocate(kBlock * lanes), maxima = allocate(kBlock), factors = allocate(kBlock);
+    qBlock = allocateRows(), kBlockRows = allocateRows(), kColumns = allocateRows(),
+    vBlock = allocateRows(), output = allocateRows();
+    scores = allocate(kBlock * kBlock), sums = allocate(kBlock * lanes), maxima = allocate(kBlock),
+    factors = allocate(kBlock);
     if (!plan.perHead)
       whole = allocate(kBlock * shape.heads * shape.width + lanes);
   }
 
-  /// Attention of queries [q0, q0 + 64) of `head`: normalised rows in `output`, and lse in its tensor.
+  /// Attention of queries [q0, q0 + 64) of `head`: normalised rows in `output`, and lse in its
+  /// tensor.
   void emitHead(RowEmitter &qRows, RowEmitter &kRows, RowEmitter &vRows) {
     packRows(qRows, q0, head, qBlock);
     // The first key that any of the queries sees.
-    auto least = scf::ForOp::create(b, function.index(0), function.index(kBlock), function.index(1), ValueRange{toInteger(q0)});
+    auto least = scf::ForOp::create(b, function.index(0), function.index(kBlock), function.index(1),
+                                    ValueRange{toInteger(q0)});
     {
       OpBuilder::InsertionGuard guard(b);
       b.setInsertionPointToEnd(least.getBody());
       Value i = least.getInductionVar();
       Value seen = loadScalar(first, clampRow(function.add(q0, i)));
-      scf::YieldOp::create(b, ValueRange{arith::MinSIOp::create(b, least.getRegionIterArg(0), seen)});
+      scf::YieldOp::create(b,
+                           ValueRange{arith::MinSIOp::create(b, least.getRegionIterArg(0), seen)});
     }
     Value none = arith::ConstantOp::create(b, b.getF32FloatAttr(-1e30));
     function.emitLoop(0, kBlock, 1, [&](Value i) {
@@ -119,19 +135,22 @@ private:
       store(number(0), sums, function.mul(i, lanes));
     });
     function.emitLoop(0, kBlock * stride, lanes, [&](Value at) { store(number(0), output, at); });
-    Value begin = function.mul(arith::DivUIOp::create(b, toIndex(least.getResult(0)), function.index(kBlock)), kBlock);
+    Value begin = function.mul(
+        arith::DivUIOp::create(b, toIndex(least.getResult(0)), function.index(kBlock)), kBlock);
     Value end = arith::MinUIOp::create(b, function.add(q0, kBlock), function.index(shape.tokens));
     function.emitLoop(begin, end, kBlock, [&](Value k0) {
       packRows(kRows, k0, head, kBlockRows);
       transpose(kBlockRows, kColumns);
       packRows(vRows, k0, head, vBlock);
-      multiply({qBlock, stride}, {kColumns, kBlock}, {scores, kBlock}, shape.width, kBlock / lanes, Accumulate::Overwrite);
+      multiply({qBlock, stride}, {kColumns, kBlock}, {scores, kBlock}, shape.width, kBlock / lanes,
+               Accumulate::Overwrite);
       emitSoftmax(k0);
       // On the diagonal, rows i … i + 3 see no keys past i + 3.
-      multiply({scores, kBlock}, {vBlock, stride}, {output, stride}, kBlock, stride / lanes, Accumulate::ScaleAndAdd, factors, [&](Value i) -> Value {
-        Value last = arith::SubIOp::create(b, function.add(function.add(q0, i), 4), k0);
-        return arith::MinUIOp::create(b, last, function.index(kBlock));
-      });
+      multiply({scores, kBlock}, {vBlock, stride}, {output, stride}, kBlock, stride / lanes,
+               Accumulate::ScaleAndAdd, factors, [&](Value i) -> Value {
+                 Value last = arith::SubIOp::create(b, function.add(function.add(q0, i), 4), k0);
+                 return arith::MinUIOp::create(b, last, function.index(kBlock));
+               });
     });
     emitFinish();
   }
@@ -144,12 +163,16 @@ private:
       SmallVector<Value> s, mask;
       Value most;
       for (int64_t c = 0; c < kBlock; c += lanes) {
-        mask.push_back(lanesBetween(arith::AddIOp::create(b, start, arith::ConstantOp::create(b, b.getI32IntegerAttr(c))), low, high));
+        mask.push_back(lanesBetween(
+            arith::AddIOp::create(b, start, arith::ConstantOp::create(b, b.getI32IntegerAttr(c))),
+            low, high));
         s.push_back(load(scores, function.add(at, c)));
         Value visible = select(mask.back(), s.back(), number(-1e30));
         most = most ? larger(visible, most) : visible;
       }
-      Value peak = vector::ReductionOp::create(b, vector::CombiningKind::MAXNUMF, most, arith::FastMathFlags::reassoc | arith::FastMathFlags::nnan);
+      Value peak =
+          vector::ReductionOp::create(b, vector::CombiningKind::MAXNUMF, most,
+                                      arith::FastMathFlags::reassoc | arith::FastMathFlags::nnan);
       Value old = loadScalar(maxima, i), now = larger(peak, old), nowAll = splat(now);
       Value factor = exp(sub(splat(old), nowAll)), sum;
       for (auto [c, score] : llvm::enumerate(s)) {
@@ -166,12 +189,16 @@ private:
   }
 
   void emitFinish() {
-    Value rows = arith::MinUIOp::create(b, arith::SubIOp::create(b, function.index(shape.tokens), q0), function.index(kBlock));
+    Value rows = arith::MinUIOp::create(
+        b, arith::SubIOp::create(b, function.index(shape.tokens), q0), function.index(kBlock));
     function.emitLoop(function.index(0), rows, 1, [&](Value i) {
-      Value sum = vector::ReductionOp::create(b, vector::CombiningKind::ADD, load(sums, function.mul(i, lanes)),
-                                              arith::FastMathFlags::reassoc | arith::FastMathFlags::contract);
-      Value logarithm = arith::AddFOp::create(b, loadScalar(maxima, i), math::LogOp::create(b, sum));
-      storeScalar(logarithm, lse, function.add(function.mul(function.add(q0, i), shape.heads), head));
+      Value sum = vector::ReductionOp::create(
+          b, vector::CombiningKind::ADD, load(sums, function.mul(i, lanes)),
+          arith::FastMathFlags::reassoc | arith::FastMathFlags::contract);
+      Value logarithm =
+          arith::AddFOp::create(b, loadScalar(maxima, i), math::LogOp::create(b, sum));
+      storeScalar(logarithm, lse,
+                  function.add(function.mul(function.add(q0, i), shape.heads), head));
       Value one = arith::ConstantOp::create(b, b.getF32FloatAttr(1));
       Value inverse = splat(arith::DivFOp::create(b, one, sum));
       for (int64_t c = 0; c < stride; c += lanes) {
@@ -184,8 +211,12 @@ private:
   /// One head's rows into the rows of all heads.
   void gatherHead() {
     function.emitLoop(0, kBlock, 1, [&](Value i) {
-      Value from = function.mul(i, stride), to = function.add(function.mul(i, shape.heads * shape.width), function.mul(head, shape.width));
-      forVectors([&](int64_t at, int64_t valid) { storeValid(load(output, function.add(from, at)), whole, function.add(to, at), valid); });
+      Value from = function.mul(i, stride),
+            to = function.add(function.mul(i, shape.heads * shape.width),
+                              function.mul(head, shape.width));
+      forVectors([&](int64_t at, int64_t valid) {
+        storeValid(load(output, function.add(from, at)), whole, function.add(to, at), valid);
+      });
     });
   }
 
@@ -196,11 +227,15 @@ private:
     if (plan.perHead) // Element by element: the chunk is the window's.
       at = function.add(function.mul(local, stride), chunk.offset);
     else
-      at = function.add(function.mul(local, shape.heads * shape.width), chunk.dynamic ? function.add(chunk.dynamic, chunk.offset) : function.index(chunk.offset));
+      at = function.add(function.mul(local, shape.heads * shape.width),
+                        chunk.dynamic ? function.add(chunk.dynamic, chunk.offset)
+                                      : function.index(chunk.offset));
     return chunk.isScalar() ? loadScalar(memory, at) : load(memory, at);
   }
 
-  Value larger(Value x, Value y) { return select(arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, x, y), x, y); }
+  Value larger(Value x, Value y) {
+    return select(arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, x, y), x, y);
+  }
 
   kernel::AttentionOp op;
   AttentionPlan &plan;
@@ -211,7 +246,9 @@ private:
 
 } // namespace
 
-int64_t getWorkspaceBytes(kernel::AttentionOp op, const CPUTarget &target) { return AttentionPlan(op, target).workspaceBytes(); }
+int64_t getWorkspaceBytes(kernel::AttentionOp op, const CPUTarget &target) {
+  return AttentionPlan(op, target).workspaceBytes();
+}
 
 LogicalResult emitKernel(kernel::AttentionOp op, KernelFunction &function) {
   AttentionPlan plan(op, function.getTarget());

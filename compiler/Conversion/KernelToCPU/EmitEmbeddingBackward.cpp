@@ -1,6 +1,7 @@
 //===- EmitEmbeddingBackward.cpp - kernel.embedding_backward --------------===//
-// The rows of the table are dealt to buckets; a bucket's thread walks over all tokens in order and adds the rows of dy whose token is
-// in its bucket. So every row of dy is evaluated once, and every sum is in the order of tokens whatever the number of threads.
+// The rows of the table are dealt to buckets; a bucket's thread walks over all tokens in order and
+// adds the rows of dy whose token is in its bucket. So every row of dy is evaluated once, and every
+// sum is in the order of tokens whatever the number of threads.
 #include "compiler/Conversion/KernelToCPU/AttentionBlocks.h"
 #include "compiler/Conversion/KernelToCPU/EmitKernels.h"
 #include "compiler/Conversion/KernelToCPU/RowEmitter.h"
@@ -18,7 +19,8 @@ struct EmbeddingPlan {
       : dy(op.getDy(), target.lanes), result(op.getResult(), target.lanes) {
     auto sum = cast<RankedTensorType>(result.getBlock().getArgument(0).getType());
     entries = sum.getDimSize(0), width = sum.getNumElements() / entries;
-    identity = result.getTerminator()->getNumOperands() == 1 && result.getTerminator()->getOperand(0) == result.getBlock().getArgument(0);
+    identity = result.getTerminator()->getNumOperands() == 1 &&
+               result.getTerminator()->getOperand(0) == result.getBlock().getArgument(0);
     blockRows = std::max<int64_t>(1, (entries + 63) / 64);
     blocks = (entries + blockRows - 1) / blockRows;
     sumBytes = identity ? 0 : llvm::alignTo(entries * width * 4, 64);
@@ -31,7 +33,9 @@ struct EmbeddingPlan {
 
 } // namespace
 
-int64_t getWorkspaceBytes(kernel::EmbeddingBackwardOp op, const CPUTarget &target) { return EmbeddingPlan(op, target).bytes; }
+int64_t getWorkspaceBytes(kernel::EmbeddingBackwardOp op, const CPUTarget &target) {
+  return EmbeddingPlan(op, target).bytes;
+}
 
 LogicalResult emitKernel(kernel::EmbeddingBackwardOp op, KernelFunction &function) {
   EmbeddingPlan plan(op, function.getTarget());
@@ -39,25 +43,30 @@ LogicalResult emitKernel(kernel::EmbeddingBackwardOp op, KernelFunction &functio
     if (!program->whyNot().empty())
       return op.emitOpError("cannot be generated for the CPU: ") << program->whyNot();
   if (plan.dy.getPartialFloats() || plan.dy.getTerminator()->getNumOperands() != 1)
-    return op.emitOpError("cannot be generated for the CPU: region dy must yield one tensor, and no sums over rows");
+    return op.emitOpError(
+        "cannot be generated for the CPU: region dy must yield one tensor, and no sums over rows");
   ImplicitLocOpBuilder &b = function.builder();
   int64_t lanes = function.getLanes(), tokens = plan.dy.getRows();
   Value list = function.getMemory(op.getTokens());
-  Value sum = plan.identity ? function.getMemory(op.getOutputs()[0]) : function.getWorkspace(0, plan.entries * plan.width, b.getF32Type());
+  Value sum = plan.identity ? function.getMemory(op.getOutputs()[0])
+                            : function.getWorkspace(0, plan.entries * plan.width, b.getF32Type());
   auto vector = VectorType::get({lanes}, b.getF32Type());
   SmallVector<RowSource> dySources = makeWholeSources(function, plan.dy, op.getDyInputs());
   SmallVector<RowSource> sources = makeWholeSources(function, plan.result, op.getResultInputs(), 1);
   sources[0] = {sum, {}, plan.width, {}};
   SmallVector<RowSink> sinks;
-  for (auto [output, value] : llvm::zip(op.getOutputs(), plan.result.getTerminator()->getOperands()))
+  for (auto [output, value] :
+       llvm::zip(op.getOutputs(), plan.result.getTerminator()->getOperands()))
     sinks.push_back({function.getMemory(output), {}, plan.result.getFeatures(value), {}});
   int64_t floats = plan.result.getPartialFloats();
-  Value partials = floats ? function.getWorkspace(plan.sumBytes, plan.blocks * floats, b.getF32Type()) : Value();
+  Value partials =
+      floats ? function.getWorkspace(plan.sumBytes, plan.blocks * floats, b.getF32Type()) : Value();
 
   function.emitParallel(std::min(kBuckets, maxThreadsPerKernel), [&](Value) {
     Value sumBase; // Of the current token's row.
     auto accumulate = [&](OpBuilder &, Location, Value, const FeatureChunk &chunk, Value value) {
-      Value first = chunk.dynamic ? function.add(chunk.dynamic, chunk.offset) : function.index(chunk.offset);
+      Value first =
+          chunk.dynamic ? function.add(chunk.dynamic, chunk.offset) : function.index(chunk.offset);
       Value at = function.add(sumBase, first);
       if (chunk.isScalar()) {
         Value old = memref::LoadOp::create(b, sum, ValueRange{at});
@@ -68,10 +77,12 @@ LogicalResult emitKernel(kernel::EmbeddingBackwardOp op, KernelFunction &functio
       } else {
         SmallVector<bool> bits(lanes, false);
         std::fill_n(bits.begin(), chunk.lanes, true);
-        Value mask = arith::ConstantOp::create(b, DenseElementsAttr::get(VectorType::get({lanes}, b.getI1Type()), bits));
+        Value mask = arith::ConstantOp::create(
+            b, DenseElementsAttr::get(VectorType::get({lanes}, b.getI1Type()), bits));
         Value zero = arith::ConstantOp::create(b, DenseElementsAttr::get(vector, 0.0f));
         Value old = vector::MaskedLoadOp::create(b, vector, sum, ValueRange{at}, mask, zero);
-        vector::MaskedStoreOp::create(b, sum, ValueRange{at}, mask, arith::AddFOp::create(b, old, value));
+        vector::MaskedStoreOp::create(b, sum, ValueRange{at}, mask,
+                                      arith::AddFOp::create(b, old, value));
       }
     };
     RowSink sink;
@@ -92,11 +103,14 @@ LogicalResult emitKernel(kernel::EmbeddingBackwardOp op, KernelFunction &functio
         when(isMine(entry, bucket), [&] {
           Value base = function.mul(entry, plan.width);
           Value zero = arith::ConstantOp::create(b, b.getF32FloatAttr(0));
-          function.emitLoop(0, plan.width, 1, [&](Value j) { memref::StoreOp::create(b, zero, sum, ValueRange{function.add(base, j)}); });
+          function.emitLoop(0, plan.width, 1, [&](Value j) {
+            memref::StoreOp::create(b, zero, sum, ValueRange{function.add(base, j)});
+          });
         });
       });
       function.emitLoop(0, tokens, 1, [&](Value row) {
-        Value token = arith::IndexCastOp::create(b, b.getIndexType(), memref::LoadOp::create(b, list, ValueRange{row}));
+        Value token = arith::IndexCastOp::create(b, b.getIndexType(),
+                                                 memref::LoadOp::create(b, list, ValueRange{row}));
         when(isMine(token, bucket), [&] {
           sumBase = function.mul(token, plan.width);
           rows.emitRow(row);
@@ -112,7 +126,8 @@ LogicalResult emitKernel(kernel::EmbeddingBackwardOp op, KernelFunction &functio
         results.setPartials(partials, function.mul(block, floats));
         results.zeroPartials();
       }
-      results.emitRows(begin, arith::MinUIOp::create(b, function.add(begin, plan.blockRows), function.index(plan.entries)));
+      results.emitRows(begin, arith::MinUIOp::create(b, function.add(begin, plan.blockRows),
+                                                     function.index(plan.entries)));
     });
   });
   if (!plan.identity) {

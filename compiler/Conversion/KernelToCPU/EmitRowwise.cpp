@@ -1,6 +1,6 @@
 //===- EmitRowwise.cpp - kernel.rowwise -----------------------------------===//
-// Threads share blocks of rows whose size depends on the shapes alone; sums over all rows are kept per block and added in the order of
-// blocks, so the bits do not depend on the number of threads.
+// Threads share blocks of rows whose size depends on the shapes alone; sums over all rows are kept
+// per block and added in the order of blocks, so the bits do not depend on the number of threads.
 #include "compiler/Conversion/KernelToCPU/EmitKernels.h"
 #include "compiler/Conversion/KernelToCPU/RowEmitter.h"
 
@@ -10,12 +10,14 @@ namespace smelt {
 namespace {
 
 struct RowwisePlan {
-  RowwisePlan(kernel::RowwiseOp op, const CPUTarget &target) : program(op.getBody(), target.lanes, /*mayFlatten=*/true) {
+  RowwisePlan(kernel::RowwiseOp op, const CPUTarget &target)
+      : program(op.getBody(), target.lanes, /*mayFlatten=*/true) {
     int64_t rows = program.getRows(), cost = std::max<int64_t>(program.getRowCost(), 1);
     blockRows = std::clamp<int64_t>(std::max((rows + 63) / 64, (32768 + cost - 1) / cost), 1, rows);
     blocks = (rows + blockRows - 1) / blockRows;
     hasRows = program.getPartialFloats() > 0 ||
-              llvm::any_of(program.getTerminator()->getOperands(), [&](Value value) { return !program.isTotal(value); });
+              llvm::any_of(program.getTerminator()->getOperands(),
+                           [&](Value value) { return !program.isTotal(value); });
   }
   int64_t workspaceBytes() const { return blocks * program.getPartialFloats() * 4; }
 
@@ -26,7 +28,9 @@ struct RowwisePlan {
 
 } // namespace
 
-int64_t getWorkspaceBytes(kernel::RowwiseOp op, const CPUTarget &target) { return RowwisePlan(op, target).workspaceBytes(); }
+int64_t getWorkspaceBytes(kernel::RowwiseOp op, const CPUTarget &target) {
+  return RowwisePlan(op, target).workspaceBytes();
+}
 
 LogicalResult emitKernel(kernel::RowwiseOp op, KernelFunction &function) {
   RowwisePlan plan(op, function.getTarget());
@@ -51,7 +55,8 @@ LogicalResult emitKernel(kernel::RowwiseOp op, KernelFunction &function) {
       emitter.setPartials(partials, function.mul(block, floats));
       emitter.zeroPartials();
     }
-    Value end = arith::MinUIOp::create(b, function.add(begin, plan.blockRows), function.index(rows));
+    Value end =
+        arith::MinUIOp::create(b, function.add(begin, plan.blockRows), function.index(rows));
     emitter.emitRows(begin, end);
   };
   if (plan.hasRows && plan.blocks == 1) {
@@ -60,7 +65,8 @@ LogicalResult emitKernel(kernel::RowwiseOp op, KernelFunction &function) {
   } else if (plan.hasRows) {
     function.emitParallel(std::min(plan.blocks, maxThreadsPerKernel), [&](Value) {
       RowEmitter emitter(program, b, b.getLoc(), sources, sinks);
-      function.emitSharedLoop(0, rows, plan.blockRows, [&](Value begin) { emitBlock(emitter, begin); });
+      function.emitSharedLoop(0, rows, plan.blockRows,
+                              [&](Value begin) { emitBlock(emitter, begin); });
     });
   }
   RowEmitter totals(program, b, b.getLoc(), sources, sinks);

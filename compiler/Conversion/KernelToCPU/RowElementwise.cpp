@@ -14,7 +14,8 @@ Type RowEmitter::typeOf(const FeatureChunk &chunk) {
   return chunk.isScalar() ? Type(b.getF32Type()) : Type(VectorType::get({lanes}, b.getF32Type()));
 }
 Value RowEmitter::splat(Value scalar, const FeatureChunk &chunk) {
-  return chunk.isScalar() ? scalar : vector::BroadcastOp::create(b, loc, typeOf(chunk), scalar).getResult();
+  return chunk.isScalar() ? scalar
+                          : vector::BroadcastOp::create(b, loc, typeOf(chunk), scalar).getResult();
 }
 Value RowEmitter::number(double value, Type type) {
   auto element = b.getF32FloatAttr(value);
@@ -22,9 +23,13 @@ Value RowEmitter::number(double value, Type type) {
     return arith::ConstantOp::create(b, loc, DenseElementsAttr::get(vector, element.getValue()));
   return arith::ConstantOp::create(b, loc, element);
 }
-Value RowEmitter::number(double value, const FeatureChunk &chunk) { return number(value, typeOf(chunk)); }
+Value RowEmitter::number(double value, const FeatureChunk &chunk) {
+  return number(value, typeOf(chunk));
+}
 Value RowEmitter::index(int64_t value) { return arith::ConstantIndexOp::create(b, loc, value); }
-Value RowEmitter::integer(int64_t value) { return arith::ConstantIntOp::create(b, loc, b.getI32Type(), value); }
+Value RowEmitter::integer(int64_t value) {
+  return arith::ConstantIntOp::create(b, loc, b.getI32Type(), value);
+}
 Value RowEmitter::add(Value x, Value y) { return arith::AddFOp::create(b, loc, x, y, kContract); }
 Value RowEmitter::sub(Value x, Value y) { return arith::SubFOp::create(b, loc, x, y, kContract); }
 Value RowEmitter::mul(Value x, Value y) { return arith::MulFOp::create(b, loc, x, y, kContract); }
@@ -35,32 +40,47 @@ Value RowEmitter::sigmoid(Value x) {
   Value one = number(1, x.getType());
   return div(one, add(one, exp(neg(x))));
 }
-Value RowEmitter::select(Value condition, Value x, Value y) { return arith::SelectOp::create(b, loc, condition, x, y); }
+Value RowEmitter::select(Value condition, Value x, Value y) {
+  return arith::SelectOp::create(b, loc, condition, x, y);
+}
 /// One instruction; gives y if x is NaN.
-Value RowEmitter::larger(Value x, Value y) { return select(arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGT, x, y), x, y); }
+Value RowEmitter::larger(Value x, Value y) {
+  return select(arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGT, x, y), x, y);
+}
 Value RowEmitter::laneMask(const FeatureChunk &chunk) {
   SmallVector<bool> bits(lanes, false);
   std::fill_n(bits.begin(), chunk.lanes, true);
-  return arith::ConstantOp::create(b, loc, DenseElementsAttr::get(VectorType::get({lanes}, b.getI1Type()), bits));
+  return arith::ConstantOp::create(
+      b, loc, DenseElementsAttr::get(VectorType::get({lanes}, b.getI1Type()), bits));
 }
 
 /// max(x, 0) that keeps NaN.
 static Value clampAtZero(OpBuilder &b, Location loc, Value x, Value zero) {
-  return arith::SelectOp::create(b, loc, arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OLT, x, zero), zero, x);
+  return arith::SelectOp::create(
+      b, loc, arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OLT, x, zero), zero, x);
 }
 
-/// The normal distribution function Φ(x) = (1 + erf(x/√2))/2 by formula 7.1.26 of Abramowitz and Stegun, error below 1e-7.
-static Value emitNormalDistribution(OpBuilder &b, Location loc, Value x, llvm::function_ref<Value(double)> number) {
-  auto add = [&](Value p, Value q) -> Value { return arith::AddFOp::create(b, loc, p, q, kContract); };
-  auto mul = [&](Value p, Value q) -> Value { return arith::MulFOp::create(b, loc, p, q, kContract); };
+/// The normal distribution function Φ(x) = (1 + erf(x/√2))/2 by formula 7.1.26 of Abramowitz and
+/// Stegun, error below 1e-7.
+static Value emitNormalDistribution(OpBuilder &b, Location loc, Value x,
+                                    llvm::function_ref<Value(double)> number) {
+  auto add = [&](Value p, Value q) -> Value {
+    return arith::AddFOp::create(b, loc, p, q, kContract);
+  };
+  auto mul = [&](Value p, Value q) -> Value {
+    return arith::MulFOp::create(b, loc, p, q, kContract);
+  };
   Value z = mul(math::AbsFOp::create(b, loc, x), number(0.70710678118654752));
-  Value t = arith::DivFOp::create(b, loc, number(1), add(number(1), mul(number(0.3275911), z)), kContract);
+  Value t = arith::DivFOp::create(b, loc, number(1), add(number(1), mul(number(0.3275911), z)),
+                                  kContract);
   Value poly = number(1.061405429);
   for (double c : {-1.453152027, 1.421413741, -0.284496736, 0.254829592})
     poly = add(mul(poly, t), number(c));
-  Value tail = mul(mul(number(0.5), mul(poly, t)), math::ExpOp::create(b, loc, mul(z, arith::NegFOp::create(b, loc, z))));
+  Value tail = mul(mul(number(0.5), mul(poly, t)),
+                   math::ExpOp::create(b, loc, mul(z, arith::NegFOp::create(b, loc, z))));
   Value positive = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGE, x, number(0));
-  return arith::SelectOp::create(b, loc, positive, arith::SubFOp::create(b, loc, number(1), tail, kContract), tail);
+  return arith::SelectOp::create(b, loc, positive,
+                                 arith::SubFOp::create(b, loc, number(1), tail, kContract), tail);
 }
 
 Value RowEmitter::computeUnary(UnaryKind kind, Value x) {
@@ -82,7 +102,8 @@ Value RowEmitter::computeUnary(UnaryKind kind, Value x) {
     return mul(y, y);
   }
   case UnaryKind::gelu:
-    return mul(x, emitNormalDistribution(b, loc, x, [&](double v) { return number(v, x.getType()); }));
+    return mul(x,
+               emitNormalDistribution(b, loc, x, [&](double v) { return number(v, x.getType()); }));
   case UnaryKind::silu:
     return mul(x, sigmoid(x));
   case UnaryKind::exp:
@@ -99,7 +120,9 @@ Value RowEmitter::computeUnaryBackward(UnaryBackwardOp op, Value x, Value dy) {
   bool fromOutput = op.getFromOutput();
   Type type = x.getType();
   Value one = number(1, type), zero = number(0, type);
-  auto positive = [&] { return arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGT, x, zero).getResult(); };
+  auto positive = [&] {
+    return arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGT, x, zero).getResult();
+  };
   auto output = [&] { return fromOutput ? x : computeUnary(op.getKind(), x); };
   switch (op.getKind()) {
   case UnaryKind::identity:
@@ -117,7 +140,8 @@ Value RowEmitter::computeUnaryBackward(UnaryBackwardOp op, Value x, Value dy) {
   case UnaryKind::relu:
     return select(positive(), dy, zero);
   case UnaryKind::relu_squared: {
-    Value root = fromOutput ? math::SqrtOp::create(b, loc, x).getResult() : clampAtZero(b, loc, x, zero);
+    Value root =
+        fromOutput ? math::SqrtOp::create(b, loc, x).getResult() : clampAtZero(b, loc, x, zero);
     return mul(dy, add(root, root));
   }
   case UnaryKind::gelu: { // Φ(x) + x·φ(x)
@@ -156,11 +180,15 @@ Value RowEmitter::computeElementwise(Operation *op, Value row, const FeatureChun
       })
       .Case<ScaleOp>([&](ScaleOp x) { return mul(pull(x.getX()), pull(x.getS())); })
       .Case<UnaryOp>([&](UnaryOp x) { return computeUnary(x.getKind(), pull(x.getX())); })
-      .Case<UnaryBackwardOp>([&](UnaryBackwardOp x) { return computeUnaryBackward(x, pull(x.getX()), pull(x.getDy())); })
+      .Case<UnaryBackwardOp>([&](UnaryBackwardOp x) {
+        return computeUnaryBackward(x, pull(x.getX()), pull(x.getDy()));
+      })
       .Case<SoftcapOp>([&](SoftcapOp x) { return computeSoftcap(op, pull(x.getX()), {}); })
-      .Case<SoftcapBackwardOp>([&](SoftcapBackwardOp x) { return computeSoftcap(op, pull(x.getX()), pull(x.getDy())); })
+      .Case<SoftcapBackwardOp>(
+          [&](SoftcapBackwardOp x) { return computeSoftcap(op, pull(x.getX()), pull(x.getDy())); })
       .Case<CastOp>([&](CastOp x) { return pull(x.getX()); })
-      .Case<RowScaleOp>([&](RowScaleOp x) { return mul(pull(x.getX()), pull(x.getG())); }) // Rank 0 only.
+      .Case<RowScaleOp>(
+          [&](RowScaleOp x) { return mul(pull(x.getX()), pull(x.getG())); }) // Rank 0 only.
       .Default([&](Operation *) -> Value { llvm_unreachable("a row op without code"); });
 }
 
@@ -172,11 +200,13 @@ Value RowEmitter::computeSoftcap(Operation *op, Value x, Value dy) {
   switch (op->getAttrOfType<SoftcapKindAttr>("kind").getValue()) {
   case SoftcapKind::tanh: {
     Value y = math::TanhOp::create(b, loc, mul(x, number(1 / temperature, type)));
-    return dy ? mul(mul(dy, number(amplitude / temperature, type)), sub(one, mul(y, y))) : mul(a, y);
+    return dy ? mul(mul(dy, number(amplitude / temperature, type)), sub(one, mul(y, y)))
+              : mul(a, y);
   }
   case SoftcapKind::sigmoid: {
     Value y = sigmoid(mul(x, number(1 / temperature, type)));
-    return dy ? mul(mul(dy, number(amplitude / temperature, type)), mul(y, sub(one, y))) : mul(a, y);
+    return dy ? mul(mul(dy, number(amplitude / temperature, type)), mul(y, sub(one, y)))
+              : mul(a, y);
   }
   case SoftcapKind::rsqrt: {
     Value square = add(mul(x, x), number(amplitude * amplitude, type));

@@ -7,8 +7,10 @@ using namespace mlir::lm;
 
 namespace smelt {
 
-RowEmitter::RowEmitter(const RowProgram &program, OpBuilder &builder, Location loc, ArrayRef<RowSource> sources, ArrayRef<RowSink> sinks)
-    : program(program), b(builder), loc(loc), sources(sources), sinks(sinks), lanes(program.getLanes()) {
+RowEmitter::RowEmitter(const RowProgram &program, OpBuilder &builder, Location loc,
+                       ArrayRef<RowSource> sources, ArrayRef<RowSink> sinks)
+    : program(program), b(builder), loc(loc), sources(sources), sinks(sinks),
+      lanes(program.getLanes()) {
   assert(program.whyNot().empty() && "a region that cannot be emitted");
   mark = arith::ConstantIndexOp::create(b, loc, 0);
   ownedScopes.push_back(std::make_unique<Scope>());
@@ -29,7 +31,8 @@ Value RowEmitter::get(Value value, Value row, const FeatureChunk &chunk) {
   auto type = cast<RankedTensorType>(value.getType());
   if (type.getRank() == 0)
     return splat(getUniform(value), chunk);
-  Scope::ChunkKey key{value.getAsOpaquePointer(), row.getAsOpaquePointer(), chunk.dynamic.getAsOpaquePointer(), chunk.offset, chunk.lanes};
+  Scope::ChunkKey key{value.getAsOpaquePointer(), row.getAsOpaquePointer(),
+                      chunk.dynamic.getAsOpaquePointer(), chunk.offset, chunk.lanes};
   for (Scope *scope : scopes)
     if (auto it = scope->chunks.find(key); it != scope->chunks.end())
       return it->second;
@@ -53,14 +56,17 @@ Value RowEmitter::get(Value value, Value row, const FeatureChunk &chunk) {
 Value RowEmitter::compute(Value value, Value row, const FeatureChunk &chunk) {
   Operation *op = value.getDefiningOp();
   return llvm::TypeSwitch<Operation *, Value>(op)
-      .Case<ReshapeOp, SplitOp, BroadcastOp, RowScaleOp, EmbeddingOp, ConstantOp>([&](auto) { return computeShape(op, value, row, chunk); })
+      .Case<ReshapeOp, SplitOp, BroadcastOp, RowScaleOp, EmbeddingOp, ConstantOp>(
+          [&](auto) { return computeShape(op, value, row, chunk); })
       .Case<ConcatOp>([&](ConcatOp concat) { return computeConcat(concat, row, chunk); })
       .Case<RMSNormOp, RMSNormBackwardOp>([&](auto) { return computeNorm(op, row, chunk); })
       .Case<RopeOp>([&](RopeOp rope) { return computeRope(rope, row, chunk); })
       .Case<RowDotOp>([&](RowDotOp dot) { return computeRowDot(dot, row, chunk); })
-      .Case<TokenShiftOp, TokenShiftAdjointOp, TokenShiftDotOp>([&](auto) { return computeShift(op, row, chunk); })
+      .Case<TokenShiftOp, TokenShiftAdjointOp, TokenShiftDotOp>(
+          [&](auto) { return computeShift(op, row, chunk); })
       .Case<GateOp, GateBackwardOp>([&](auto) { return computeGate(op, row, chunk); })
-      .Case<CrossEntropyOp, CrossEntropyBackwardOp>([&](auto) { return computeLoss(op, value, row, chunk); })
+      .Case<CrossEntropyOp, CrossEntropyBackwardOp>(
+          [&](auto) { return computeLoss(op, value, row, chunk); })
       .Default([&](Operation *) { return computeElementwise(op, row, chunk); });
 }
 
@@ -73,9 +79,12 @@ Value RowEmitter::getUniform(Value value) {
   return atMark([&] {
     Value made;
     if (auto argument = dyn_cast<BlockArgument>(value))
-      made = memref::LoadOp::create(b, loc, sources[argument.getArgNumber()].memory, ValueRange{index(0)});
+      made = memref::LoadOp::create(b, loc, sources[argument.getArgNumber()].memory,
+                                    ValueRange{index(0)});
     else if (auto constant = dyn_cast<ConstantOp>(value.getDefiningOp()))
-      made = number(cast<DenseElementsAttr>(constant.getValue()).getSplatValue<APFloat>().convertToFloat(), b.getF32Type());
+      made = number(
+          cast<DenseElementsAttr>(constant.getValue()).getSplatValue<APFloat>().convertToFloat(),
+          b.getF32Type());
     else if (auto reshape = dyn_cast<ReshapeOp>(value.getDefiningOp()))
       made = getUniform(reshape.getX());
     else if (auto broadcast = dyn_cast<BroadcastOp>(value.getDefiningOp()))
@@ -89,9 +98,13 @@ Value RowEmitter::getUniform(Value value) {
 
 Value RowEmitter::getUniformInteger(Value value) {
   if (auto argument = dyn_cast<BlockArgument>(value))
-    return atMark([&]() -> Value { return memref::LoadOp::create(b, loc, sources[argument.getArgNumber()].memory, ValueRange{index(0)}); });
+    return atMark([&]() -> Value {
+      return memref::LoadOp::create(b, loc, sources[argument.getArgNumber()].memory,
+                                    ValueRange{index(0)});
+    });
   auto constant = value.getDefiningOp<ConstantOp>();
-  return integer(cast<DenseElementsAttr>(constant.getValue()).getSplatValue<APInt>().getSExtValue());
+  return integer(
+      cast<DenseElementsAttr>(constant.getValue()).getSplatValue<APInt>().getSExtValue());
 }
 
 Value RowEmitter::getInteger(Value value, Value row) {
@@ -120,7 +133,9 @@ Value RowEmitter::getInteger(Value value, Value row) {
 Value RowEmitter::first(const FeatureChunk &chunk) {
   if (!chunk.dynamic)
     return index(chunk.offset);
-  return chunk.offset ? arith::AddIOp::create(b, loc, chunk.dynamic, index(chunk.offset)).getResult() : chunk.dynamic;
+  return chunk.offset
+             ? arith::AddIOp::create(b, loc, chunk.dynamic, index(chunk.offset)).getResult()
+             : chunk.dynamic;
 }
 
 static Value rowBase(OpBuilder &b, Location loc, Value row, Value firstRow, int64_t stride) {
@@ -136,7 +151,8 @@ Value RowEmitter::loadMemory(Value memory, Value base, const FeatureChunk &chunk
   auto type = cast<VectorType>(typeOf(chunk));
   if (chunk.lanes == lanes)
     return vector::LoadOp::create(b, loc, type, memory, ValueRange{base});
-  return vector::MaskedLoadOp::create(b, loc, type, memory, ValueRange{base}, laneMask(chunk), number(0, chunk));
+  return vector::MaskedLoadOp::create(b, loc, type, memory, ValueRange{base}, laneMask(chunk),
+                                      number(0, chunk));
 }
 
 void RowEmitter::storeMemory(Value memory, Value base, const FeatureChunk &chunk, Value value) {
@@ -167,7 +183,8 @@ Value RowEmitter::loadTable(Value table, Value tableRow, int64_t width, const Fe
     return number(elements.getSplatValue<APFloat>().convertToFloat(), chunk);
   auto type = cast<RankedTensorType>(elements.getType());
   auto flat = MemRefType::get({type.getNumElements()}, type.getElementType());
-  Attribute reshaped = elements.reshape(RankedTensorType::get(flat.getShape(), flat.getElementType()));
+  Attribute reshaped =
+      elements.reshape(RankedTensorType::get(flat.getShape(), flat.getElementType()));
   auto module = b.getInsertionBlock()->getParentOp()->getParentOfType<ModuleOp>();
   // The same table is shared; names count up, so that the same module gives the same code.
   std::string name;
@@ -179,8 +196,8 @@ Value RowEmitter::loadTable(Value table, Value tableRow, int64_t width, const Fe
   }
   if (!module.lookupSymbol(name)) {
     OpBuilder atModule = OpBuilder::atBlockBegin(module.getBody());
-    memref::GlobalOp::create(atModule, loc, name, atModule.getStringAttr("private"), flat,
-                             reshaped, /*constant=*/true,
+    memref::GlobalOp::create(atModule, loc, name, atModule.getStringAttr("private"), flat, reshaped,
+                             /*constant=*/true,
                              /*alignment=*/atModule.getI64IntegerAttr(64));
   }
   return loadMemory(memref::GetGlobalOp::create(b, loc, flat, name), at, chunk);
@@ -188,7 +205,9 @@ Value RowEmitter::loadTable(Value table, Value tableRow, int64_t width, const Fe
 
 Value RowEmitter::getScratch(int64_t floats) {
   return atMark([&]() -> Value {
-    return memref::AllocaOp::create(b, loc, MemRefType::get({(int64_t)llvm::alignTo(floats, 16)}, b.getF32Type()), b.getI64IntegerAttr(64));
+    return memref::AllocaOp::create(
+        b, loc, MemRefType::get({(int64_t)llvm::alignTo(floats, 16)}, b.getF32Type()),
+        b.getI64IntegerAttr(64));
   });
 }
 
@@ -199,7 +218,9 @@ Value RowEmitter::materialise(Value value, Value row) {
       return it->second;
   return atRowLevel([&] {
     Value memory = getScratch(program.getFeatures(value));
-    forDomain(value, [&](const FeatureChunk &chunk) { storeMemory(memory, first(chunk), chunk, compute(value, row, chunk)); });
+    forDomain(value, [&](const FeatureChunk &chunk) {
+      storeMemory(memory, first(chunk), chunk, compute(value, row, chunk));
+    });
     scopes.back()->scratch[key] = memory;
     return memory;
   });
@@ -231,7 +252,8 @@ void RowEmitter::emitRow(Value row) {
       continue;
     if (cast<RankedTensorType>(value.getType()).getElementType().isInteger()) {
       Value integer = getInteger(value, row);
-      memref::StoreOp::create(b, loc, integer, sinks[i].memory, ValueRange{rowBase(b, loc, row, sinks[i].firstRow, 1)});
+      memref::StoreOp::create(b, loc, integer, sinks[i].memory,
+                              ValueRange{rowBase(b, loc, row, sinks[i].firstRow, 1)});
       continue;
     }
     byWidth[program.getFeatures(value)].push_back(i);
@@ -253,12 +275,14 @@ void RowEmitter::emitRow(Value row) {
   }
 }
 
-void RowEmitter::emitRowWindow(Value row, Value window, int64_t multipleOf, int64_t last, int64_t count) {
+void RowEmitter::emitRowWindow(Value row, Value window, int64_t multipleOf, int64_t last,
+                               int64_t count) {
   startRow();
   int64_t high = (window ? last : 0) + count;
   for (int64_t at = 0; at < count; at += lanes) {
     unsigned valid = std::min<int64_t>(lanes, count - at);
-    emitChunk(row, window ? FeatureChunk::at(window, multipleOf, at, 0, high, valid) : FeatureChunk::at(at, valid));
+    emitChunk(row, window ? FeatureChunk::at(window, multipleOf, at, 0, high, valid)
+                          : FeatureChunk::at(at, valid));
   }
 }
 

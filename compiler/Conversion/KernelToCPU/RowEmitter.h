@@ -1,7 +1,7 @@
 //===- RowEmitter.h - Code for rows of a RowProgram -------------*- C++ -*-===//
 //
-// The emitter pulls: get(value, row, chunk) emits what computes that chunk, memoised per loop body; a row reduction met on the way is
-// emitted once per row, before the loop that wants it.
+// The emitter pulls: get(value, row, chunk) emits what computes that chunk, memoised per loop body;
+// a row reduction met on the way is emitted once per row, before the loop that wants it.
 //
 //===----------------------------------------------------------------------===//
 #ifndef SMELT_COMPILER_CONVERSION_KERNELTOCPU_ROWEMITTER_H
@@ -15,78 +15,92 @@ namespace smelt {
 
 class RowEmitter {
 public:
-  /// Emits at `builder`'s insertion point, which the constructor marks as the place for what all rows share (scalars, scratch). So
-  /// construct it where these may go, once, outside the row loop. One source per region argument, one sink per terminator operand.
-  RowEmitter(const RowProgram &program, mlir::OpBuilder &builder, mlir::Location loc, llvm::ArrayRef<RowSource> sources,
-             llvm::ArrayRef<RowSink> sinks);
+  /// Emits at `builder`'s insertion point, which the constructor marks as the place for what all
+  /// rows share (scalars, scratch). So construct it where these may go, once, outside the row loop.
+  /// One source per region argument, one sink per terminator operand.
+  RowEmitter(const RowProgram &program, mlir::OpBuilder &builder, mlir::Location loc,
+             llvm::ArrayRef<RowSource> sources, llvm::ArrayRef<RowSink> sinks);
   ~RowEmitter();
 
-  /// Partial sums go to `slot`, memref<?xf32> of at least getPartialFloats() floats, which zeroPartials() clears first.
-  void setPartials(mlir::Value slot, mlir::Value firstFloat) { partials = slot, partialBase = firstFloat; }
+  /// Partial sums go to `slot`, memref<?xf32> of at least getPartialFloats() floats, which
+  /// zeroPartials() clears first.
+  void setPartials(mlir::Value slot, mlir::Value firstFloat) {
+    partials = slot, partialBase = firstFloat;
+  }
   void zeroPartials();
-  /// After all rows: adds `blocks` partials (`floats` apart) in order and stores every result that isTotal.
+  /// After all rows: adds `blocks` partials (`floats` apart) in order and stores every result that
+  /// isTotal.
   void storeTotals(mlir::Value partialsOfAllBlocks, int64_t blocks, int64_t floats);
 
   /// A loop over rows [begin, end) (index), storing all results that are not totals.
   void emitRows(mlir::Value begin, mlir::Value end);
   /// The code of one row, at the insertion point.
   void emitRow(mlir::Value row);
-  /// As emitRow, but only features [first, first + count) of results (all of the same width); first = null means 0; `first` is a
-  /// multiple of `multipleOf`, and is at most `last` (needed for bounds).
-  void emitRowWindow(mlir::Value row, mlir::Value first, int64_t multipleOf, int64_t last, int64_t count);
+  /// As emitRow, but only features [first, first + count) of results (all of the same width); first
+  /// = null means 0; `first` is a multiple of `multipleOf`, and is at most `last` (needed for
+  /// bounds).
+  void emitRowWindow(mlir::Value row, mlir::Value first, int64_t multipleOf, int64_t last,
+                     int64_t count);
   /// All results at one chunk; isChunkwise programs only.
   void emitChunk(mlir::Value row, const FeatureChunk &chunk);
 
-  /// The value's chunk: vector<lanes x f32>, or f32 for scalar chunks. Between startRow() calls, values are shared.
+  /// The value's chunk: vector<lanes x f32>, or f32 for scalar chunks. Between startRow() calls,
+  /// values are shared.
   mlir::Value get(mlir::Value value, mlir::Value row, const FeatureChunk &chunk);
   /// Forgets the current row's values: call it at the start of each new block of code.
   void startRow();
 
 private:
   struct Scope;
-  struct Domain;
   using ChunkBody = llvm::function_ref<void(const FeatureChunk &)>;
   enum class Fold { Add, Max };
 
   // Core: scopes, placement, memory.
   mlir::Value compute(mlir::Value value, mlir::Value row, const FeatureChunk &chunk);
-  mlir::Value getUniform(mlir::Value value);                     ///< f32 of a rank-0 value, emitted at the mark.
-  mlir::Value getInteger(mlir::Value value, mlir::Value row);    ///< i32 of an index vector.
-  mlir::Value getUniformInteger(mlir::Value value);              ///< i32 of a rank-0 index.
+  mlir::Value getUniform(mlir::Value value); ///< f32 of a rank-0 value, emitted at the mark.
+  mlir::Value getInteger(mlir::Value value, mlir::Value row); ///< i32 of an index vector.
+  mlir::Value getUniformInteger(mlir::Value value);           ///< i32 of a rank-0 index.
   mlir::Value loadSource(unsigned argument, mlir::Value row, const FeatureChunk &chunk);
   mlir::Value loadMemory(mlir::Value memory, mlir::Value base, const FeatureChunk &chunk);
-  void storeMemory(mlir::Value memory, mlir::Value base, const FeatureChunk &chunk, mlir::Value value);
-  mlir::Value loadTable(mlir::Value argument, mlir::Value tableRow, int64_t width, const FeatureChunk &chunk);
+  void storeMemory(mlir::Value memory, mlir::Value base, const FeatureChunk &chunk,
+                   mlir::Value value);
+  mlir::Value loadTable(mlir::Value argument, mlir::Value tableRow, int64_t width,
+                        const FeatureChunk &chunk);
   void storeResult(unsigned index, mlir::Value row, const FeatureChunk &chunk);
   mlir::Value getScratch(int64_t floats);
   mlir::Value materialise(mlir::Value value, mlir::Value row);
-  /// Runs `emit` where code of the whole row goes (before the outermost chunk loop), memoising per row.
+  /// Runs `emit` where code of the whole row goes (before the outermost chunk loop), memoising per
+  /// row.
   template <typename F> auto atRowLevel(F &&emit);
   template <typename F> auto atMark(F &&emit);
 
   // Loops.
   void forChunks(int64_t features, llvm::ArrayRef<int64_t> cuts, int64_t period, ChunkBody body);
   void forDomain(mlir::Value value, ChunkBody body);
-  void collectCuts(mlir::Value value, int64_t shift, int64_t low, int64_t high, llvm::SmallVectorImpl<int64_t> &cuts, int64_t &period, int depth);
-  void forSegments(int64_t segments, llvm::function_ref<void(mlir::Value, int64_t)> body);
+  void collectCuts(mlir::Value value, int64_t shift, int64_t low, int64_t high,
+                   llvm::SmallVectorImpl<int64_t> &cuts, int64_t &period, int depth);
   /// Folds what `terms` gives over `width` features starting at dynamic + offset into scalars.
-  llvm::SmallVector<mlir::Value> reduce(mlir::Value dynamic, int64_t multipleOf, int64_t offset, int64_t width, int64_t features,
-                                        llvm::ArrayRef<Fold> folds,
-                                        llvm::function_ref<llvm::SmallVector<mlir::Value>(const FeatureChunk &)> terms);
-  /// Row reductions: computed once per row; scalar (one segment) or element `segment` of a scratch array.
-  using SegmentBody = llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value dynamic, int64_t multipleOf, int64_t offset)>;
-  void ensureSegments(mlir::Operation *op, mlir::Value row, int64_t segments, int64_t width, unsigned values, SegmentBody body);
-  mlir::Value getSegmentValue(mlir::Operation *op, mlir::Value row, unsigned index, int64_t segments, mlir::Value segment, int64_t staticSegment);
+  llvm::SmallVector<mlir::Value>
+  reduce(mlir::Value dynamic, int64_t multipleOf, int64_t offset, int64_t width, int64_t features,
+         llvm::ArrayRef<Fold> folds,
+         llvm::function_ref<llvm::SmallVector<mlir::Value>(const FeatureChunk &)> terms);
+  /// Row reductions: computed once per row; scalar (one segment) or element `segment` of a scratch
+  /// array.
+  using SegmentBody = llvm::function_ref<llvm::SmallVector<mlir::Value>(
+      mlir::Value dynamic, int64_t multipleOf, int64_t offset)>;
+  void ensureSegments(mlir::Operation *op, mlir::Value row, int64_t segments, int64_t width,
+                      unsigned values, SegmentBody body);
+  mlir::Value getSegmentValue(mlir::Operation *op, mlir::Value row, unsigned index,
+                              int64_t segments, mlir::Value segment, int64_t staticSegment);
 
   /// Segment and place in it of a chunk's first feature.
   struct Place {
-    mlir::Value segment;       ///< Null: staticSegment.
+    mlir::Value segment; ///< Null: staticSegment.
     int64_t staticSegment = 0;
-    mlir::Value position;      ///< Null: staticPosition.
+    mlir::Value position; ///< Null: staticPosition.
     int64_t staticPosition = 0;
   };
   Place locate(const FeatureChunk &chunk, int64_t width);
-  mlir::Value asIndex(const Place &place);
 
   // Small arithmetic.
   mlir::Type typeOf(const FeatureChunk &chunk);
@@ -106,26 +120,29 @@ private:
   mlir::Value select(mlir::Value condition, mlir::Value a, mlir::Value b);
   mlir::Value larger(mlir::Value a, mlir::Value b);
   mlir::Value laneMask(const FeatureChunk &chunk); ///< vector<i1> of the valid lanes.
-  /// Lane i of the result: is dynamic + offset + i in [begin, end)? Null: all; a constant false is `none`.
+  /// Which lanes' places, modulo `period`, are in `ranges` (flat pairs [begin, end)); `mask` is set
+  /// where it is Some.
   enum class Cover { None, All, Some };
-  Cover cover(const FeatureChunk &chunk, llvm::ArrayRef<int64_t> ranges, int64_t period, mlir::Value &mask);
+  Cover cover(const FeatureChunk &chunk, llvm::ArrayRef<int64_t> ranges, int64_t period,
+              mlir::Value &mask);
 
   // Ops, one family per file.
   mlir::Value computeUnary(mlir::lm::UnaryKind kind, mlir::Value x);
   mlir::Value computeUnaryBackward(mlir::lm::UnaryBackwardOp op, mlir::Value x, mlir::Value dy);
   mlir::Value computeElementwise(mlir::Operation *op, mlir::Value row, const FeatureChunk &chunk);
-  mlir::Value computeShape(mlir::Operation *op, mlir::Value result, mlir::Value row, const FeatureChunk &chunk);
+  mlir::Value computeShape(mlir::Operation *op, mlir::Value result, mlir::Value row,
+                           const FeatureChunk &chunk);
   mlir::Value computeConcat(mlir::lm::ConcatOp op, mlir::Value row, const FeatureChunk &chunk);
   mlir::Value computeNorm(mlir::Operation *op, mlir::Value row, const FeatureChunk &chunk);
   mlir::Value computeRope(mlir::lm::RopeOp op, mlir::Value row, const FeatureChunk &chunk);
   mlir::Value computeRowDot(mlir::lm::RowDotOp op, mlir::Value row, const FeatureChunk &chunk);
   mlir::Value computeShift(mlir::Operation *op, mlir::Value row, const FeatureChunk &chunk);
   mlir::Value computeGate(mlir::Operation *op, mlir::Value row, const FeatureChunk &chunk);
-  mlir::Value computeLoss(mlir::Operation *op, mlir::Value result, mlir::Value row, const FeatureChunk &chunk);
+  mlir::Value computeLoss(mlir::Operation *op, mlir::Value result, mlir::Value row,
+                          const FeatureChunk &chunk);
   mlir::Value computeSoftcap(mlir::Operation *op, mlir::Value x, mlir::Value dy);
   mlir::Value computeAttentionRange(mlir::lm::AttentionRangeOp op, mlir::Value row);
   void accumulateRow(mlir::Value row);
-  mlir::Value getTotal(mlir::Value value);
 
   /// The row `distance` before (or after, if negative) and whether it is there.
   struct Neighbour {
@@ -139,9 +156,10 @@ private:
   llvm::SmallVector<RowSource> sources;
   llvm::SmallVector<RowSink> sinks;
   unsigned lanes;
-  mlir::Operation *mark;               ///< Row-independent code goes before this.
-  mlir::Operation *rowLoop = nullptr;  ///< Outermost chunk loop being built; row-level code goes before it.
-  llvm::SmallVector<Scope *> scopes;   ///< [0] all rows, [1] this row, then loop bodies.
+  mlir::Operation *mark; ///< Row-independent code goes before this.
+  mlir::Operation *rowLoop =
+      nullptr; ///< Outermost chunk loop being built; row-level code goes before it.
+  llvm::SmallVector<Scope *> scopes; ///< [0] all rows, [1] this row, then loop bodies.
   std::vector<std::unique_ptr<Scope>> ownedScopes;
   mlir::Value partials, partialBase;
   llvm::DenseMap<mlir::Value, mlir::Value> totalValues;

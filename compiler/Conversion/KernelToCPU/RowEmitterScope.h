@@ -9,15 +9,17 @@ namespace smelt {
 
 /// Values emitted in one block of code, and usable in it and in what nests in it.
 struct RowEmitter::Scope {
-  using ChunkKey = std::tuple<void *, void *, void *, int64_t, unsigned>; // value, row, dynamic part, offset, lanes
-  using RowKey = std::pair<void *, void *>;                              // value or op, row
+  using ChunkKey = std::tuple<void *, void *, void *, int64_t,
+                              unsigned>;    // value, row, dynamic part, offset, lanes
+  using RowKey = std::pair<void *, void *>; // value or op, row
   std::map<ChunkKey, mlir::Value> chunks;
   std::map<RowKey, mlir::Value> scratch;
   std::map<RowKey, llvm::SmallVector<mlir::Value>> segments;
   std::map<std::tuple<void *, int64_t, void *>, Neighbour> neighbours;
 };
 
-/// Emits with the insertion point before the outermost chunk loop, so that the code runs once per row.
+/// Emits with the insertion point before the outermost chunk loop, so that the code runs once per
+/// row.
 template <typename F> auto RowEmitter::atRowLevel(F &&emit) {
   mlir::OpBuilder::InsertionGuard guard(b);
   llvm::SmallVector<Scope *> saved = scopes;

@@ -7,24 +7,31 @@ using namespace mlir::lm;
 namespace smelt {
 
 RowEmitter::Neighbour RowEmitter::getNeighbour(Value row, int64_t distance, Value documentStart) {
-  std::tuple<void *, int64_t, void *> key{row.getAsOpaquePointer(), distance, documentStart.getAsOpaquePointer()};
+  std::tuple<void *, int64_t, void *> key{row.getAsOpaquePointer(), distance,
+                                          documentStart.getAsOpaquePointer()};
   if (auto it = scopes[1]->neighbours.find(key); it != scopes[1]->neighbours.end())
     return it->second;
   Neighbour made = atRowLevel([&]() -> Neighbour {
-    auto compare = [&](arith::CmpIPredicate predicate, Value x, Value y) -> Value { return arith::CmpIOp::create(b, loc, predicate, x, y); };
-    auto start = [&](Value of) -> Value { return arith::IndexCastOp::create(b, loc, b.getIndexType(), getInteger(documentStart, of)); };
+    auto compare = [&](arith::CmpIPredicate predicate, Value x, Value y) -> Value {
+      return arith::CmpIOp::create(b, loc, predicate, x, y);
+    };
+    auto start = [&](Value of) -> Value {
+      return arith::IndexCastOp::create(b, loc, b.getIndexType(), getInteger(documentStart, of));
+    };
     Value valid, other;
     if (distance >= 0) {
       valid = compare(arith::CmpIPredicate::uge, row, index(distance));
       other = arith::SubIOp::create(b, loc, row, index(distance));
       if (documentStart) // Signed: row − distance may be negative.
-        valid = arith::AndIOp::create(b, loc, valid, compare(arith::CmpIPredicate::sge, other, start(row)));
+        valid = arith::AndIOp::create(b, loc, valid,
+                                      compare(arith::CmpIPredicate::sge, other, start(row)));
     } else {
       other = arith::AddIOp::create(b, loc, row, index(-distance));
       valid = compare(arith::CmpIPredicate::ult, other, index(program.getRows()));
       if (documentStart) {
         Value inside = select(valid, other, row);
-        valid = arith::AndIOp::create(b, loc, valid, compare(arith::CmpIPredicate::sge, row, start(inside)));
+        valid = arith::AndIOp::create(b, loc, valid,
+                                      compare(arith::CmpIPredicate::sge, row, start(inside)));
       }
     }
     return {select(valid, other, row), valid};
@@ -57,7 +64,8 @@ Value RowEmitter::computeShift(Operation *op, Value row, const FeatureChunk &chu
                                                : describe(cast<TokenShiftDotOp>(op));
   Value x = op->getOperand(0);
   bool replace = shift.mode == ShiftMode::replace;
-  int64_t width = program.getSegment(x), features = program.getFeatures(x), segments = features / width;
+  int64_t width = program.getSegment(x), features = program.getFeatures(x),
+          segments = features / width;
 
   // Which lanes of a chunk of x are shifted.
   auto coverOf = [&](const FeatureChunk &at, Value &mask) {
@@ -69,11 +77,13 @@ Value RowEmitter::computeShift(Operation *op, Value row, const FeatureChunk &chu
       return llvm::is_contained(shift.heads, place.staticSegment) ? covered : Cover::None;
     Value inHeads;
     for (int64_t head : shift.heads) {
-      Value same = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, place.segment, index(head));
+      Value same =
+          arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, place.segment, index(head));
       inHeads = inHeads ? arith::OrIOp::create(b, loc, inHeads, same).getResult() : same;
     }
     if (!at.isScalar())
-      inHeads = vector::BroadcastOp::create(b, loc, VectorType::get({lanes}, b.getI1Type()), inHeads);
+      inHeads =
+          vector::BroadcastOp::create(b, loc, VectorType::get({lanes}, b.getI1Type()), inHeads);
     mask = mask ? arith::AndIOp::create(b, loc, mask, inHeads).getResult() : inHeads;
     return Cover::Some;
   };
@@ -83,22 +93,29 @@ Value RowEmitter::computeShift(Operation *op, Value row, const FeatureChunk &chu
   if (auto dot = dyn_cast<TokenShiftDotOp>(op)) {
     Value dy = dot.getDy();
     int64_t results = program.getFeatures(dot.getResult());
-    ensureSegments(op, row, segments, width, 1, [&](Value dynamic, int64_t multipleOf, int64_t offset) -> SmallVector<Value> {
-      SmallVector<Value> sums = reduce(dynamic, multipleOf, offset, width, features, {Fold::Add}, [&](const FeatureChunk &at) -> SmallVector<Value> {
-        Value mask;
-        Cover covered = coverOf(at, mask);
-        if (covered == Cover::None)
-          return {number(0, at)};
-        Value e = get(x, earlier.row, at);
-        Value term = mul(get(dy, row, at), replace ? sub(e, get(x, row, at)) : e);
-        return {covered == Cover::Some ? select(mask, term, number(0, at)) : term};
-      });
-      return {select(earlier.valid, sums[0], number(0, b.getF32Type()))};
-    });
+    ensureSegments(
+        op, row, segments, width, 1,
+        [&](Value dynamic, int64_t multipleOf, int64_t offset) -> SmallVector<Value> {
+          SmallVector<Value> sums =
+              reduce(dynamic, multipleOf, offset, width, features, {Fold::Add},
+                     [&](const FeatureChunk &at) -> SmallVector<Value> {
+                       Value mask;
+                       Cover covered = coverOf(at, mask);
+                       if (covered == Cover::None)
+                         return {number(0, at)};
+                       Value e = get(x, earlier.row, at);
+                       Value term = mul(get(dy, row, at), replace ? sub(e, get(x, row, at)) : e);
+                       return {covered == Cover::Some ? select(mask, term, number(0, at)) : term};
+                     });
+          return {select(earlier.valid, sums[0], number(0, b.getF32Type()))};
+        });
     if (results == segments && results > 1 && !chunk.isScalar())
-      return loadMemory(scopes[1]->segments.at({op, row.getAsOpaquePointer()})[0], first(chunk), chunk);
+      return loadMemory(scopes[1]->segments.at({op, row.getAsOpaquePointer()})[0], first(chunk),
+                        chunk);
     if (results == segments)
-      return splat(getSegmentValue(op, row, 0, segments, chunk.dynamic ? first(chunk) : Value(), chunk.offset), chunk);
+      return splat(getSegmentValue(op, row, 0, segments, chunk.dynamic ? first(chunk) : Value(),
+                                   chunk.offset),
+                   chunk);
     Value sum;
     for (int64_t i = 0; i < segments; ++i) {
       Value part = getSegmentValue(op, row, 0, segments, {}, i);
@@ -120,7 +137,8 @@ Value RowEmitter::computeShift(Operation *op, Value row, const FeatureChunk &chu
     if (shift.gate) {
       int64_t count = program.getFeatures(shift.gate);
       Place place = count == 1 ? Place() : locate(chunk, width);
-      FeatureChunk one = place.segment ? FeatureChunk::at(place.segment, 1, 0, 0, count, 0) : FeatureChunk::at(place.staticSegment, 0);
+      FeatureChunk one = place.segment ? FeatureChunk::at(place.segment, 1, 0, 0, count, 0)
+                                       : FeatureChunk::at(place.staticSegment, 0);
       Value gate = get(shift.gate, at, one);
       c = c ? mul(c, gate) : gate;
     }
@@ -140,7 +158,8 @@ Value RowEmitter::computeShift(Operation *op, Value row, const FeatureChunk &chu
     }
   } else {
     Neighbour later = getNeighbour(row, -shift.distance, shift.documents);
-    Value fromLater = mul(splat(coefficient(later.row, later.valid), chunk), get(x, later.row, chunk));
+    Value fromLater =
+        mul(splat(coefficient(later.row, later.valid), chunk), get(x, later.row, chunk));
     Value kept = own;
     if (replace && !shift.scale && !shift.gate)
       kept = select(earlier.valid, number(0, chunk), own);

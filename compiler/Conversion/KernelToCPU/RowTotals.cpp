@@ -15,7 +15,8 @@ void RowEmitter::zeroPartials() {
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPoint(loop.getBody()->getTerminator());
   FeatureChunk chunk = FeatureChunk::at(0, lanes);
-  storeMemory(partials, arith::AddIOp::create(b, loc, partialBase, loop.getInductionVar()), chunk, number(0, chunk));
+  storeMemory(partials, arith::AddIOp::create(b, loc, partialBase, loop.getInductionVar()), chunk,
+              number(0, chunk));
 }
 
 /// Adds one row to the block's partial sums.
@@ -32,11 +33,13 @@ void RowEmitter::accumulateRow(Value row) {
       auto weights = cast<RankedTensorType>(backward.getW().getType());
       int64_t gates = weights.getDimSize(0), width = weights.getDimSize(1);
       for (int64_t g = 0; g < gates; ++g) {
-        Value value = get(backward.getGate(), row, FeatureChunk::at(g, 0)), gradient = get(backward.getDgate(), row, FeatureChunk::at(g, 0));
+        Value value = get(backward.getGate(), row, FeatureChunk::at(g, 0)),
+              gradient = get(backward.getDgate(), row, FeatureChunk::at(g, 0));
         Value da = mul(gradient, mul(value, sub(number(1, b.getF32Type()), value)));
         for (int64_t j = 0; j < width; j += lanes) {
           FeatureChunk chunk = FeatureChunk::at(j, std::min<int64_t>(lanes, width - j));
-          addTo(arith::AddIOp::create(b, loc, base, index(g * width + j)), chunk, mul(splat(da, chunk), get(backward.getX(), row, chunk)));
+          addTo(arith::AddIOp::create(b, loc, base, index(g * width + j)), chunk,
+                mul(splat(da, chunk), get(backward.getX(), row, chunk)));
         }
       }
       continue;
@@ -44,7 +47,8 @@ void RowEmitter::accumulateRow(Value row) {
     Value term;
     FeatureChunk one = FeatureChunk::at(0, 0);
     if (auto count = dyn_cast<CountOp>(op)) {
-      Value valid = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sge, getInteger(count.getTargets(), row), integer(0));
+      Value valid = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sge,
+                                          getInteger(count.getTargets(), row), integer(0));
       term = select(valid, number(1, one), number(0, one));
     } else {
       Value x = op.getOperand(0), y = op.getNumOperands() > 1 ? op.getOperand(1) : Value();
@@ -53,7 +57,8 @@ void RowEmitter::accumulateRow(Value row) {
         return {y ? mul(v, get(y, row, chunk)) : v};
       };
       int64_t features = program.getFeatures(x);
-      term = features == 1 ? termAt(one)[0] : reduce({}, 0, 0, features, features, {Fold::Add}, termAt)[0];
+      term = features == 1 ? termAt(one)[0]
+                           : reduce({}, 0, 0, features, features, {Fold::Add}, termAt)[0];
     }
     addTo(base, one, term);
   }
@@ -64,11 +69,15 @@ void RowEmitter::storeTotals(Value all, int64_t blocks, int64_t floats) {
   scopes[0]->chunks.clear();
   startRow();
   auto sumBlocks = [&](int64_t offset, const FeatureChunk &chunk) -> Value {
-    auto loop = scf::ForOp::create(b, loc, index(0), index(blocks), index(1), ValueRange{number(0, chunk)});
+    auto loop =
+        scf::ForOp::create(b, loc, index(0), index(blocks), index(1), ValueRange{number(0, chunk)});
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToEnd(loop.getBody());
-    Value at = arith::AddIOp::create(b, loc, arith::MulIOp::create(b, loc, loop.getInductionVar(), index(floats)), index(offset));
-    scf::YieldOp::create(b, loc, ValueRange{add(loop.getRegionIterArg(0), loadMemory(all, at, chunk))});
+    Value at = arith::AddIOp::create(
+        b, loc, arith::MulIOp::create(b, loc, loop.getInductionVar(), index(floats)),
+        index(offset));
+    scf::YieldOp::create(b, loc,
+                         ValueRange{add(loop.getRegionIterArg(0), loadMemory(all, at, chunk))});
     return loop.getResult(0);
   };
   for (Operation &op : program.getBlock().without_terminator()) {
@@ -92,7 +101,8 @@ void RowEmitter::storeTotals(Value all, int64_t blocks, int64_t floats) {
     }
     for (int64_t at = 0, count = type.getNumElements(); at < count; at += lanes) {
       FeatureChunk chunk = FeatureChunk::at(at, std::min<int64_t>(lanes, count - at));
-      storeMemory(sinks[i].memory, index(at), chunk, sumBlocks(program.getPartialOffset(value) + at, chunk));
+      storeMemory(sinks[i].memory, index(at), chunk,
+                  sumBlocks(program.getPartialOffset(value) + at, chunk));
     }
   }
 }

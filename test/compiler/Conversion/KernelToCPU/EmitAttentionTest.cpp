@@ -1,4 +1,5 @@
-// kernel.attention and its backward on the CPU against the interpreter: ragged lengths and widths, windows, documents, regions.
+// kernel.attention and its backward on the CPU against the interpreter: ragged lengths and widths,
+// windows, documents, regions.
 #include "test/compiler/Conversion/KernelToCPU/KernelRunner.h"
 #include "test/compiler/Conversion/KernelToCPU/RowwiseText.h"
 
@@ -6,17 +7,21 @@ using namespace smelt::test;
 
 namespace {
 
-// Scores are sums of up to 128 products, outputs averages over up to 200 keys; exp adds a few units in the last place.
+// Scores are sums of up to 128 products, outputs averages over up to 200 keys; exp adds a few units
+// in the last place.
 constexpr double kTolerance = 2e-5;
 
 struct Case {
   int tokens, heads, width, window, document; ///< Documents of `document` tokens.
 };
 
-std::string headsShape(const Case &c) { return std::to_string(c.tokens) + "x" + std::to_string(c.heads) + "x" + std::to_string(c.width); }
+std::string headsShape(const Case &c) {
+  return std::to_string(c.tokens) + "x" + std::to_string(c.heads) + "x" + std::to_string(c.width);
+}
 
 std::string region(const std::string &name, const std::string &type, const std::string &body) {
-  return "    " + name + " { ^bb0(%0: " + type + "): " + body + " kernel.yield " + (body.empty() ? "%0" : "%y") + " : " + type + " }\n";
+  return "    " + name + " { ^bb0(%0: " + type + "): " + body + " kernel.yield " +
+         (body.empty() ? "%0" : "%y") + " : " + type + " }\n";
 }
 
 struct Regions {
@@ -24,18 +29,27 @@ struct Regions {
 };
 
 std::string forward(const Case &c, const Regions &r = {}) {
-  std::string t = tensor(headsShape(c)), f = tensor("i" + std::to_string(c.tokens)), l = tensor(std::to_string(c.tokens) + "x" + std::to_string(c.heads));
-  return "func.func private @kernel_0(%q: " + t + ", %k: " + t + ", %v: " + t + ", %f: " + f + ", %s: tensor<f32>) -> (" + t + ", " + l +
-         ") {\n  %o, %l = kernel.attention q(%q) k(%k) v(%v) result() first(%f) scale(%s) : (" + t + ", " + t + ", " + t + ", " + f + ", tensor<f32>) -> (" + t +
-         ", " + l + ")\n" + region("q", t, r.q) + region("k", t, r.k) + region("v", t, r.v) + region("result", t, "") + "  return %o, %l : " + t + ", " + l + "\n}\n";
+  std::string t = tensor(headsShape(c)), f = tensor("i" + std::to_string(c.tokens)),
+              l = tensor(std::to_string(c.tokens) + "x" + std::to_string(c.heads));
+  return "func.func private @kernel_0(%q: " + t + ", %k: " + t + ", %v: " + t + ", %f: " + f +
+         ", %s: tensor<f32>) -> (" + t + ", " + l +
+         ") {\n  %o, %l = kernel.attention q(%q) k(%k) v(%v) result() first(%f) scale(%s) : (" + t +
+         ", " + t + ", " + t + ", " + f + ", tensor<f32>) -> (" + t + ", " + l + ")\n" +
+         region("q", t, r.q) + region("k", t, r.k) + region("v", t, r.v) + region("result", t, "") +
+         "  return %o, %l : " + t + ", " + l + "\n}\n";
 }
 
 std::string backward(const Case &c, const Regions &r = {}) {
-  std::string t = tensor(headsShape(c)), f = tensor("i" + std::to_string(c.tokens)), l = tensor(std::to_string(c.tokens) + "x" + std::to_string(c.heads));
-  return "func.func private @kernel_0(%q: " + t + ", %k: " + t + ", %v: " + t + ", %f: " + f + ", %s: tensor<f32>, %o: " + t + ", %l: " + l + ", %do: " + t +
-         ") -> (" + t + ", " + t + ", " + t + ") {\n  %dq, %dk, %dv = kernel.attention_backward q(%q) k(%k) v(%v) first(%f) scale(%s) out(%o, %l, %do) : (" + t +
-         ", " + t + ", " + t + ", " + f + ", tensor<f32>, " + t + ", " + l + ", " + t + ") -> (" + t + ", " + t + ", " + t + ")\n" + region("q", t, r.q) +
-         region("k", t, r.k) + region("v", t, r.v) + "  return %dq, %dk, %dv : " + t + ", " + t + ", " + t + "\n}\n";
+  std::string t = tensor(headsShape(c)), f = tensor("i" + std::to_string(c.tokens)),
+              l = tensor(std::to_string(c.tokens) + "x" + std::to_string(c.heads));
+  return "func.func private @kernel_0(%q: " + t + ", %k: " + t + ", %v: " + t + ", %f: " + f +
+         ", %s: tensor<f32>, %o: " + t + ", %l: " + l + ", %do: " + t + ") -> (" + t + ", " + t +
+         ", " + t +
+         ") {\n  %dq, %dk, %dv = kernel.attention_backward q(%q) k(%k) v(%v) first(%f) scale(%s) "
+         "out(%o, %l, %do) : (" +
+         t + ", " + t + ", " + t + ", " + f + ", tensor<f32>, " + t + ", " + l + ", " + t +
+         ") -> (" + t + ", " + t + ", " + t + ")\n" + region("q", t, r.q) + region("k", t, r.k) +
+         region("v", t, r.v) + "  return %dq, %dk, %dv : " + t + ", " + t + ", " + t + "\n}\n";
 }
 
 void setRange(const Case &c, std::vector<KernelRunner::Tensor> &inputs) {
@@ -46,7 +60,9 @@ void setRange(const Case &c, std::vector<KernelRunner::Tensor> &inputs) {
 
 /// Checks both kernels; out and lse of the backward kernel are the interpreter's.
 void check(const Case &c, const Regions &regions = {}, const char *cpu = "host") {
-  SCOPED_TRACE(testing::Message() << cpu << " T=" << c.tokens << " H=" << c.heads << " d=" << c.width << " window=" << c.window << " document=" << c.document);
+  SCOPED_TRACE(testing::Message() << cpu << " T=" << c.tokens << " H=" << c.heads
+                                  << " d=" << c.width << " window=" << c.window
+                                  << " document=" << c.document);
   KernelRunner runner(forward(c, regions), cpu);
   auto inputs = runner.makeInputs(5 + c.tokens);
   setRange(c, inputs);
@@ -58,7 +74,9 @@ void check(const Case &c, const Regions &regions = {}, const char *cpu = "host")
   for (int i = 0; i < 3; ++i)
     more[i] = inputs[i];
   more[5] = results[0], more[6] = results[1];
-  gradients.check(more, kTolerance, /*leastMagnitude=*/1); // Of a query with one key, dq and dk are differences that vanish.
+  gradients.check(
+      more, kTolerance,
+      /*leastMagnitude=*/1); // Of a query with one key, dq and dk are differences that vanish.
 }
 
 constexpr int kAll = 100000;
@@ -98,35 +116,49 @@ TEST(Attention, RegionsWithShiftedKeys) {
     std::string t = tensor(headsShape(c));
     std::string norm = "%n = lm.rms_norm %0 {eps = 1.0e-5} : " + t + " ";
     check(c, {norm + "%y = lm.unary identity %n : " + t,
-              norm + "%y = lm.token_shift replace cross %n {features = array<i64: " + (width == 64 ? "16, 32, 48, 64" : "5, 10, 15, 20") +
+              norm + "%y = lm.token_shift replace cross %n {features = array<i64: " +
+                  (width == 64 ? "16, 32, 48, 64" : "5, 10, 15, 20") +
                   ">, heads = array<i64>} : (" + t + ") -> " + t,
-              "%y = lm.token_shift replace cross %0 {features = array<i64>, heads = array<i64: 1, 2>} : (" + t + ") -> " + t});
+              "%y = lm.token_shift replace cross %0 {features = array<i64>, heads = array<i64: 1, "
+              "2>} : (" +
+                  t + ") -> " + t});
   }
 }
 
-std::string withResult(const std::string &body, const std::string &inputs, const std::string &types, const std::string &yields, const std::string &results,
+std::string withResult(const std::string &body, const std::string &inputs, const std::string &types,
+                       const std::string &yields, const std::string &results,
                        const std::string &arguments) {
-  std::string t = "tensor<100x4x32xf32>", f = "tensor<100xi32>", l = "tensor<100x4xf32>", base = t + ", " + t + ", " + t, comma = inputs.empty() ? "" : ", ";
+  std::string t = "tensor<100x4x32xf32>", f = "tensor<100xi32>", l = "tensor<100x4xf32>",
+              base = t + ", " + t + ", " + t, comma = inputs.empty() ? "" : ", ";
   int count = 1 + int(std::count(results.begin(), results.end(), 't'));
   std::string names = "%r#0";
   for (int i = 1; i < count; ++i)
     names += ", %r#" + std::to_string(i);
-  return "func.func private @kernel_0(%q: " + t + ", %k: " + t + ", %v: " + t + ", %f: " + f + ", %s: tensor<f32>" + arguments + ") -> (" + results + ", " + l +
-         ") {\n  %r:" + std::to_string(count) + " = kernel.attention q(%q) k(%k) v(%v) result(" + inputs + ") first(%f) scale(%s) : (" + base + comma + types + ", " + f +
-         ", tensor<f32>) -> (" + results + ", " + l + ")\n" + region("q", t, "") + region("k", t, "") + region("v", t, "") + "    result { ^bb0(%0: " + t +
-         (arguments.empty() ? "" : ", %h" + arguments.substr(arguments.find(':'))) + "): " + body + " kernel.yield " + yields + " : " + results + " }\n  return " + names + " : " + results + ", " + l + "\n}\n";
+  return "func.func private @kernel_0(%q: " + t + ", %k: " + t + ", %v: " + t + ", %f: " + f +
+         ", %s: tensor<f32>" + arguments + ") -> (" + results + ", " + l +
+         ") {\n  %r:" + std::to_string(count) + " = kernel.attention q(%q) k(%k) v(%v) result(" +
+         inputs + ") first(%f) scale(%s) : (" + base + comma + types + ", " + f +
+         ", tensor<f32>) -> (" + results + ", " + l + ")\n" + region("q", t, "") +
+         region("k", t, "") + region("v", t, "") + "    result { ^bb0(%0: " + t +
+         (arguments.empty() ? "" : ", %h" + arguments.substr(arguments.find(':'))) + "): " + body +
+         " kernel.yield " + yields + " : " + results + " }\n  return " + names + " : " + results +
+         ", " + l + "\n}\n";
 }
 
 TEST(Attention, ResultRegionPerHead) { // Gated heads, as one row: head by head.
-  KernelRunner runner(withResult("%1 = lm.row_scale %0, %h : tensor<100x4x32xf32>, tensor<100x4xf32> %2 = lm.reshape %1 : tensor<100x4x32xf32> -> tensor<100x128xf32>",
-                                 "%g", "tensor<100x4xf32>", "%2", "tensor<100x128xf32>", ", %g: tensor<100x4xf32>"));
+  KernelRunner runner(withResult(
+      "%1 = lm.row_scale %0, %h : tensor<100x4x32xf32>, tensor<100x4xf32> %2 = lm.reshape %1 : "
+      "tensor<100x4x32xf32> -> tensor<100x128xf32>",
+      "%g", "tensor<100x4xf32>", "%2", "tensor<100x128xf32>", ", %g: tensor<100x4xf32>"));
   auto inputs = runner.makeInputs(9);
   setRange({100, 4, 32, kAll, 40}, inputs);
   runner.check(inputs, kTolerance);
 }
 
-TEST(Attention, ResultRegionOfWholeRows) { // A norm over all heads needs whole rows; a sum needs all of them.
-  KernelRunner runner(withResult("%1 = lm.reshape %0 : tensor<100x4x32xf32> -> tensor<100x128xf32> %2 = lm.rms_norm %1 {eps = 1.0e-5} : tensor<100x128xf32> "
+TEST(Attention,
+     ResultRegionOfWholeRows) { // A norm over all heads needs whole rows; a sum needs all of them.
+  KernelRunner runner(withResult("%1 = lm.reshape %0 : tensor<100x4x32xf32> -> tensor<100x128xf32> "
+                                 "%2 = lm.rms_norm %1 {eps = 1.0e-5} : tensor<100x128xf32> "
                                  "%3 = lm.sum %1 : tensor<100x128xf32> -> tensor<f32>",
                                  "", "", "%2, %3", "tensor<100x128xf32>, tensor<f32>", ""));
   auto inputs = runner.makeInputs(9);
@@ -140,7 +172,7 @@ TEST(Attention, LargeScoresAndNaN) {
   auto inputs = runner.makeInputs(4);
   setRange(c, inputs);
   for (double &value : inputs[0].values)
-    value *= 100; // Scores in the hundreds.
+    value *= 100;             // Scores in the hundreds.
   runner.check(inputs, 1e-3); // A score of 1000 is known to 6e-5, and its exponential no better.
   inputs[0].values[50 * 16] = std::nan("");
   auto got = runner.run(inputs);

@@ -18,7 +18,8 @@ Meaning getMeaning(func::FuncOp function, unsigned index) {
   if (cast<RankedTensorType>(function.getArgument(index).getType()).getRank() == 0)
     return Meaning::Window;
   auto kernel = cast<kernel::KernelOpInterface>(function.getBody().front().front());
-  if (isa<kernel::EmbeddingBackwardOp>(kernel) && kernel->getOperand(0) == function.getArgument(index))
+  if (isa<kernel::EmbeddingBackwardOp>(kernel) &&
+      kernel->getOperand(0) == function.getArgument(index))
     return Meaning::Tokens;
   for (Region &region : kernel->getRegions()) {
     unsigned number = region.getRegionNumber(), argument = kernel.getNumLeadingArguments(number);
@@ -84,7 +85,8 @@ void checkEveryKernel(bool fuse) {
     SCOPED_TRACE(text);
     KernelRunner runner(text);
     auto inputs = runner.makeInputs(3);
-    bool takesRoot = text.find("from_output") != std::string::npos || text.find("lm.unary sqrt") != std::string::npos;
+    bool takesRoot = text.find("from_output") != std::string::npos ||
+                     text.find("lm.unary sqrt") != std::string::npos;
     for (size_t i = 0; i < inputs.size(); ++i)
       if (cast<RankedTensorType>(runner.inputTypes[i]).getElementType().isInteger())
         setIntegers(inputs[i], getMeaning(function, i));
