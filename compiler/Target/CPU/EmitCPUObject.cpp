@@ -9,6 +9,7 @@
 #include "compiler/Target/CPU/LinkSharedObject.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
@@ -39,13 +40,18 @@ bool hasInternalCalls(ModuleOp module) {
 
 /// Moves the functions of `module` into nested modules of about the same number of operations each.
 SmallVector<ModuleOp> splitIntoGroups(ModuleOp module) {
-  SmallVector<func::FuncOp> declarations, functions;
+  SmallVector<Operation *> shared; // Declarations and constant tables: each group has its own.
+  SmallVector<func::FuncOp> functions;
   SmallVector<size_t> sizes;
   size_t total = 0;
+  for (auto table : module.getOps<memref::GlobalOp>())
+    shared.push_back(table);
   for (auto function : module.getOps<func::FuncOp>()) {
-    (function.isDeclaration() ? declarations : functions).push_back(function);
-    if (function.isDeclaration())
+    if (function.isDeclaration()) {
+      shared.push_back(function);
       continue;
+    }
+    functions.push_back(function);
     size_t size = 0;
     function.walk([&](Operation *) { ++size; });
     sizes.push_back(size);
@@ -62,13 +68,13 @@ SmallVector<ModuleOp> splitIntoGroups(ModuleOp module) {
     before += size;
     if (groups.empty() || wanted >= groups.size()) {
       groups.push_back(ModuleOp::create(b, module.getLoc()));
-      for (func::FuncOp declaration : declarations)
-        groups.back().push_back(declaration.clone());
+      for (Operation *op : shared)
+        groups.back().push_back(op->clone());
     }
     function->moveBefore(groups.back().getBody(), groups.back().getBody()->end());
   }
-  for (func::FuncOp declaration : declarations)
-    declaration.erase();
+  for (Operation *op : shared)
+    op->erase();
   return groups;
 }
 
