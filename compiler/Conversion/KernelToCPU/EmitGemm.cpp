@@ -18,6 +18,8 @@ namespace {
 struct TileEnd {
   RowEmitter *rows = nullptr;
   Value firstRow, last;
+  /// Called with the tile's panel and row within the block, and every eighth step of K, inside the tile's loop.
+  std::function<void(Value panel, Value row, Value step)> prefetch;
 };
 
 class GemmEmitter {
@@ -27,7 +29,7 @@ public:
 
   void emit() {
     if (plan.splitK && (plan.splits > 1 || !plan.identityResult) && !(plan.finishTiles && plan.k <= plan.blockK))
-      partialC = function.getWorkspace(plan.partialCOffset, plan.splits * plan.m * plan.paddedN + plan.lanes, f32);
+      partialC = function.getWorkspace(plan.partialCOffset, plan.splits * plan.m * plan.strideC + plan.lanes, f32);
     if (plan.programResult.getPartialFloats())
       totals = function.getWorkspace(plan.totalsOffset, plan.resultBlocks * plan.programResult.getPartialFloats(), f32);
     if (!plan.localPanels)
@@ -155,7 +157,7 @@ private:
   /// Rows [0, rows) of C at `c`, panels [panel0, panel1), `length` steps of K. `ragged`: rows % tileRows if not 0; 0 if unknown.
   void emitPanels(Value rows, int64_t ragged, Value panel0, Value panel1, Value length, MatrixView a, int64_t aTileStride, MatrixView b0,
                   int64_t bPanelStride, MatrixView c, bool maskC, Value overwrite, llvm::function_ref<void(Value panel, Value row)> beforeTile, const TileEnd &end) {
-    int64_t lengthMultiple = plan.k % 4 == 0 ? 4 : 1;
+    int64_t lengthMultiple = plan.splitK && plan.k % 8 == 0 ? 8 : plan.k % 4 == 0 ? 4 : 1;
     auto emitTile = [&](Value panel, int64_t columns, bool whole, Value row, int64_t tileRows) {
       GemmTile tile;
       tile.rows = tileRows;
@@ -173,6 +175,8 @@ private:
       if (end.rows)
         setFinish(tile, end, panel, whole, function.add(end.firstRow, row));
       beforeTile(panel, row);
+      if (end.prefetch)
+        tile.everyEightSteps = [&](Value step) { end.prefetch(local, row, step); };
       emitGemmTile(function, tile);
     };
     auto emitPanel = [&](Value panel, int64_t columns, bool whole) {
@@ -214,8 +218,7 @@ private:
 
   //===- Prefetching --------------------------------------------------------===//
   // While tiles are computed, each asks for its share of the memory that the code between tiles will want, so that this code does not
-  // wait for it: processors fetch ahead within a page and a stream, but not across the jumps from block to block. (Tried for the slabs of
-  // the splitK schedule as well: 5–10 % slower.)
+  // wait for it: processors fetch ahead within a page and a stream, but not across the jumps from block to block.
 
   /// Number of tiles that a block of the rows schedule computes.
   int64_t getTilesPerBlock() const { return llvm::divideCeil(plan.blockM, plan.tileRows) * plan.panels * llvm::divideCeil(plan.k, plan.blockK); }
@@ -260,6 +263,22 @@ private:
     for (auto [output, yielded] : llvm::zip(op.getOutputs(), plan.programResult.getTerminator()->getOperands()))
       if (!plan.programResult.isTotal(yielded))
         prefetchBlock(function.getMemory(output), plan.programResult, yielded, 0);
+  }
+
+  /// For an item of the splitK schedule: a line of the next slab of B, and for every other call one of A. They are spread over the tiles'
+  /// loops, because a burst of them would hold up the tiles' own loads (seen: −10 %).
+  void prefetchSlabs(Value k0, Value row0, Value panel0, Value tile, Value step) {
+    Value turn = function.add(function.mul(tile, plan.blockK / 8), arith::DivUIOp::create(b, step, function.index(8)));
+    auto prefetchLine = [&](Value memory, Value number, int64_t width, int64_t stride, Value column) {
+      int64_t lines = llvm::divideCeil(width, 16);
+      Value row = arith::DivUIOp::create(b, number, function.index(lines)), line = arith::RemUIOp::create(b, number, function.index(lines));
+      // Beyond the slab: its last row, which is there by then.
+      row = minimum(function.add(k0, function.add(minimum(row, plan.blockK - 1), plan.blockK)), plan.k - 1);
+      prefetchLines(memory, function.add(function.add(function.mul(row, stride), column), function.mul(line, 16)), 1);
+    };
+    prefetchLine(operandA, arith::DivUIOp::create(b, turn, function.index(2)), std::min(plan.blockM, plan.m), plan.m, row0);
+    if (plan.localPanels)
+      prefetchLine(operandB, turn, std::min(plan.blockPanels * plan.panelWidth, plan.n), plan.n, function.mul(panel0, plan.panelWidth));
   }
 
   /// What emitPanels wants as `ragged` for blocks of C whose rows end at m; -1 if there is no remainder.
@@ -326,7 +345,7 @@ private:
         Value overwrite;
         TileEnd tileEnd;
         if (plan.finishTiles)
-          tileEnd = {rowsC.get(), begin, {}};
+          tileEnd = {rowsC.get(), begin, {}, {}};
         if (plan.k > plan.blockK) {
           overwrite = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, k0, function.index(0));
           tileEnd.last = isLast(k0, function.index(plan.k));
@@ -358,7 +377,7 @@ private:
   void emitSplitK() {
     bool direct = !partialC;
     Value output = direct ? function.getMemory(op.getOutputs()[0]) : partialC;
-    int64_t ld = direct ? plan.n : plan.paddedN;
+    int64_t ld = direct ? plan.n : plan.strideC;
     std::unique_ptr<RowEmitter> rows;
     if (plan.finishTiles)
       rows = makeResultEmitter(getTileSource());
@@ -392,11 +411,12 @@ private:
         Value overwrite;
         TileEnd tileEnd;
         if (rows)
-          tileEnd = {rows.get(), row0, {}};
+          tileEnd = {rows.get(), row0, {}, {}};
         if (plan.splitLength > plan.blockK) {
           overwrite = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, k0, kBegin);
           tileEnd.last = isLast(k0, kEnd);
         }
+        tileEnd.prefetch = [&](Value panel, Value row, Value step) { prefetchSlabs(k0, row0, panel0, getTileNumber(panel, row), step); };
         // A's slab: tiles of tileRows rows, blockK steps each.
         MatrixView a{scratch, slabA, 1, plan.tileRows};
         emitPanels(arith::SubIOp::create(b, row1, row0), getRaggedRows(), panel0, panel1, length, a, plan.blockK, panelView, panelStride,
@@ -410,11 +430,11 @@ private:
   /// Adds the partial C's in order, and runs the result region.
   void emitCombination() {
     Value output = plan.identityResult ? function.getMemory(op.getOutputs()[0]) : partialC;
-    int64_t ld = plan.identityResult ? plan.n : plan.paddedN;
+    int64_t ld = plan.identityResult ? plan.n : plan.strideC;
     // An element-wise region adds up what it reads; others may read rows several times, and other blocks' rows.
     if (plan.splits > 1 && !plan.elementwiseResult)
       function.emitSharedLoop(0, plan.m, 1, [&](Value row) {
-        Value from = function.mul(row, plan.paddedN), to = function.mul(row, ld);
+        Value from = function.mul(row, plan.strideC), to = function.mul(row, ld);
         auto addVector = [&](Value column, int64_t valid) {
           storeVector(function, sumPartials(function.add(from, column)), output, function.add(to, column), valid);
         };
@@ -425,10 +445,10 @@ private:
       });
     if (plan.identityResult)
       return;
-    RowSource accumulator{partialC, {}, plan.paddedN, {}};
+    RowSource accumulator{partialC, {}, plan.strideC, {}};
     if (plan.elementwiseResult && plan.splits > 1)
       accumulator.load = [this](OpBuilder &, Location, Value row, const FeatureChunk &chunk) {
-        Value index = function.add(function.mul(row, plan.paddedN), chunk.offset);
+        Value index = function.add(function.mul(row, plan.strideC), chunk.offset);
         if (chunk.dynamic)
           index = function.add(index, chunk.dynamic);
         return chunk.isScalar() ? sumScalars(index) : sumPartials(index);
@@ -450,7 +470,7 @@ private:
   Value sumParts(Value index, llvm::function_ref<Value(Value)> load) {
     Value sum = load(index);
     for (int64_t split = 1; split < plan.splits; ++split)
-      sum = arith::AddFOp::create(b, sum, load(function.add(index, split * plan.m * plan.paddedN)));
+      sum = arith::AddFOp::create(b, sum, load(function.add(index, split * plan.m * plan.strideC)));
     return sum;
   }
 

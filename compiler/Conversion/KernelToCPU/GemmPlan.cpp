@@ -77,7 +77,7 @@ GemmPlan::GemmPlan(kernel::GemmOp op, const CPUTarget &target)
   panels = llvm::divideCeil(n, panelWidth);
   paddedN = panels * panelWidth;
   splitK = transposeA;
-  blockK = roundUp(llvm::divideCeil(k, llvm::divideCeil(k, splitK ? maxSlabK : maxBlockK)), 4);
+  blockK = roundUp(llvm::divideCeil(k, llvm::divideCeil(k, splitK ? maxSlabK : maxBlockK)), splitK ? 8 : 4);
   materialiseA = splitK && !identityA;
   materialiseB = !identityB;
   if (splitK) {
@@ -99,6 +99,7 @@ GemmPlan::GemmPlan(kernel::GemmOp op, const CPUTarget &target)
     constexpr int64_t cheap = 24;
     finishTiles = elementwiseResult && programResult.getRowCost() <= cheap * n && splits == 1;
   }
+  strideC = getScratchStride(paddedN);
   resultBlock = splitK ? 16 : blockM;
   resultBlocks = llvm::divideCeil(m, resultBlock);
 
@@ -115,7 +116,7 @@ GemmPlan::GemmPlan(kernel::GemmOp op, const CPUTarget &target)
   if (materialiseB)
     operandBOffset = reserve(n * k);
   if (splitK && (splits > 1 || !identityResult) && !(finishTiles && k <= blockK))
-    partialCOffset = reserve(splits * m * paddedN + lanes); // A vector may start at the last column.
+    partialCOffset = reserve(splits * m * strideC + lanes); // A vector may start at the last column.
   if (programResult.getPartialFloats())
     totalsOffset = reserve(resultBlocks * programResult.getPartialFloats());
 
@@ -127,7 +128,6 @@ GemmPlan::GemmPlan(kernel::GemmOp op, const CPUTarget &target)
     scratchRows = blockM + reach.before + reach.after;
     copyA = identityA && k % 1024 == 0;
     strideA = getScratchStride(copyA ? blockK : k);
-    strideC = getScratchStride(paddedN);
     scratchA = identityA && !copyA ? 0 : roundUp(scratchRows * strideA, 16);
     scratchC = identityResult || (finishTiles && k <= blockK) ? 0 : roundUp(scratchRows * strideC + lanes, 16); // A vector may start at the last column.
   }

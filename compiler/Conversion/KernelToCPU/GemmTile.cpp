@@ -69,6 +69,8 @@ void emitGemmTile(KernelFunction &function, const GemmTile &tile) {
     b.setInsertionPointToStart(loop.getBody());
     SmallVector<Value> next(loop.getRegionIterArgs().begin(), loop.getRegionIterArgs().end());
     Value step = loop.getInductionVar();
+    if (unroll == 8)
+      tile.everyEightSteps(step);
     Value aRow = function.add(tile.a.origin, function.mul(step, tile.a.columnStride));
     Value bRow = function.add(tile.b.origin, function.mul(step, tile.b.rowStride));
     for (int64_t u = 0; u < unroll; ++u) {
@@ -85,7 +87,7 @@ void emitGemmTile(KernelFunction &function, const GemmTile &tile) {
     scf::YieldOp::create(b, next);
     sums.assign(loop.result_begin(), loop.result_end());
   };
-  constexpr int64_t unroll = 4;
+  int64_t unroll = tile.everyEightSteps && tile.lengthMultiple % 8 == 0 ? 8 : 4;
   Value zero = function.index(0);
   if (tile.lengthMultiple % unroll == 0) {
     emitSteps(zero, tile.length, unroll);

@@ -27,6 +27,8 @@ struct GemmTile {
   /// If set: where `last` (i1; null: always) holds, C is not stored but element vectors (i, j · lanes) are given to this, row by row.
   std::function<void(int64_t i, int64_t j, mlir::Value sum)> finish;
   mlir::Value last;
+  /// If set, and `length` is a multiple of 8: called with each eighth step of K (index), inside the loop.
+  std::function<void(mlir::Value step)> everyEightSteps;
 };
 
 void emitGemmTile(KernelFunction &function, const GemmTile &tile);
