@@ -8,7 +8,9 @@
 using namespace mlir;
 using namespace mlir::kernel;
 
-static int64_t countElements(Value value) { return cast<RankedTensorType>(value.getType()).getNumElements(); }
+static int64_t countElements(Value value) {
+  return cast<RankedTensorType>(value.getType()).getNumElements();
+}
 
 int64_t smelt::getBytes(Value value) {
   auto type = cast<RankedTensorType>(value.getType());
@@ -41,27 +43,39 @@ int64_t smelt::countRowOpFlops(Operation *op) {
   int64_t widest = 0;
   for (Value value : op->getOperands())
     widest = std::max(widest, countElements(value));
-  if (auto embedding = dyn_cast<lm::EmbeddingOp>(op))
+  if (isa<lm::EmbeddingOp>(op)) // Reads a few rows of its table.
     widest = 0;
   for (Value value : op->getResults())
     widest = std::max(widest, countElements(value));
   return llvm::TypeSwitch<Operation *, int64_t>(op)
-      .Case<lm::ConstantOp, lm::ReshapeOp, lm::SplitOp, lm::ConcatOp, lm::EmbeddingOp, lm::BroadcastOp, lm::CastOp>(
-          [](auto) { return 0; })
+      .Case<lm::ConstantOp, lm::ReshapeOp, lm::SplitOp, lm::ConcatOp, lm::EmbeddingOp,
+            lm::BroadcastOp, lm::CastOp>([](auto) { return 0; })
       .Case<lm::MixOp>([&](lm::MixOp mix) { return 2 * int64_t(mix.getValues().size()) * widest; })
-      .Case<lm::UnaryOp>([&](lm::UnaryOp unary) { return countUnaryFlops(unary.getKind()) * widest; })
-      .Case<lm::UnaryBackwardOp>([&](lm::UnaryBackwardOp unary) { return (countUnaryFlops(unary.getKind()) + 2) * widest; })
+      .Case<lm::UnaryOp>(
+          [&](lm::UnaryOp unary) { return countUnaryFlops(unary.getKind()) * widest; })
+      .Case<lm::UnaryBackwardOp>([&](lm::UnaryBackwardOp unary) {
+        return (countUnaryFlops(unary.getKind()) + 2) * widest;
+      })
       .Case<lm::RMSNormOp>([&](auto) { return 3 * widest; })
       .Case<lm::RMSNormBackwardOp>([&](auto) { return 8 * widest; })
-      .Case<lm::RopeOp, lm::TokenShiftOp, lm::TokenShiftAdjointOp, lm::TokenShiftDotOp>([&](auto) { return 3 * widest; })
-      .Case<lm::SoftcapOp, lm::SoftcapBackwardOp, lm::CrossEntropyOp, lm::CrossEntropyBackwardOp>([&](auto) { return 10 * widest; })
+      .Case<lm::RopeOp, lm::TokenShiftOp, lm::TokenShiftAdjointOp, lm::TokenShiftDotOp>(
+          [&](auto) { return 3 * widest; })
+      .Case<lm::SoftcapOp, lm::SoftcapBackwardOp, lm::CrossEntropyOp, lm::CrossEntropyBackwardOp>(
+          [&](auto) { return 10 * widest; })
       .Case<lm::DotOp, lm::RowDotOp>([&](auto) { return 2 * widest; })
-      .Case<lm::GateOp>([&](lm::GateOp gate) { return 2 * countElements(gate.getW()) * cast<RankedTensorType>(gate.getX().getType()).getDimSize(0); })
-      .Case<lm::GateBackwardOp>([&](lm::GateBackwardOp gate) { return 4 * countElements(gate.getW()) * cast<RankedTensorType>(gate.getX().getType()).getDimSize(0); })
+      .Case<lm::GateOp>([&](lm::GateOp gate) {
+        return 2 * countElements(gate.getW()) *
+               cast<RankedTensorType>(gate.getX().getType()).getDimSize(0);
+      })
+      .Case<lm::GateBackwardOp>([&](lm::GateBackwardOp gate) {
+        return 4 * countElements(gate.getW()) *
+               cast<RankedTensorType>(gate.getX().getType()).getDimSize(0);
+      })
       .Default([&](Operation *) { return widest; });
 }
 
-/// Score pairs of the whole causal triangle of all heads, times the head width: the unit of attention's matrix products.
+/// Score pairs of the whole causal triangle of all heads, times the head width: the unit of
+/// attention's matrix products.
 static int64_t countAttentionPairs(RankedTensorType heads) {
   int64_t tokens = heads.getDimSize(0);
   return tokens * (tokens + 1) / 2 * heads.getDimSize(1) * heads.getDimSize(2);
@@ -78,20 +92,25 @@ smelt::KernelCounts smelt::countKernel(Operation *kernel) {
   for (Region &region : kernel->getRegions())
     for (Operation &op : region.front().without_terminator())
       counts.flops += countRowOpFlops(&op);
-  counts.flops += llvm::TypeSwitch<Operation *, int64_t>(kernel)
-                      .Case<GemmOp>([](GemmOp gemm) { return 2 * gemm.getM() * gemm.getN() * gemm.getK(); })
-                      .Case<AttentionOp>([](AttentionOp op) { return 4 * countAttentionPairs(op.getHeadsType()); })
-                      .Case<AttentionBackwardOp>([](AttentionBackwardOp op) { return 10 * countAttentionPairs(op.getHeadsType()); })
-                      .Case<EmbeddingBackwardOp>([](EmbeddingBackwardOp op) {
-                        return cast<RankedTensorType>(op.getDy().front().getTerminator()->getOperand(0).getType()).getNumElements();
-                      })
-                      .Case<RopeTableOp>([](RopeTableOp op) { return 8 * countElements(op.getTable()); })
-                      .Case<AdamWOp>([](AdamWOp op) {
-                        int64_t elements = 0;
-                        for (Value parameter : op.getParameters())
-                          elements += countElements(parameter);
-                        return 16 * elements;
-                      })
-                      .Default([](Operation *) { return 0; });
+  counts.flops +=
+      llvm::TypeSwitch<Operation *, int64_t>(kernel)
+          .Case<GemmOp>([](GemmOp gemm) { return 2 * gemm.getM() * gemm.getN() * gemm.getK(); })
+          .Case<AttentionOp>(
+              [](AttentionOp op) { return 4 * countAttentionPairs(op.getHeadsType()); })
+          .Case<AttentionBackwardOp>(
+              [](AttentionBackwardOp op) { return 10 * countAttentionPairs(op.getHeadsType()); })
+          .Case<EmbeddingBackwardOp>([](EmbeddingBackwardOp op) {
+            return cast<RankedTensorType>(
+                       op.getDy().front().getTerminator()->getOperand(0).getType())
+                .getNumElements();
+          })
+          .Case<RopeTableOp>([](RopeTableOp op) { return 8 * countElements(op.getTable()); })
+          .Case<AdamWOp>([](AdamWOp op) {
+            int64_t elements = 0;
+            for (Value parameter : op.getParameters())
+              elements += countElements(parameter);
+            return 16 * elements;
+          })
+          .Default([](Operation *) { return 0; });
   return counts;
 }

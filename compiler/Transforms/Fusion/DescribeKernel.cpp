@@ -7,7 +7,8 @@
 using namespace mlir;
 using namespace mlir::kernel;
 
-/// "split, 2 rms_norm": ops of a region in order of first appearance, counted; constants and reshapes are not work.
+/// "split, 2 rms_norm": ops of a region in order of first appearance, counted; constants and
+/// reshapes are not work.
 static std::string describeRegion(Region &region) {
   llvm::MapVector<StringRef, unsigned> counts;
   for (Operation &op : region.front().without_terminator())
@@ -30,13 +31,16 @@ static std::string describeRegion(Region &region) {
 
 static bool isMatrix(Value value) { return cast<RankedTensorType>(value.getType()).getRank() > 1; }
 
-/// "d <parameter>" when the kernel makes that matrix's gradient, else the first matrix that it reads; then the same for scalars.
+/// "d <parameter>" when the kernel makes that matrix's gradient, else the first matrix that it
+/// reads; then the same for scalars.
 static std::string findSubject(Operation *kernel) {
-  // A GEMM that multiplies by a weight is named by it, even if the gradient of a gate falls out of its result region.
+  // A GEMM that multiplies by a weight is named by it, even if the gradient of a gate falls out of
+  // its result region.
   if (auto gemm = dyn_cast<GemmOp>(kernel))
     for (unsigned region : {0, 1})
       for (Value input : gemm.getRegionInputs(region))
-        if (auto read = input.getDefiningOp<lm::ReadOp>(); read && read.getType() == (region ? gemm.getBType() : gemm.getAType()))
+        if (auto read = input.getDefiningOp<lm::ReadOp>();
+            read && read.getType() == (region ? gemm.getBType() : gemm.getAType()))
           return read.getSymbol().str();
   for (bool matrices : {true, false}) {
     for (Value result : kernel->getResults()) {
@@ -44,7 +48,8 @@ static std::string findSubject(Operation *kernel) {
       auto users = llvm::to_vector(result.getUsers());
       llvm::sort(users, [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
       for (Operation *user : users) {
-        if (auto gradient = dyn_cast<train::GradientOp>(user); gradient && isMatrix(result) == matrices)
+        if (auto gradient = dyn_cast<train::GradientOp>(user);
+            gradient && isMatrix(result) == matrices)
           return ("d " + gradient.getParameter()).str();
         if (auto write = dyn_cast<train::WriteOp>(user); write && isMatrix(result) == matrices)
           return write.getSymbol().str();
@@ -60,6 +65,8 @@ static std::string findSubject(Operation *kernel) {
 /// Autodiff marks what it builds as fused<"gradient">[…].
 static bool isGradient(Operation *kernel) {
   auto fused = dyn_cast<FusedLoc>(kernel->getLoc());
+  if (fused && !fused.getMetadata() && !fused.getLocations().empty()) // The host's comes first.
+    fused = dyn_cast<FusedLoc>(fused.getLocations().front());
   auto mark = fused ? dyn_cast_or_null<StringAttr>(fused.getMetadata()) : StringAttr();
   return mark && mark.getValue() == "gradient";
 }
@@ -69,7 +76,8 @@ std::string smelt::describeKernel(Operation *kernel) {
   if (auto adamw = dyn_cast<AdamWOp>(kernel))
     return text + " of " + std::to_string(adamw.getParameters().size()) + " parameters";
   std::string subject = findSubject(kernel);
-  if (isGradient(kernel) && !StringRef(subject).starts_with("d ") && !StringRef(text).ends_with("_backward"))
+  if (isGradient(kernel) && !StringRef(subject).starts_with("d ") &&
+      !StringRef(text).ends_with("_backward"))
     text += " backward";
   if (!subject.empty())
     text += " " + subject;

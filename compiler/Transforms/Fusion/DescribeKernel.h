@@ -6,8 +6,9 @@
 #include "llvm/ADT/SetVector.h"
 
 namespace smelt {
-/// "gemm layers.0.attention.qkv: rms_norm → split, 2 rms_norm, 2 rope": the kernel, the parameter it works with or for, what its
-/// loads compute, and after the arrow what its result region computes.
+/// "gemm layers.0.attention.qkv: rms_norm → split, 2 rms_norm, 2 rope": the kernel, the parameter
+/// it works with or for, what its loads compute, and after the arrow what its result region
+/// computes.
 std::string describeKernel(mlir::Operation *kernel);
 
 /// Paths of the spec steps (names of NameLocs) in a location, in order.

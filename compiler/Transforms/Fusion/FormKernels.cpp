@@ -1,12 +1,15 @@
 //===- FormKernels.cpp - One kernel op per computing lm op ----------------===//
 //
-// The start of fusion: afterwards every computation is a kernel op, so that fusing is only moving ops from region to region.
+// The start of fusion: afterwards every computation is a kernel op, so that fusing is only moving
+// ops from region to region.
 //
-//   %y = lm.matmul %x, %w {transpose_b} : …      %y = kernel.gemm a(%x) b(%w) result() {transpose_b} : … a {id} b {id} result {id}
-//   %z = lm.add %y, %x : …                   →   %z = kernel.rowwise (%y, %x) : … { ^bb0(%0, %1): %2 = lm.add %0, %1  kernel.yield %2 }
+//   %y = lm.matmul %x, %w {transpose_b} : …      %y = kernel.gemm a(%x) b(%w) result()
+//   {transpose_b} : … a {id} b {id} result {id} %z = lm.add %y, %x : …                   →   %z =
+//   kernel.rowwise (%y, %x) : … { ^bb0(%0, %1): %2 = lm.add %0, %1  kernel.yield %2 }
 //
-// Constants that a row op uses are cloned into its region (a splat costs nothing there). What has no kernel stays: reads, settings,
-// constants that other kernels load (tables of frequencies), gradients and writes.
+// Constants that a row op uses are cloned into its region (a splat costs nothing there). What has
+// no kernel stays: reads, settings, constants that other kernels load (tables of frequencies),
+// gradients and writes.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Transforms/Fusion/Passes.h"
@@ -29,8 +32,8 @@ static void addIdentity(OpBuilder &builder, Location loc, Region &region, Type t
 }
 
 static Operation *formGemm(OpBuilder &builder, lm::MatmulOp op) {
-  auto gemm = GemmOp::create(builder, op.getLoc(), op.getResult().getType(), op.getA(), op.getB(), ValueRange(),
-                             op.getTransposeA(), op.getTransposeB());
+  auto gemm = GemmOp::create(builder, op.getLoc(), op.getResult().getType(), op.getA(), op.getB(),
+                             ValueRange(), op.getTransposeA(), op.getTransposeB());
   addIdentity(builder, op.getLoc(), gemm.getA(), op.getA().getType());
   addIdentity(builder, op.getLoc(), gemm.getB(), op.getB().getType());
   addIdentity(builder, op.getLoc(), gemm.getResult(), op.getResult().getType());
@@ -38,32 +41,36 @@ static Operation *formGemm(OpBuilder &builder, lm::MatmulOp op) {
 }
 
 static Operation *formAttention(OpBuilder &builder, lm::AttentionOp op) {
-  auto attention = AttentionOp::create(builder, op.getLoc(), TypeRange(op.getResult().getType()), op.getLse().getType(), op.getQ(),
-                                       op.getK(), op.getV(), ValueRange(), op.getFirst(), op.getScale());
+  auto attention = AttentionOp::create(builder, op.getLoc(), TypeRange(op.getResult().getType()),
+                                       op.getLse().getType(), op.getQ(), op.getK(), op.getV(),
+                                       ValueRange(), op.getFirst(), op.getScale());
   for (Region &region : attention->getRegions())
     addIdentity(builder, op.getLoc(), region, op.getQ().getType());
   return attention;
 }
 
 static Operation *formAttentionBackward(OpBuilder &builder, lm::AttentionBackwardOp op) {
-  auto attention = AttentionBackwardOp::create(builder, op.getLoc(), op.getDq().getType(), op.getDk().getType(),
-                                               op.getDv().getType(), op.getQ(), op.getK(), op.getV(), op.getFirst(),
-                                               op.getScale(), op.getOut(), op.getLse(), op.getDout());
+  auto attention = AttentionBackwardOp::create(
+      builder, op.getLoc(), op.getDq().getType(), op.getDk().getType(), op.getDv().getType(),
+      op.getQ(), op.getK(), op.getV(), op.getFirst(), op.getScale(), op.getOut(), op.getLse(),
+      op.getDout());
   for (Region &region : attention->getRegions())
     addIdentity(builder, op.getLoc(), region, op.getQ().getType());
   return attention;
 }
 
 static Operation *formEmbeddingBackward(OpBuilder &builder, lm::EmbeddingBackwardOp op) {
-  auto backward = EmbeddingBackwardOp::create(builder, op.getLoc(), TypeRange(op.getResult().getType()), op.getTokens(),
-                                              op.getDy(), ValueRange());
+  auto backward =
+      EmbeddingBackwardOp::create(builder, op.getLoc(), TypeRange(op.getResult().getType()),
+                                  op.getTokens(), op.getDy(), ValueRange());
   addIdentity(builder, op.getLoc(), backward.getDy(), op.getDy().getType());
   addIdentity(builder, op.getLoc(), backward.getResult(), op.getResult().getType());
   return backward;
 }
 
 static Operation *formAdamW(OpBuilder &builder, train::AdamWOp op) {
-  return AdamWOp::create(builder, op.getLoc(), op.getResultTypes(), op->getOperands(), op->getAttrs());
+  return AdamWOp::create(builder, op.getLoc(), op.getResultTypes(), op->getOperands(),
+                         op->getAttrs());
 }
 
 /// A rowwise kernel that holds `op` alone; operands that are constants are cloned into it.
@@ -75,10 +82,12 @@ static Operation *formRowwise(OpBuilder &builder, Operation *op) {
       constants.insert(constant);
     else
       inputs.insert(operand);
-  auto rowwise = RowwiseOp::create(builder, op->getLoc(), op->getResultTypes(), inputs.getArrayRef());
+  auto rowwise =
+      RowwiseOp::create(builder, op->getLoc(), op->getResultTypes(), inputs.getArrayRef());
   OpBuilder::InsertionGuard guard(builder);
   SmallVector<Location> locations(inputs.size(), op->getLoc());
-  Block *block = builder.createBlock(&rowwise.getBody(), {}, ValueRange(inputs.getArrayRef()).getTypes(), locations);
+  Block *block = builder.createBlock(&rowwise.getBody(), {},
+                                     ValueRange(inputs.getArrayRef()).getTypes(), locations);
   IRMapping map;
   map.map(inputs.getArrayRef(), block->getArguments());
   for (Operation *constant : constants)
@@ -99,7 +108,8 @@ static Operation *formKernel(OpBuilder &builder, Operation *op) {
   if (auto backward = dyn_cast<lm::EmbeddingBackwardOp>(op))
     return formEmbeddingBackward(builder, backward);
   if (auto table = dyn_cast<lm::RopeTableOp>(op))
-    return RopeTableOp::create(builder, op->getLoc(), table.getTable().getType(), table.getFrequencies());
+    return RopeTableOp::create(builder, op->getLoc(), table.getTable().getType(),
+                               table.getFrequencies());
   if (auto adamw = dyn_cast<train::AdamWOp>(op))
     return formAdamW(builder, adamw);
   if (op->hasTrait<lm::RowOp>() && !isa<lm::ConstantOp>(op))
@@ -115,7 +125,8 @@ struct FormKernelsPass : smelt::impl::FormKernelsPassBase<FormKernelsPass> {
     Block &block = getOperation().getBody().front();
     for (Operation &op : llvm::make_early_inc_range(block)) {
       OpBuilder builder(&op);
-      // A constant that is written, returned or taken as a gradient is computed like any other value.
+      // A constant that is written, returned or taken as a gradient is computed like any other
+      // value.
       if (isa<train::GradientOp, train::WriteOp, func::ReturnOp>(op)) {
         for (OpOperand &operand : op.getOpOperands())
           if (Operation *constant = operand.get().getDefiningOp<lm::ConstantOp>())

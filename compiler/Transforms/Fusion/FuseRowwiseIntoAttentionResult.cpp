@@ -1,10 +1,12 @@
 //===- FuseRowwiseIntoAttentionResult.cpp - Gates on attention's output ---===//
 //
 //   %o, %lse = kernel.attention … result {identity}
-//   %y = kernel.rowwise(%o, %gate) {row_scale, reshape}    →   %y, %lse = kernel.attention … result(%gate) {row_scale, reshape}
+//   %y = kernel.rowwise(%o, %gate) {row_scale, reshape}    →   %y, %lse = kernel.attention …
+//   result(%gate) {row_scale, reshape}
 //
-// Legal as for a GEMM's result region. When the attention output itself is stored (the backward pass wants it) and the users are GEMMs,
-// computing the gate in their loads saves more, and FuseRowwiseIntoGemmLoad does that.
+// Legal as for a GEMM's result region. When the attention output itself is stored (the backward
+// pass wants it) and the users are GEMMs, computing the gate in their loads saves more, and
+// FuseRowwiseIntoGemmLoad does that.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Transforms/Fusion/MergeKernels.h"
@@ -51,7 +53,8 @@ struct FuseRowwiseIntoAttentionResultPass
 };
 } // namespace
 
-std::unique_ptr<Pass> smelt::createFuseRowwiseIntoAttentionResultPass(const FusionOptions &options) {
+std::unique_ptr<Pass>
+smelt::createFuseRowwiseIntoAttentionResultPass(const FusionOptions &options) {
   auto pass = std::make_unique<FuseRowwiseIntoAttentionResultPass>();
   pass->options = options;
   return pass;

@@ -1,10 +1,12 @@
 //===- FuseRowwiseIntoEmbeddingBackward.cpp - Rows of a table's gradient --===//
 //
 //   %d = kernel.rowwise(%x, %dy) {rms_norm_backward}
-//   %g = kernel.embedding_backward tokens(%t) dy(%d) …      →   %g = kernel.embedding_backward tokens(%t) dy(%x, %dy) … dy {rms_norm_backward}
+//   %g = kernel.embedding_backward tokens(%t) dy(%d) …      →   %g = kernel.embedding_backward
+//   tokens(%t) dy(%x, %dy) … dy {rms_norm_backward}
 //
-// Each row is added to the table once, so it is computed once. Legal when nobody else reads the rows. What is done with the finished
-// table (adding another gradient, accumulation) goes into region `result`, as for a GEMM.
+// Each row is added to the table once, so it is computed once. Legal when nobody else reads the
+// rows. What is done with the finished table (adding another gradient, accumulation) goes into
+// region `result`, as for a GEMM.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Transforms/Fusion/MergeKernels.h"
@@ -19,7 +21,9 @@ using namespace mlir;
 using namespace mlir::kernel;
 using namespace smelt;
 
-static bool isRowsOfGradient(OpOperand &use) { return isa<EmbeddingBackwardOp>(use.getOwner()) && getRegionOfOperand(use) == 0u; }
+static bool isRowsOfGradient(OpOperand &use) {
+  return isa<EmbeddingBackwardOp>(use.getOwner()) && getRegionOfOperand(use) == 0u;
+}
 
 static std::string whyNotRows(RowwiseOp producer, const FusionOptions &options) {
   for (Operation *user : producer->getUsers())
@@ -52,7 +56,8 @@ struct FuseRowwiseIntoEmbeddingBackwardPass
 
   void runOnOperation() override {
     for (RowwiseOp op : SmallVector<RowwiseOp>(getOperation().getOps<RowwiseOp>())) {
-      // What starts from memory is no gradient: the forward rows that a shift's adjoint reads, for example.
+      // What starts from memory is no gradient: the forward rows that a shift's adjoint reads, for
+      // example.
       if (llvm::any_of(op->getUses(), isRowsOfGradient) && !isChainTooLongToRepeat(op)) {
         if (!check(op, whyNotRows(op, options)))
           continue;
@@ -68,7 +73,8 @@ struct FuseRowwiseIntoEmbeddingBackwardPass
 };
 } // namespace
 
-std::unique_ptr<Pass> smelt::createFuseRowwiseIntoEmbeddingBackwardPass(const FusionOptions &options) {
+std::unique_ptr<Pass>
+smelt::createFuseRowwiseIntoEmbeddingBackwardPass(const FusionOptions &options) {
   auto pass = std::make_unique<FuseRowwiseIntoEmbeddingBackwardPass>();
   pass->options = options;
   return pass;

@@ -1,13 +1,15 @@
 //===- FuseRowwiseIntoGemmLoad.cpp - Rows computed where they are loaded --===//
 //
 //   %n = kernel.rowwise(%x) {rms_norm}
-//   %y = kernel.gemm a(%n) b(%w) …              →   %y = kernel.gemm a(%x) b(%w) …      a {rms_norm}
-//   %dw = kernel.gemm a(%dy) b(%n) …                %dw = kernel.gemm a(%dy) b(%x) …    b {rms_norm}
+//   %y = kernel.gemm a(%n) b(%w) …              →   %y = kernel.gemm a(%x) b(%w) …      a
+//   {rms_norm} %dw = kernel.gemm a(%dy) b(%n) …                %dw = kernel.gemm a(%dy) b(%x) … b
+//   {rms_norm}
 //
-// Cheap rows of a stored tensor are computed anew by every kernel that reads them (GEMM loads, other regions) instead of being stored.
-// Neighbour rows are fine: what a load reads is in memory.
+// Cheap rows of a stored tensor are computed anew by every kernel that reads them (GEMM loads,
+// other regions) instead of being stored. Neighbour rows are fine: what a load reads is in memory.
 //
-// Legal when every user can do so; done when that saves traffic after paying for the operations that are done more than once.
+// Legal when every user can do so; done when that saves traffic after paying for the operations
+// that are done more than once.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Transforms/Fusion/MergeKernels.h"
@@ -23,7 +25,8 @@ using namespace mlir::kernel;
 using namespace smelt;
 
 namespace {
-struct FuseRowwiseIntoGemmLoadPass : smelt::impl::FuseRowwiseIntoGemmLoadPassBase<FuseRowwiseIntoGemmLoadPass> {
+struct FuseRowwiseIntoGemmLoadPass
+    : smelt::impl::FuseRowwiseIntoGemmLoadPassBase<FuseRowwiseIntoGemmLoadPass> {
   FusionOptions options;
 
   std::string whyNot(RowwiseOp producer) {

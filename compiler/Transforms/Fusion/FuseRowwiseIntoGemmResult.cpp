@@ -1,14 +1,17 @@
 //===- FuseRowwiseIntoGemmResult.cpp - Rows in a GEMM's result region -----===//
 //
 //   %c = kernel.gemm a(%x) b(%w) result() …  result {identity}
-//   %y = kernel.rowwise(%c, %z) {relu_squared, add}           →   %y = kernel.gemm a(%x) b(%w) result(%z) … result {relu_squared, add}
+//   %y = kernel.rowwise(%c, %z) {relu_squared, add}           →   %y = kernel.gemm a(%x) b(%w)
+//   result(%z) … result {relu_squared, add}
 //
-// A kernel that reads the product is computed on the product's tiles; the product itself is stored only if somebody else reads it. So is
-// a kernel that feeds the result region: what it makes is not stored either (`%z` above, if a rowwise kernel makes it for this GEMM only).
-// Several results are fine, sums over rows (gradients of scalars, the loss) too.
+// A kernel that reads the product is computed on the product's tiles; the product itself is stored
+// only if somebody else reads it. So is a kernel that feeds the result region: what it makes is not
+// stored either (`%z` above, if a rowwise kernel makes it for this GEMM only). Several results are
+// fine, sums over rows (gradients of scalars, the loss) too.
 //
-// Legal when both work on the same rows, no other row of the product is needed (another tile computes it), and no third kernel stands
-// between. Refused as well when it is cheaper to compute the rows in the loads of their users (FuseRowwiseIntoGemmLoad).
+// Legal when both work on the same rows, no other row of the product is needed (another tile
+// computes it), and no third kernel stands between. Refused as well when it is cheaper to compute
+// the rows in the loads of their users (FuseRowwiseIntoGemmLoad).
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Transforms/Fusion/MergeKernels.h"
@@ -31,7 +34,9 @@ static SmallVector<GemmOp> findProducers(RowwiseOp guest) {
     if (auto gemm = input.getDefiningOp<GemmOp>())
       hosts.insert(gemm);
   SmallVector<GemmOp> sorted(hosts.begin(), hosts.end());
-  std::sort(sorted.begin(), sorted.end(), [&](GemmOp a, GemmOp b) { return countSavingIntoResult(a, guest) > countSavingIntoResult(b, guest); });
+  std::sort(sorted.begin(), sorted.end(), [&](GemmOp a, GemmOp b) {
+    return countSavingIntoResult(a, guest) > countSavingIntoResult(b, guest);
+  });
   return sorted;
 }
 
@@ -39,7 +44,8 @@ static SmallVector<GemmOp> findProducers(RowwiseOp guest) {
 static SmallVector<GemmOp> findConsumers(RowwiseOp guest) {
   llvm::SmallSetVector<GemmOp, 4> hosts;
   for (OpOperand &use : guest->getUses())
-    if (auto gemm = dyn_cast<GemmOp>(use.getOwner()); gemm && getRegionOfOperand(use) == getResultRegion(gemm))
+    if (auto gemm = dyn_cast<GemmOp>(use.getOwner());
+        gemm && getRegionOfOperand(use) == getResultRegion(gemm))
       hosts.insert(gemm);
   SmallVector<GemmOp> sorted(hosts.begin(), hosts.end());
   // In program order: a use list's order does not survive a trip through text.
@@ -48,11 +54,13 @@ static SmallVector<GemmOp> findConsumers(RowwiseOp guest) {
 }
 
 namespace {
-struct FuseRowwiseIntoGemmResultPass : smelt::impl::FuseRowwiseIntoGemmResultPassBase<FuseRowwiseIntoGemmResultPass> {
+struct FuseRowwiseIntoGemmResultPass
+    : smelt::impl::FuseRowwiseIntoGemmResultPassBase<FuseRowwiseIntoGemmResultPass> {
   FusionOptions options;
 
-  /// Fuses into the first host that may; notes why the others may not. (That a kernel cannot join a later one which it feeds among
-  /// others is no missed chance: most of the residual stream is like that.)
+  /// Fuses into the first host that may; notes why the others may not. (That a kernel cannot join a
+  /// later one which it feeds among others is no missed chance: most of the residual stream is like
+  /// that.)
   void tryHosts(RowwiseOp guest, ArrayRef<GemmOp> hosts, bool notes) {
     std::string reasons;
     for (GemmOp host : hosts) {

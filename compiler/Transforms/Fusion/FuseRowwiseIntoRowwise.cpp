@@ -1,16 +1,19 @@
 //===- FuseRowwiseIntoRowwise.cpp - Fewer, larger rowwise kernels ---------===//
 //
 //   %a = kernel.rowwise(%x) {embedding}
-//   %b = kernel.rowwise(%a) {token_shift}    →   %c = kernel.rowwise(%x) {embedding, token_shift, rms_norm}
-//   %c = kernel.rowwise(%b) {rms_norm}
+//   %b = kernel.rowwise(%a) {token_shift}    →   %c = kernel.rowwise(%x) {embedding, token_shift,
+//   rms_norm} %c = kernel.rowwise(%b) {rms_norm}
 //
 // Three ways, in this order:
-//  * chains: a producer whose only reader is one kernel joins it (neighbour rows of what it makes are then computed again, row by row);
+//  * chains: a producer whose only reader is one kernel joins it (neighbour rows of what it makes
+//  are then computed again, row by row);
 //  * a consumer joins the producer of something that others read as well, and saves one read;
-//  * neighbours without a path between them that read a common tensor, or work on nothing larger than one value per row, share a launch.
+//  * neighbours without a path between them that read a common tensor, or work on nothing larger
+//  than one value per row, share a launch.
 //
-// Legal when both work on the same rows, no sum over all rows is needed inside the kernel that adds it up, and no third kernel stands
-// between. A producer that could go into the result region of a GEMM does not join a consumer that must not (neighbour rows).
+// Legal when both work on the same rows, no sum over all rows is needed inside the kernel that adds
+// it up, and no third kernel stands between. A producer that could go into the result region of a
+// GEMM does not join a consumer that must not (neighbour rows).
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Transforms/Fusion/CountKernel.h"
@@ -37,16 +40,22 @@ static RowwiseOp findOnlyReader(RowwiseOp producer) {
   return dyn_cast_or_null<RowwiseOp>(reader);
 }
 
-/// `consumer` reads neighbour rows of `producer`, which reads a product: only the producer can go into the product's result region.
+/// `consumer` reads neighbour rows of `producer`, which reads a product: only the producer can go
+/// into the product's result region.
 static bool splitsAtNeighbourRows(RowwiseOp producer, RowwiseOp consumer) {
-  bool readsProduct = llvm::any_of(producer.getInputs(), [](Value v) { return isa_and_nonnull<GemmOp, AttentionOp>(v.getDefiningOp()); });
-  for (auto [input, argument] : llvm::zip(consumer.getInputs(), consumer.getBody().front().getArguments()))
-    if (readsProduct && input.getDefiningOp() == producer && getRowAccess(argument) == RowAccess::NeighbourRow)
+  bool readsProduct = llvm::any_of(producer.getInputs(), [](Value v) {
+    return isa_and_nonnull<GemmOp, AttentionOp>(v.getDefiningOp());
+  });
+  for (auto [input, argument] :
+       llvm::zip(consumer.getInputs(), consumer.getBody().front().getArguments()))
+    if (readsProduct && input.getDefiningOp() == producer &&
+        getRowAccess(argument) == RowAccess::NeighbourRow)
       return true;
   return false;
 }
 
-/// `producer` makes little of much (a gate of a row): better computed where its input is made than carried to its reader.
+/// `producer` makes little of much (a gate of a row): better computed where its input is made than
+/// carried to its reader.
 static bool reducesComputedRows(RowwiseOp producer) {
   int64_t read = 0, made = 0;
   for (Value input : producer.getInputs())
@@ -59,18 +68,22 @@ static bool reducesComputedRows(RowwiseOp producer) {
 
 /// One value per row at most: an index, a range, a count.
 static bool isSmall(RowwiseOp op) {
-  return llvm::all_of(op->getOperands(), [](Value v) { return cast<RankedTensorType>(v.getType()).getRank() < 2; }) &&
-         llvm::all_of(op->getResults(), [](Value v) { return cast<RankedTensorType>(v.getType()).getRank() < 2; });
+  return llvm::all_of(op->getOperands(),
+                      [](Value v) { return cast<RankedTensorType>(v.getType()).getRank() < 2; }) &&
+         llvm::all_of(op->getResults(),
+                      [](Value v) { return cast<RankedTensorType>(v.getType()).getRank() < 2; });
 }
 
 static bool readCommonTensor(RowwiseOp a, RowwiseOp b) {
   return llvm::any_of(a.getInputs(), [&](Value v) {
-    return cast<RankedTensorType>(v.getType()).getRank() > 0 && llvm::is_contained(b.getInputs(), v);
+    return cast<RankedTensorType>(v.getType()).getRank() > 0 &&
+           llvm::is_contained(b.getInputs(), v);
   });
 }
 
 namespace {
-struct FuseRowwiseIntoRowwisePass : smelt::impl::FuseRowwiseIntoRowwisePassBase<FuseRowwiseIntoRowwisePass> {
+struct FuseRowwiseIntoRowwisePass
+    : smelt::impl::FuseRowwiseIntoRowwisePassBase<FuseRowwiseIntoRowwisePass> {
   using FuseRowwiseIntoRowwisePassBase::FuseRowwiseIntoRowwisePassBase;
   FusionOptions options;
 
@@ -94,7 +107,8 @@ struct FuseRowwiseIntoRowwisePass : smelt::impl::FuseRowwiseIntoRowwisePassBase<
       SmallVector<RowwiseOp> producers(getOperation().getOps<RowwiseOp>());
       for (RowwiseOp producer : producers) {
         RowwiseOp reader = findOnlyReader(producer);
-        if (!reader || splitsAtNeighbourRows(producer, reader) || reducesComputedRows(producer) || !tryMerge(producer, reader))
+        if (!reader || splitsAtNeighbourRows(producer, reader) || reducesComputedRows(producer) ||
+            !tryMerge(producer, reader))
           continue;
         changed = true;
         break; // The reader, maybe later in the list, is gone.
@@ -116,7 +130,8 @@ struct FuseRowwiseIntoRowwisePass : smelt::impl::FuseRowwiseIntoRowwisePassBase<
     for (size_t i = 0; i < kernels.size(); ++i)
       for (size_t j = 0; j < i; ++j)
         if (kernels[j] && getRows(kernels[j].getBody()) == getRows(kernels[i].getBody()) &&
-            (readCommonTensor(kernels[j], kernels[i]) || (isSmall(kernels[i]) && isSmall(kernels[j]))) &&
+            (readCommonTensor(kernels[j], kernels[i]) ||
+             (isSmall(kernels[i]) && isSmall(kernels[j]))) &&
             whyNotIntoResult(kernels[j], kernels[i], options).empty()) {
           ++candidates;
           kernels[j] = cast<RowwiseOp>(mergeIntoResult(kernels[j], kernels[i]));
@@ -140,8 +155,10 @@ struct FuseRowwiseIntoRowwisePass : smelt::impl::FuseRowwiseIntoRowwisePassBase<
 };
 } // namespace
 
-std::unique_ptr<Pass> smelt::createFuseRowwiseIntoRowwisePass(const FusionOptions &options, bool chainsOnly) {
-  auto pass = std::make_unique<FuseRowwiseIntoRowwisePass>(FuseRowwiseIntoRowwisePassOptions{chainsOnly});
+std::unique_ptr<Pass> smelt::createFuseRowwiseIntoRowwisePass(const FusionOptions &options,
+                                                              bool chainsOnly) {
+  auto pass =
+      std::make_unique<FuseRowwiseIntoRowwisePass>(FuseRowwiseIntoRowwisePassOptions{chainsOnly});
   pass->options = options;
   return pass;
 }

@@ -1,11 +1,14 @@
 //===- FuseScalarsIntoUsers.cpp - Scalar mathematics where it is read -----===//
 //
-// Coefficients such as sigmoid(skip) or a + b are a few operations on rank-0 values. Each kernel that reads them computes them itself:
+// Coefficients such as sigmoid(skip) or a + b are a few operations on rank-0 values. Each kernel
+// that reads them computes them itself:
 //
 //   %s = kernel.rowwise(%skip) {sigmoid}
-//   %y = kernel.rowwise(%x, %z, %s) {mix}      →   %y = kernel.rowwise(%x, %z, %skip) {sigmoid, mix}
+//   %y = kernel.rowwise(%x, %z, %s) {mix}      →   %y = kernel.rowwise(%x, %z, %skip) {sigmoid,
+//   mix}
 //
-// Always legal, since a region may read scalars. What others read (attention's scale, a result of the program) stays.
+// Always legal, since a region may read scalars. What others read (attention's scale, a result of
+// the program) stays.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Transforms/Fusion/MergeKernels.h"
@@ -35,7 +38,8 @@ static bool fuse(RowwiseOp scalars) {
 }
 
 namespace {
-struct FuseScalarsIntoUsersPass : smelt::impl::FuseScalarsIntoUsersPassBase<FuseScalarsIntoUsersPass> {
+struct FuseScalarsIntoUsersPass
+    : smelt::impl::FuseScalarsIntoUsersPassBase<FuseScalarsIntoUsersPass> {
   smelt::FusionOptions options;
 
   void runOnOperation() override {

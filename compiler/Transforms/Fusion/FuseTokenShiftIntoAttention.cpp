@@ -1,14 +1,16 @@
 //===- FuseTokenShiftIntoAttention.cpp - A key offset is a row index ------===//
 //
 //   %s = kernel.rowwise(%k) {token_shift}
-//   … = kernel.attention q(%q) k(%s) v(%v) …           →  … = kernel.attention q(%q) k(%k) v(%v) … k {token_shift}
-//   … = kernel.attention_backward q(%q) k(%s) v(%v) …     … = kernel.attention_backward q(%q) k(%k) v(%v) … k {token_shift}
+//   … = kernel.attention q(%q) k(%s) v(%v) …           →  … = kernel.attention q(%q) k(%k) v(%v) …
+//   k {token_shift} … = kernel.attention_backward q(%q) k(%s) v(%v) …     … =
+//   kernel.attention_backward q(%q) k(%k) v(%v) … k {token_shift}
 //
-// The attention kernels then load row t − 1 where the shift says so: no op, buffer, launch or byte is left of it, forward and backward.
-// (The gradient of k, token_shift_adjoint, goes with the rows that read dk.)
+// The attention kernels then load row t − 1 where the shift says so: no op, buffer, launch or byte
+// is left of it, forward and backward. (The gradient of k, token_shift_adjoint, goes with the rows
+// that read dk.)
 //
-// Legal when the kernel holds nothing but changes of index and every user is a load of q, k or v; another user needs the shifted
-// tensor in memory anyway.
+// Legal when the kernel holds nothing but changes of index and every user is a load of q, k or v;
+// another user needs the shifted tensor in memory anyway.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Transforms/Fusion/MergeKernels.h"
@@ -35,18 +37,21 @@ static bool isShift(RowwiseOp op) {
 
 static bool isAttentionLoad(OpOperand &use) {
   std::optional<unsigned> region = getRegionOfOperand(use);
-  return region && isa<AttentionOp, AttentionBackwardOp>(use.getOwner()) && getResultRegion(use.getOwner()) != *region;
+  return region && isa<AttentionOp, AttentionBackwardOp>(use.getOwner()) &&
+         getResultRegion(use.getOwner()) != *region;
 }
 
 static std::string whyNot(RowwiseOp shift, const FusionOptions &options) {
   for (OpOperand &use : shift->getUses())
     if (!isAttentionLoad(use))
-      return "the shifted tensor is also read by " + use.getOwner()->getName().getStringRef().str() + ", so it is stored";
+      return "the shifted tensor is also read by " +
+             use.getOwner()->getName().getStringRef().str() + ", so it is stored";
   return whyNotIntoAllLoads(shift, options);
 }
 
 namespace {
-struct FuseTokenShiftIntoAttentionPass : smelt::impl::FuseTokenShiftIntoAttentionPassBase<FuseTokenShiftIntoAttentionPass> {
+struct FuseTokenShiftIntoAttentionPass
+    : smelt::impl::FuseTokenShiftIntoAttentionPassBase<FuseTokenShiftIntoAttentionPass> {
   FusionOptions options;
 
   void runOnOperation() override {

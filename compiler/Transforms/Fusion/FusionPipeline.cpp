@@ -21,11 +21,13 @@ void smelt::buildFusionPipeline(OpPassManager &functions, const FusionOptions &o
 }
 
 void smelt::registerFusionPipelines() {
-  PassPipelineRegistration<>("smelt-fuse-kernels", "Form kernels, fuse them for a target that can run every region, outline them",
-                             [](OpPassManager &manager) {
-                               OpPassManager &functions = manager.nest<func::FuncOp>();
-                               functions.addPass(createFormKernelsPass());
-                               buildFusionPipeline(functions, FusionOptions());
-                               manager.addPass(createOutlineKernelsPass());
-                             });
+  PassPipelineRegistration<>(
+      "smelt-fuse-kernels",
+      "Form kernels, fuse them for a target that can run every region, outline them",
+      [](OpPassManager &manager) {
+        OpPassManager &functions = manager.nest<func::FuncOp>();
+        functions.addPass(createFormKernelsPass());
+        buildFusionPipeline(functions, FusionOptions());
+        manager.addPass(createOutlineKernelsPass());
+      });
 }

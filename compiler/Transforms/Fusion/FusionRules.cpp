@@ -62,12 +62,14 @@ static std::string whyNotOps(RowwiseOp guest, const FusionOptions &options) {
 
 static std::string whyNotRows(std::optional<int64_t> rows, std::optional<int64_t> others) {
   if (rows && others && *rows != *others)
-    return "it works on " + std::to_string(*rows) + " rows, the kernel on " + std::to_string(*others);
+    return "it works on " + std::to_string(*rows) + " rows, the kernel on " +
+           std::to_string(*others);
   return "";
 }
 
 static bool isRowReduction(Operation *op) {
-  return isa<lm::RMSNormOp, lm::RMSNormBackwardOp, lm::RowDotOp, lm::TokenShiftDotOp, lm::GateOp, lm::GateBackwardOp, lm::CrossEntropyOp>(op);
+  return isa<lm::RMSNormOp, lm::RMSNormBackwardOp, lm::RowDotOp, lm::TokenShiftDotOp, lm::GateOp,
+             lm::GateBackwardOp, lm::CrossEntropyOp>(op);
 }
 
 //===- Into a result region ----------------------------------------------------===//
@@ -84,7 +86,9 @@ static std::string whyNotReadResult(Operation *host, OpResult result, BlockArgum
   if (result.getResultNumber() >= yield->getNumOperands())
     return "it reads the logarithms of attention's denominators, which no result region has";
   if (isLate(getYielded(host, result.getResultNumber())))
-    return isReadByScalarsOnly(argument) ? "" : "it needs a sum over all rows that the same kernel adds up";
+    return isReadByScalarsOnly(argument)
+               ? ""
+               : "it needs a sum over all rows that the same kernel adds up";
   RowAccess access = getRowAccess(argument);
   if (access == RowAccess::WholeTensor)
     return "it reads any row of the result, as a table";
@@ -115,11 +119,13 @@ static std::string whyNotFeedResultRegion(KernelOpInterface host, RowwiseOp gues
 static std::string whyNotPerHead(RowwiseOp guest) {
   for (Operation &op : guest.getBody().front().without_terminator())
     if (isRowReduction(&op) || llvm::any_of(op.getResults(), isRowTotal))
-      return (op.getName().getStringRef() + " needs whole rows, attention works head by head").str();
+      return (op.getName().getStringRef() + " needs whole rows, attention works head by head")
+          .str();
   return "";
 }
 
-std::string smelt::whyNotIntoResult(Operation *host, RowwiseOp guest, const FusionOptions &options) {
+std::string smelt::whyNotIntoResult(Operation *host, RowwiseOp guest,
+                                    const FusionOptions &options) {
   if (!getResultRegion(host))
     return "the kernel has no result region";
   if (std::string why = whyNotOps(guest, options); !why.empty())
@@ -131,7 +137,9 @@ std::string smelt::whyNotIntoResult(Operation *host, RowwiseOp guest, const Fusi
       return why;
   for (OpOperand &use : guest->getOpOperands())
     if (use.get().getDefiningOp() == host)
-      if (std::string why = whyNotReadResult(host, cast<OpResult>(use.get()), getArgument(guest, 0, use)); !why.empty())
+      if (std::string why =
+              whyNotReadResult(host, cast<OpResult>(use.get()), getArgument(guest, 0, use));
+          !why.empty())
         return why;
   if (std::string why = whyNotFeedResultRegion(cast<KernelOpInterface>(host), guest); !why.empty())
     return why;
@@ -143,15 +151,21 @@ std::string smelt::whyNotIntoResult(Operation *host, RowwiseOp guest, const Fusi
 //===- Into loads --------------------------------------------------------------===//
 
 /// Attention loads each key and value many times, so only changes of index are done there.
-static bool isIndexChange(Operation &op) { return isa<lm::ReshapeOp, lm::TokenShiftOp, lm::ConstantOp, YieldOp>(op); }
+static bool isIndexChange(Operation &op) {
+  return isa<lm::ReshapeOp, lm::TokenShiftOp, lm::ConstantOp, YieldOp>(op);
+}
 
 /// Moves elements, computes nothing.
-static bool isLayoutChange(Operation &op) { return isa<lm::ReshapeOp, lm::SplitOp, lm::ConcatOp, lm::ConstantOp, YieldOp>(op); }
+static bool isLayoutChange(Operation &op) {
+  return isa<lm::ReshapeOp, lm::SplitOp, lm::ConcatOp, lm::ConstantOp, YieldOp>(op);
+}
 
-/// Marks kernels whose value is stored for good: loads that compute something from it were chosen because it is.
+/// Marks kernels whose value is stored for good: loads that compute something from it were chosen
+/// because it is.
 static constexpr StringLiteral storedAttribute = "smelt.stored";
 
-std::string smelt::whyNotIntoLoad(RowwiseOp producer, OpOperand &use, const FusionOptions &options) {
+std::string smelt::whyNotIntoLoad(RowwiseOp producer, OpOperand &use,
+                                  const FusionOptions &options) {
   auto consumer = dyn_cast<KernelOpInterface>(use.getOwner());
   std::optional<unsigned> region = getRegionOfOperand(use);
   if (!consumer || !region)
@@ -182,7 +196,8 @@ bool smelt::isChainTooLongToRepeat(RowwiseOp producer) {
   for (Operation &op : producer.getBody().front())
     for (OpOperand &use : op.getOpOperands()) {
       unsigned depth = countReductionDepth(use.get());
-      if (isa<YieldOp>(op) ? depth > 1 : depth > 0 && smelt::getRowAccess(use) == RowAccess::NeighbourRow)
+      if (isa<YieldOp>(op) ? depth > 1
+                           : depth > 0 && smelt::getRowAccess(use) == RowAccess::NeighbourRow)
         return !producer->hasOneUse();
     }
   return false;
@@ -191,7 +206,8 @@ bool smelt::isChainTooLongToRepeat(RowwiseOp producer) {
 std::string smelt::whyNotIntoAllLoads(RowwiseOp producer, const FusionOptions &options) {
   if (std::string why = whyNotOps(producer, options); !why.empty())
     return why;
-  if (producer->hasAttr(storedAttribute) && !llvm::all_of(producer.getBody().front(), isLayoutChange))
+  if (producer->hasAttr(storedAttribute) &&
+      !llvm::all_of(producer.getBody().front(), isLayoutChange))
     return "loads already compute something from its stored value";
   int64_t flops = 0, elements = 1;
   for (Operation &op : producer.getBody().front().without_terminator()) {
@@ -222,12 +238,14 @@ void smelt::cloneIntoAllLoads(RowwiseOp producer) {
 
 //===- Cost ----------------------------------------------------------------------===//
 
-/// Bytes that reading region inputs costs: of a table, the rows that are gathered, at twice the price.
+/// Bytes that reading region inputs costs: of a table, the rows that are gathered, at twice the
+/// price.
 static double countReadBytes(RowwiseOp kernel, unsigned input) {
   double bytes = getBytes(kernel.getInputs()[input]);
   BlockArgument argument = kernel.getBody().getArgument(input);
   for (OpOperand &use : argument.getUses())
-    if (auto embedding = dyn_cast<lm::EmbeddingOp>(use.getOwner()); embedding && use.getOperandNumber() == 0)
+    if (auto embedding = dyn_cast<lm::EmbeddingOp>(use.getOwner());
+        embedding && use.getOperandNumber() == 0)
       bytes = 2.0 * getBytes(embedding.getResult());
   return bytes;
 }
@@ -237,7 +255,8 @@ double smelt::countSavingIntoResult(Operation *host, RowwiseOp guest) {
   for (Value input : guest.getInputs()) {
     if (input.getDefiningOp() != host)
       continue;
-    bool onlyGuest = llvm::all_of(input.getUsers(), [&](Operation *user) { return user == guest.getOperation(); });
+    bool onlyGuest = llvm::all_of(input.getUsers(),
+                                  [&](Operation *user) { return user == guest.getOperation(); });
     saved += (onlyGuest ? 2.0 : 1.0) * getBytes(input);
   }
   return saved;
@@ -247,7 +266,8 @@ double smelt::countSavingIntoLoads(RowwiseOp producer, const FusionOptions &opti
   double saved = 0, flops = 0;
   llvm::SmallSetVector<Operation *, 8> users;
   for (Value result : producer.getResults()) {
-    llvm::SmallSetVector<Operation *, 8> readers(result.getUsers().begin(), result.getUsers().end());
+    llvm::SmallSetVector<Operation *, 8> readers(result.getUsers().begin(),
+                                                 result.getUsers().end());
     saved += double(1 + readers.size()) * getBytes(result);
     users.insert(readers.begin(), readers.end());
   }
@@ -265,12 +285,14 @@ double smelt::countSavingIntoLoads(RowwiseOp producer, const FusionOptions &opti
 
 bool smelt::feedsGemmLoad(RowwiseOp producer) {
   return llvm::any_of(producer->getUses(), [](OpOperand &use) {
-    return isa<GemmOp>(use.getOwner()) && getRegionOfOperand(use) != getResultRegion(use.getOwner());
+    return isa<GemmOp>(use.getOwner()) &&
+           getRegionOfOperand(use) != getResultRegion(use.getOwner());
   });
 }
 
 bool smelt::prefersLoads(Operation *host, RowwiseOp guest, const FusionOptions &options) {
-  return feedsGemmLoad(guest) && !isChainTooLongToRepeat(guest) && whyNotIntoAllLoads(guest, options).empty() &&
+  return feedsGemmLoad(guest) && !isChainTooLongToRepeat(guest) &&
+         whyNotIntoAllLoads(guest, options).empty() &&
          countSavingIntoLoads(guest, options) > countSavingIntoResult(host, guest);
 }
 

@@ -2,7 +2,8 @@
 //
 // The two ways to fuse rows with a neighbour, for all passes:
 //
-//  * into the *result* region (or body) of a kernel that makes or takes its values: nothing is computed twice;
+//  * into the *result* region (or body) of a kernel that makes or takes its values: nothing is
+//  computed twice;
 //  * into the *loads* of all its users: its result is never stored, but computed once per user.
 //
 // Predicates return why not; empty means yes.
@@ -18,10 +19,9 @@ namespace smelt {
 
 /// What a target can run and what it finds expensive.
 struct FusionOptions {
-  /// Why the target's generator cannot compute this op in a region (empty: it can). Null: every row op.
+  /// Why the target's generator cannot compute this op in a region (empty: it can). Null: every row
+  /// op.
   llvm::StringRef (*whyNotRowOp)(mlir::Operation *) = nullptr;
-  /// Why the target cannot run this kernel as it would be with `region` holding what it holds now. Null: it always can.
-  std::string (*whyNotRegion)(mlir::kernel::KernelOpInterface kernel, unsigned region) = nullptr;
   /// Price of a floating-point operation that is done twice, in bytes of memory traffic.
   double bytesPerFlop = 0.125;
   /// A load region may cost this many operations per element of what it yields.
@@ -29,37 +29,43 @@ struct FusionOptions {
 };
 
 /// `host` may compute `guest` in its result region (or body).
-std::string whyNotIntoResult(mlir::Operation *host, mlir::kernel::RowwiseOp guest, const FusionOptions &options);
+std::string whyNotIntoResult(mlir::Operation *host, mlir::kernel::RowwiseOp guest,
+                             const FusionOptions &options);
 
 /// The region whose input this operand is; nullopt for plain operands.
 std::optional<unsigned> getRegionOfOperand(mlir::OpOperand &use);
 
 /// The user of `producer` may compute it where it loads it.
-std::string whyNotIntoLoad(mlir::kernel::RowwiseOp producer, mlir::OpOperand &use, const FusionOptions &options);
+std::string whyNotIntoLoad(mlir::kernel::RowwiseOp producer, mlir::OpOperand &use,
+                           const FusionOptions &options);
 
 /// All users may.
 std::string whyNotIntoAllLoads(mlir::kernel::RowwiseOp producer, const FusionOptions &options);
 
-/// Reductions of reductions of rows, or neighbour rows of what is itself reduced: no candidate for being computed more than once.
+/// Reductions of reductions of rows, or neighbour rows of what is itself reduced: no candidate for
+/// being computed more than once.
 bool isChainTooLongToRepeat(mlir::kernel::RowwiseOp producer);
 
-/// Computes `producer` in the loads of all its users and erases it. What it reads stays stored from then on: without this, each step
-/// of a long chain would look cheap to repeat.
+/// Computes `producer` in the loads of all its users and erases it. What it reads stays stored from
+/// then on: without this, each step of a long chain would look cheap to repeat.
 void cloneIntoAllLoads(mlir::kernel::RowwiseOp producer);
 
 /// Bytes of traffic that are saved when `host` computes `guest`.
 double countSavingIntoResult(mlir::Operation *host, mlir::kernel::RowwiseOp guest);
-/// Bytes of traffic that are saved when all users of `producer` compute it, less the price of computing it more than once.
+/// Bytes of traffic that are saved when all users of `producer` compute it, less the price of
+/// computing it more than once.
 double countSavingIntoLoads(mlir::kernel::RowwiseOp producer, const FusionOptions &options);
 
-/// Computing `guest` in its users' loads is possible and saves more than computing it in `host`: some user is a GEMM, which streams
-/// what it loads, and the inputs are stored anyway.
-bool prefersLoads(mlir::Operation *host, mlir::kernel::RowwiseOp guest, const FusionOptions &options);
+/// Computing `guest` in its users' loads is possible and saves more than computing it in `host`:
+/// some user is a GEMM, which streams what it loads, and the inputs are stored anyway.
+bool prefersLoads(mlir::Operation *host, mlir::kernel::RowwiseOp guest,
+                  const FusionOptions &options);
 
 /// Some user of a result of `producer` is the load of a GEMM.
 bool feedsGemmLoad(mlir::kernel::RowwiseOp producer);
 
-/// Keeps on `op` why a fusion was refused: explain shows it if the op is still a kernel of its own in the end.
+/// Keeps on `op` why a fusion was refused: explain shows it if the op is still a kernel of its own
+/// in the end.
 void noteRefusal(mlir::Operation *op, llvm::StringRef what, llvm::StringRef why);
 
 } // namespace smelt

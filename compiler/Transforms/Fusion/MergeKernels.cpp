@@ -36,10 +36,12 @@ static void eraseInput(KernelOpInterface op, unsigned region, unsigned index) {
   op.getRegionInputsMutable(region).erase(index);
 }
 
-/// The same op with other result types; the old one keeps its results until the caller has replaced them.
+/// The same op with other result types; the old one keeps its results until the caller has replaced
+/// them.
 static Operation *rebuild(Operation *op, TypeRange types) {
   OpBuilder builder(op);
-  OperationState state(op->getLoc(), op->getName(), op->getOperands(), types, op->getAttrDictionary().getValue());
+  OperationState state(op->getLoc(), op->getName(), op->getOperands(), types,
+                       op->getAttrDictionary().getValue());
   for (unsigned i = 0; i < op->getNumRegions(); ++i)
     state.addRegion();
   Operation *copy = builder.create(state);
@@ -58,12 +60,26 @@ static SmallVector<Value> cloneBody(OpBuilder &builder, Block &from, IRMapping &
   return yielded;
 }
 
+/// Both locations, side by side. (Fused ones with a mark, as autodiff makes them, stay whole.)
+static Location fuseLocations(Location host, Location guest) {
+  llvm::SetVector<Location> locations;
+  for (Location loc : {host, guest}) {
+    auto fused = dyn_cast<FusedLoc>(loc);
+    if (fused && !fused.getMetadata())
+      locations.insert(fused.getLocations().begin(), fused.getLocations().end());
+    else
+      locations.insert(loc);
+  }
+  return FusedLoc::get(host.getContext(), locations.getArrayRef());
+}
+
 Operation *smelt::mergeIntoResult(KernelOpInterface host, RowwiseOp guest) {
   unsigned region = *getResultRegion(host);
   Block &block = host->getRegion(region).front();
   Operation *yield = block.getTerminator();
   Block &body = guest.getBody().front();
-  bool readsHost = llvm::any_of(guest.getInputs(), [&](Value input) { return input.getDefiningOp() == host.getOperation(); });
+  bool readsHost = llvm::any_of(
+      guest.getInputs(), [&](Value input) { return input.getDefiningOp() == host.getOperation(); });
   OpBuilder builder(host->getContext());
   if (readsHost)
     builder.setInsertionPoint(yield);
@@ -88,6 +104,7 @@ Operation *smelt::mergeIntoResult(KernelOpInterface host, RowwiseOp guest) {
   SmallVector<Type> types(host->getResultTypes());
   types.insert(types.begin() + outputs, guest->result_type_begin(), guest->result_type_end());
   Operation *merged = rebuild(host, types);
+  merged->setLoc(fuseLocations(host.getLoc(), guest.getLoc()));
   for (unsigned i = 0; i < host->getNumResults(); ++i)
     host->getResult(i).replaceAllUsesWith(merged->getResult(i < outputs ? i : i + yielded.size()));
   for (unsigned i = 0; i < yielded.size(); ++i)
@@ -101,7 +118,8 @@ Operation *smelt::cloneIntoRegion(RowwiseOp producer, KernelOpInterface consumer
   Block &block = consumer->getRegion(region).front();
   OpBuilder builder = OpBuilder::atBlockBegin(&block);
   IRMapping map;
-  for (auto [argument, input] : llvm::zip_equal(producer.getBody().front().getArguments(), producer.getInputs()))
+  for (auto [argument, input] :
+       llvm::zip_equal(producer.getBody().front().getArguments(), producer.getInputs()))
     map.map(argument, addInput(consumer, region, input));
   SmallVector<Value> yielded = cloneBody(builder, producer.getBody().front(), map);
   unsigned leading = consumer.getNumLeadingArguments(region);

@@ -1,13 +1,16 @@
 //===- OutlineKernels.cpp - Kernel ops become functions and calls ---------===//
 //
 //   func.func @train(…) {                      func.func @train(…) {
-//     %1 = kernel.gemm a(%x) b(%w) …     →       %1 = call @kernel_0(%x, %w) {smelt.label = "gemm …", smelt.steps = […], …}
-//     %2 = kernel.gemm a(%1) b(%v) …             %2 = call @kernel_0(%1, %v) …   // same types and regions: the same kernel
+//     %1 = kernel.gemm a(%x) b(%w) …     →       %1 = call @kernel_0(%x, %w) {smelt.label = "gemm
+//     …", smelt.steps = […], …} %2 = kernel.gemm a(%1) b(%v) …             %2 = call @kernel_0(%1,
+//     %v) …   // same types and regions: the same kernel
 //   }                                          }
-//                                              func.func private @kernel_0(%0, %1) { %2 = kernel.gemm a(%0) b(%1) …  return %2 }
+//                                              func.func private @kernel_0(%0, %1) { %2 =
+//                                              kernel.gemm a(%0) b(%1) …  return %2 }
 //
-// A launch keeps the fused locations of everything in it; the function has those of its first launch. Operands that are the same value
-// become one argument. Two kernels are the same when they print alike without locations.
+// A launch keeps the fused locations of everything in it; the function has those of its first
+// launch. Operands that are the same value become one argument. Two kernels are the same when they
+// print alike without locations.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Transforms/Fusion/CountKernel.h"
@@ -65,7 +68,9 @@ static func::FuncOp buildKernelFunction(Operation *kernel, ArrayRef<Value> input
 static std::string printForComparison(func::FuncOp function) {
   std::string text;
   llvm::raw_string_ostream stream(text);
-  function->print(stream, OpPrintingFlags().printGenericOpForm().elideLargeElementsAttrs(false).useLocalScope());
+  function->print(
+      stream,
+      OpPrintingFlags().printGenericOpForm().elideLargeElementsAttrs(false).useLocalScope());
   return text;
 }
 
@@ -82,7 +87,8 @@ static func::CallOp buildCall(Operation *kernel, func::FuncOp function, ArrayRef
   smelt::KernelCounts counts = smelt::countKernel(kernel);
   llvm::SetVector<StringAttr> steps = smelt::collectSteps(kernel);
   call->setAttr("smelt.label", builder.getStringAttr(smelt::describeKernel(kernel)));
-  call->setAttr("smelt.steps", builder.getArrayAttr(SmallVector<Attribute>(steps.begin(), steps.end())));
+  call->setAttr("smelt.steps",
+                builder.getArrayAttr(SmallVector<Attribute>(steps.begin(), steps.end())));
   call->setAttr("smelt.flops", builder.getI64IntegerAttr(counts.flops));
   call->setAttr("smelt.bytes", builder.getI64IntegerAttr(counts.bytes));
   if (Attribute refused = kernel->getDiscardableAttr("smelt.refused"))

@@ -16,11 +16,14 @@ std::unique_ptr<mlir::Pass> createFuseScalarsIntoUsersPass(const FusionOptions &
 std::unique_ptr<mlir::Pass> createFuseTokenShiftIntoAttentionPass(const FusionOptions &options);
 std::unique_ptr<mlir::Pass> createFuseRowwiseIntoGemmResultPass(const FusionOptions &options);
 std::unique_ptr<mlir::Pass> createFuseRowwiseIntoAttentionResultPass(const FusionOptions &options);
-std::unique_ptr<mlir::Pass> createFuseRowwiseIntoRowwisePass(const FusionOptions &options, bool chainsOnly);
+std::unique_ptr<mlir::Pass> createFuseRowwiseIntoRowwisePass(const FusionOptions &options,
+                                                             bool chainsOnly);
 std::unique_ptr<mlir::Pass> createFuseRowwiseIntoGemmLoadPass(const FusionOptions &options);
-std::unique_ptr<mlir::Pass> createFuseRowwiseIntoEmbeddingBackwardPass(const FusionOptions &options);
+std::unique_ptr<mlir::Pass>
+createFuseRowwiseIntoEmbeddingBackwardPass(const FusionOptions &options);
 
-/// From kernels of one op each (smelt-form-kernels) to as few as the rules allow; README.md tells why in this order.
+/// From kernels of one op each (smelt-form-kernels) to as few as the rules allow; README.md tells
+/// why in this order.
 void buildFusionPipeline(mlir::OpPassManager &functions, const FusionOptions &options);
 
 /// The pipeline `smelt-fuse-kernels`: form, fuse, outline.

@@ -27,7 +27,9 @@ static RowAccess getAccessOf(Value value) {
   RowAccess access = RowAccess::None;
   for (OpOperand &use : value.getUses()) {
     Operation *op = use.getOwner();
-    RowAccess here = isa<kernel::YieldOp>(op) ? (isScalar(value) ? RowAccess::Scalar : RowAccess::SameRow) : getRowAccess(use);
+    RowAccess here = isa<kernel::YieldOp>(op)
+                         ? (isScalar(value) ? RowAccess::Scalar : RowAccess::SameRow)
+                         : getRowAccess(use);
     access = std::max(access, here);
     if (here == RowAccess::Scalar || here == RowAccess::WholeTensor)
       continue;
@@ -58,9 +60,9 @@ bool smelt::isLate(Value value) {
 bool smelt::isReadByScalarsOnly(Value value) {
   return isScalar(value) && llvm::all_of(value.getUses(), [](OpOperand &use) {
            Operation *op = use.getOwner();
-           return isa<kernel::YieldOp>(op) ||
-                  (llvm::all_of(op->getResults(), isScalar) && llvm::all_of(op->getOperands(), isScalar) &&
-                   llvm::all_of(op->getResults(), isReadByScalarsOnly));
+           return isa<kernel::YieldOp>(op) || (llvm::all_of(op->getResults(), isScalar) &&
+                                               llvm::all_of(op->getOperands(), isScalar) &&
+                                               llvm::all_of(op->getResults(), isReadByScalarsOnly));
          });
 }
 
@@ -74,7 +76,8 @@ std::optional<int64_t> smelt::getRows(Region &region) {
   };
   for (Operation &op : region.front()) {
     for (OpOperand &use : op.getOpOperands())
-      if (isa<kernel::YieldOp>(op) ? !isRowTotal(use.get()) : getRowAccess(use) != RowAccess::WholeTensor)
+      if (isa<kernel::YieldOp>(op) ? !isRowTotal(use.get())
+                                   : getRowAccess(use) != RowAccess::WholeTensor)
         note(use.get());
     if (!isa<lm::ConstantOp>(op))
       for (Value result : op.getResults())

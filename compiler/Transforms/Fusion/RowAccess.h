@@ -1,7 +1,7 @@
 //===- RowAccess.h - Which rows a region reads ------------------*- C++ -*-===//
 //
-// What decides whether rows can be computed where they are wanted: which rows of each argument a region of row ops reads, how many rows
-// it has, and which of its values are sums over all rows.
+// What decides whether rows can be computed where they are wanted: which rows of each argument a
+// region of row ops reads, how many rows it has, and which of its values are sums over all rows.
 //
 //===----------------------------------------------------------------------===//
 #ifndef SMELT_COMPILER_TRANSFORMS_FUSION_ROWACCESS_H
@@ -30,7 +30,8 @@ RowAccess getRowAccess(mlir::BlockArgument argument);
 /// The result is accumulated over rows (a sum, a dot, the gradient of gate weights).
 bool isRowTotal(mlir::Value value);
 
-/// The value is accumulated over rows or computed from such values: it exists only after the last row.
+/// The value is accumulated over rows or computed from such values: it exists only after the last
+/// row.
 bool isLate(mlir::Value value);
 
 /// A value that only scalar mathematics reads may come late: it is computed after the last row.

@@ -1,7 +1,8 @@
 //===- FusedNumericsTest.cpp - Fused and unfused programs compute the same ===//
 //
-// Every program of a spec (forward and backward, update, evaluation, generation) is interpreted before kernels are formed and after they
-// are fused and outlined, in double precision, on random parameters.
+// Every program of a spec (forward and backward, update, evaluation, generation) is interpreted
+// before kernels are formed and after they are fused and outlined, in double precision, on random
+// parameters.
 //
 //===----------------------------------------------------------------------===//
 #include "FusionTest.h"
@@ -20,7 +21,8 @@ using smelt::reference::Tensor;
 
 namespace {
 
-/// Fusion reorders no sum; only a reassociation of one (a mix that was two ops) may differ, in the last bits of double.
+/// Fusion reorders no sum; only a reassociation of one (a mix that was two ops) may differ, in the
+/// last bits of double.
 constexpr double tolerance = 1e-11;
 
 void expectSame(const Tensor &fused, const Tensor &plain, const std::string &what) {
@@ -29,7 +31,8 @@ void expectSame(const Tensor &fused, const Tensor &plain, const std::string &wha
   for (double value : plain.values)
     largest = std::max(largest, std::abs(value));
   for (int64_t i = 0; i < plain.getNumElements(); ++i)
-    ASSERT_FALSE(!(std::abs(fused(i) - plain(i)) <= tolerance * largest)) << what << " at " << i << ": " << fused(i) << " and " << plain(i);
+    ASSERT_FALSE(!(std::abs(fused(i) - plain(i)) <= tolerance * largest))
+        << what << " at " << i << ": " << fused(i) << " and " << plain(i);
 }
 
 struct Outcome {
@@ -47,13 +50,16 @@ Outcome runAll(ModuleOp module) {
   };
   Interpreter interpreter(module);
   for (auto parameter : module.getOps<lm::ParameterOp>())
-    interpreter.tensors[parameter.getSymName().str()] = draw(cast<RankedTensorType>(parameter.getType()).getShape());
-  for (auto parameter : module.getOps<lm::ParameterOp>()) // What accumulation finds; it must not matter for the first micro-batch.
-    interpreter.gradients[parameter.getSymName().str()] = draw(cast<RankedTensorType>(parameter.getType()).getShape());
+    interpreter.tensors[parameter.getSymName().str()] =
+        draw(cast<RankedTensorType>(parameter.getType()).getShape());
+  for (auto parameter : module.getOps<lm::ParameterOp>()) // What accumulation finds; it must not
+                                                          // matter for the first micro-batch.
+    interpreter.gradients[parameter.getSymName().str()] =
+        draw(cast<RankedTensorType>(parameter.getType()).getShape());
   for (auto schedule : module.getOps<train::ScheduleOp>())
-    interpreter.tensors[schedule.getSymName().str()] =
-        Tensor::filled(cast<RankedTensorType>(schedule.getType()).getShape(),
-                       cast<RankedTensorType>(schedule.getType()).getElementType().isInteger() ? 5.0 : 0.5);
+    interpreter.tensors[schedule.getSymName().str()] = Tensor::filled(
+        cast<RankedTensorType>(schedule.getType()).getShape(),
+        cast<RankedTensorType>(schedule.getType()).getElementType().isInteger() ? 5.0 : 0.5);
   interpreter.tensors["step"] = Tensor::scalar(3);
   Outcome outcome;
   auto run = [&](func::FuncOp function) {
@@ -75,7 +81,8 @@ Outcome runAll(ModuleOp module) {
   };
   for (StringRef role : {"train", "evaluate", "generate", "update"})
     for (auto function : module.getOps<func::FuncOp>())
-      if (auto attribute = function->getAttrOfType<StringAttr>("smelt.role"); attribute && attribute.getValue() == role)
+      if (auto attribute = function->getAttrOfType<StringAttr>("smelt.role");
+          attribute && attribute.getValue() == role)
         for (int i = 0; i < (role == "train" ? 2 : 1); ++i) {
           interpreter.tensors["accumulate"] = Tensor::scalar(i);
           run(function);
@@ -88,14 +95,18 @@ Outcome runAll(ModuleOp module) {
 void expectSame(const Outcome &fused, const Outcome &plain) {
   ASSERT_GT(plain.gradients.size(), 10u);
   ASSERT_GT(plain.results.size(), 4u);
-  for (auto [part, name] : {std::pair{&Outcome::gradients, "gradient "}, {&Outcome::tensors, "tensor "}, {&Outcome::results, "result "}}) {
+  for (auto [part, name] : {std::pair{&Outcome::gradients, "gradient "},
+                            {&Outcome::tensors, "tensor "},
+                            {&Outcome::results, "result "}}) {
     ASSERT_EQ((fused.*part).size(), (plain.*part).size());
     for (const auto &[key, value] : plain.*part)
       expectSame((fused.*part).at(key), value, name + key);
   }
 }
 
-void fuseAll(OpPassManager &functions) { smelt::buildFusionPipeline(functions, smelt::FusionOptions()); }
+void fuseAll(OpPassManager &functions) {
+  smelt::buildFusionPipeline(functions, smelt::FusionOptions());
+}
 
 void checkSpec(const Steps &steps) {
   OwningOpRef<ModuleOp> plain = importAndDifferentiate(getContext(), makeSpec(steps));
@@ -116,38 +127,45 @@ TEST(FusedNumerics, Accumulation) {
 
 TEST(FusedNumerics, KeyOffset) {
   Steps steps;
-  steps.k += R"(, {"token_shift": {"mode": "replace", "features": [[2, 4], [6, 8]], "documents": "cross"}})";
+  steps.k +=
+      R"(, {"token_shift": {"mode": "replace", "features": [[2, 4], [6, 8]], "documents": "cross"}})";
   checkSpec(steps);
 }
 
 TEST(FusedNumerics, KeyOffsetWithinDocuments) {
   Steps steps;
-  steps.k += R"(, {"token_shift": {"mode": "add", "scale": "shift", "distance": 2, "documents": "mask"}})";
+  steps.k +=
+      R"(, {"token_shift": {"mode": "add", "scale": "shift", "distance": 2, "documents": "mask"}})";
   checkSpec(steps);
 }
 
 TEST(FusedNumerics, ShiftBeforeRope) {
   Steps steps;
-  steps.k = R"({"rms_norm": {}}, {"token_shift": {"mode": "replace", "documents": "mask"}}, {"rope": {}})";
+  steps.k =
+      R"({"rms_norm": {}}, {"token_shift": {"mode": "replace", "documents": "mask"}}, {"rope": {}})";
   checkSpec(steps);
 }
 
 TEST(FusedNumerics, ValueShiftAndEmbedding) {
   Steps steps;
-  steps.v = R"({"add_embedding": {"table": "value", "by_layer": {"0": 1, "1": 0}}}, {"token_shift": {"mode": "add", "scale": "shift", "documents": "cross"}})";
+  steps.v =
+      R"({"add_embedding": {"table": "value", "by_layer": {"0": 1, "1": 0}}}, {"token_shift": {"mode": "add", "scale": "shift", "documents": "cross"}})";
   checkSpec(steps);
 }
 
 TEST(FusedNumerics, Smear) {
   Steps steps;
-  steps.afterEmbedding = R"({"token_shift": {"mode": "add", "scale": "smear", "gate": {"features": 4}, "documents": "mask"}},)";
+  steps.afterEmbedding =
+      R"({"token_shift": {"mode": "add", "scale": "smear", "gate": {"features": 4}, "documents": "mask"}},)";
   checkSpec(steps);
 }
 
 TEST(FusedNumerics, ShiftBeforeMLPAndHead) {
   Steps steps;
-  steps.mlpInput = R"({"rms_norm": {}}, {"token_shift": {"mode": "replace", "features": [[0, 8]], "documents": "cross"}})";
-  steps.beforeHead = R"({"rms_norm": {}}, {"token_shift": {"mode": "add", "scale": "smear", "documents": "cross"}},)";
+  steps.mlpInput =
+      R"({"rms_norm": {}}, {"token_shift": {"mode": "replace", "features": [[0, 8]], "documents": "cross"}})";
+  steps.beforeHead =
+      R"({"rms_norm": {}}, {"token_shift": {"mode": "add", "scale": "smear", "documents": "cross"}},)";
   checkSpec(steps);
 }
 
@@ -161,21 +179,30 @@ TEST(FusedNumerics, SkipConnections) {
 /// Every combination of what a researcher may try; a fixed seed, so that a failure comes back.
 TEST(FusedNumerics, RandomSpecs) {
   std::mt19937 random(11);
-  auto choose = [&](std::vector<std::string> choices) { return choices[random() % choices.size()]; };
-  const std::string norm = R"({"rms_norm": {}})", rope = R"({"rope": {}})",
-                    offset = R"({"token_shift": {"mode": "replace", "features": [[2, 4], [6, 8]], "documents": "cross"}})",
-                    masked = R"({"token_shift": {"mode": "add", "scale": "shift", "documents": "mask"}})",
-                    far = R"({"token_shift": {"mode": "replace", "distance": 3, "scale": "smear", "documents": "mask"}})",
-                    gated = R"({"token_shift": {"mode": "add", "scale": "smear", "gate": {"features": 4}, "documents": "cross"}})",
-                    table = R"({"add_embedding": {"table": "value", "by_layer": {"0": 1, "1": 0}}})";
+  auto choose = [&](std::vector<std::string> choices) {
+    return choices[random() % choices.size()];
+  };
+  const std::string
+      norm = R"({"rms_norm": {}})",
+      rope = R"({"rope": {}})",
+      offset =
+          R"({"token_shift": {"mode": "replace", "features": [[2, 4], [6, 8]], "documents": "cross"}})",
+      masked = R"({"token_shift": {"mode": "add", "scale": "shift", "documents": "mask"}})",
+      far =
+          R"({"token_shift": {"mode": "replace", "distance": 3, "scale": "smear", "documents": "mask"}})",
+      gated =
+          R"({"token_shift": {"mode": "add", "scale": "smear", "gate": {"features": 4}, "documents": "cross"}})",
+      table = R"({"add_embedding": {"table": "value", "by_layer": {"0": 1, "1": 0}}})";
   for (int i = 0; i < 16; ++i) {
     Steps steps;
     steps.afterEmbedding = choose({"", gated + ",", masked + ",", norm + "," + far + ","});
     steps.layerStart = choose({"", "", norm + ",", masked + ",", gated + ","});
     steps.q = choose({norm + "," + rope, rope, norm + "," + rope + "," + masked, ""});
-    steps.k = choose({norm + "," + rope + "," + offset, offset + "," + rope, norm + "," + masked + "," + rope, masked + "," + far});
+    steps.k = choose({norm + "," + rope + "," + offset, offset + "," + rope,
+                      norm + "," + masked + "," + rope, masked + "," + far});
     steps.v = choose({"", table, table + "," + offset, norm + "," + table, masked});
-    steps.mlpInput = choose({norm, norm + "," + masked, masked + "," + norm, gated, far + "," + norm + "," + offset});
+    steps.mlpInput = choose(
+        {norm, norm + "," + masked, masked + "," + norm, gated, far + "," + norm + "," + offset});
     steps.beforeHead = choose({norm + ",", norm + "," + masked + ",", gated + "," + norm + ","});
     steps.microBatches = 1 + random() % 2;
     SCOPED_TRACE(makeSpec(steps));
@@ -195,20 +222,28 @@ TEST_P(FusedNumericsByPass, ComputesTheSame) {
       smelt::createFuseTokenShiftIntoAttentionPass,
       smelt::createFuseRowwiseIntoGemmResultPass,
       smelt::createFuseRowwiseIntoAttentionResultPass,
-      [](const smelt::FusionOptions &o) { return smelt::createFuseRowwiseIntoRowwisePass(o, true); },
-      [](const smelt::FusionOptions &o) { return smelt::createFuseRowwiseIntoRowwisePass(o, false); },
+      [](const smelt::FusionOptions &o) {
+        return smelt::createFuseRowwiseIntoRowwisePass(o, true);
+      },
+      [](const smelt::FusionOptions &o) {
+        return smelt::createFuseRowwiseIntoRowwisePass(o, false);
+      },
       smelt::createFuseRowwiseIntoGemmLoadPass,
       smelt::createFuseRowwiseIntoEmbeddingBackwardPass,
   };
   Steps steps;
-  steps.afterEmbedding = R"({"token_shift": {"mode": "add", "scale": "smear", "gate": {"features": 4}, "documents": "cross"}},)";
-  steps.k += R"(, {"token_shift": {"mode": "replace", "features": [[2, 4], [6, 8]], "documents": "mask"}})";
+  steps.afterEmbedding =
+      R"({"token_shift": {"mode": "add", "scale": "smear", "gate": {"features": 4}, "documents": "cross"}},)";
+  steps.k +=
+      R"(, {"token_shift": {"mode": "replace", "features": [[2, 4], [6, 8]], "documents": "mask"}})";
   steps.v = R"({"add_embedding": {"table": "value", "by_layer": {"0": 1, "1": 0}}})";
   OwningOpRef<ModuleOp> plain = importAndDifferentiate(getContext(), makeSpec(steps));
   ASSERT_TRUE(plain);
   Outcome expected = runAll(*plain);
   OwningOpRef<ModuleOp> fused = plain->clone();
-  makeKernels(*fused, [&](OpPassManager &functions) { functions.addPass(create[GetParam()](options)); }, /*outline=*/false);
+  makeKernels(
+      *fused, [&](OpPassManager &functions) { functions.addPass(create[GetParam()](options)); },
+      /*outline=*/false);
   expectSame(runAll(*fused), expected);
 }
 

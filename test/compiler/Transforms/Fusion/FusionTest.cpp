@@ -14,7 +14,8 @@ using namespace mlir;
 MLIRContext &smelt::test::getContext() {
   static MLIRContext *context = [] {
     auto *context = new MLIRContext(MLIRContext::Threading::DISABLED);
-    context->loadDialect<lm::LMDialect, train::TrainDialect, kernel::KernelDialect, func::FuncDialect>();
+    context->loadDialect<lm::LMDialect, train::TrainDialect, kernel::KernelDialect,
+                         func::FuncDialect>();
     return context;
   }();
   return *context;
@@ -47,8 +48,8 @@ std::string smelt::test::makeSpec(const Steps &steps) {
         "window": {"default": "short", "1": "long"}
       }},
       {"mlp": {"input": [)" +
-         steps.mlpInput + R"(], "hidden": "mlp", "activation": "relu_squared"}})" +
-         steps.layerEnd + R"(
+         steps.mlpInput + R"(], "hidden": "mlp", "activation": "relu_squared"}})" + steps.layerEnd +
+         R"(
     ]},
     {"mix": {"x": 1, "x0": {"sigmoid": "skip"}}},
     )" + steps.beforeHead +
@@ -70,7 +71,8 @@ std::string smelt::test::makeSpec(const Steps &steps) {
 })";
 }
 
-OwningOpRef<ModuleOp> smelt::test::importAndDifferentiate(MLIRContext &context, const std::string &spec) {
+OwningOpRef<ModuleOp> smelt::test::importAndDifferentiate(MLIRContext &context,
+                                                          const std::string &spec) {
   OwningOpRef<ModuleOp> module = importSpecText(context, spec, "fusion.json");
   EXPECT_TRUE(module);
   if (!module)
@@ -88,7 +90,8 @@ OwningOpRef<ModuleOp> smelt::test::importAndDifferentiate(MLIRContext &context, 
   return module;
 }
 
-void smelt::test::makeKernels(ModuleOp module, const std::function<void(OpPassManager &)> &fuse, bool outline) {
+void smelt::test::makeKernels(ModuleOp module, const std::function<void(OpPassManager &)> &fuse,
+                              bool outline) {
   PassManager passes(module.getContext());
   OpPassManager &functions = passes.nest<func::FuncOp>();
   functions.addPass(createFormKernelsPass());

@@ -1,7 +1,8 @@
 //===- KeyOffsetCostsNothingTest.cpp - The property that Smelt is made for ===//
 //
-// The same spec with and without a token_shift on its keys has the same number of launches and of buffers, the same bytes to read and
-// write, and no copy of k: forward, backward, update, evaluation and generation.
+// The same spec with and without a token_shift on its keys has the same number of launches and of
+// buffers, the same bytes to read and write, and no copy of k: forward, backward, update,
+// evaluation and generation.
 //
 //===----------------------------------------------------------------------===//
 #include "FusionTest.h"
@@ -16,11 +17,14 @@ namespace {
 
 struct Costs {
   int64_t launches = 0, buffers = 0, bytes = 0, shifts = 0;
-  bool operator==(const Costs &other) const { return launches == other.launches && buffers == other.buffers && bytes == other.bytes; }
+  bool operator==(const Costs &other) const {
+    return launches == other.launches && buffers == other.buffers && bytes == other.bytes;
+  }
 };
 
 std::ostream &operator<<(std::ostream &stream, const Costs &costs) {
-  return stream << costs.launches << " launches, " << costs.buffers << " buffers, " << costs.bytes << " bytes";
+  return stream << costs.launches << " launches, " << costs.buffers << " buffers, " << costs.bytes
+                << " bytes";
 }
 
 /// Per program: its launches, and the values between them, each a buffer.
@@ -29,7 +33,12 @@ std::map<std::string, Costs> measure(const std::string &k, const std::string &v 
   steps.k = k;
   steps.v = v;
   OwningOpRef<ModuleOp> module = importAndDifferentiate(getContext(), makeSpec(steps));
-  makeKernels(*module, [](OpPassManager &functions) { smelt::buildFusionPipeline(functions, smelt::FusionOptions()); }, /*outline=*/true);
+  makeKernels(
+      *module,
+      [](OpPassManager &functions) {
+        smelt::buildFusionPipeline(functions, smelt::FusionOptions());
+      },
+      /*outline=*/true);
   std::map<std::string, Costs> costs;
   SymbolTable symbols(*module);
   for (auto function : module->getOps<func::FuncOp>())
@@ -38,7 +47,9 @@ std::map<std::string, Costs> measure(const std::string &k, const std::string &v 
       ++mine.launches;
       mine.buffers += call.getNumResults();
       mine.bytes += call->getAttrOfType<IntegerAttr>("smelt.bytes").getInt();
-      symbols.lookup(call.getCallee())->walk([&](Operation *op) { mine.shifts += isa<lm::TokenShiftOp, lm::TokenShiftAdjointOp>(op); });
+      symbols.lookup(call.getCallee())->walk([&](Operation *op) {
+        mine.shifts += isa<lm::TokenShiftOp, lm::TokenShiftAdjointOp>(op);
+      });
     }
   return costs;
 }
@@ -55,16 +66,19 @@ void expectFree(const std::string &shift) {
     if (name != "update")
       EXPECT_GE(with[name].shifts, 2) << name << " lost its shifts";
   }
-  // Two layers: each shifts forward, again in the backward kernel's key load, and has adjoints where dk is read.
+  // Two layers: each shifts forward, again in the backward kernel's key load, and has adjoints
+  // where dk is read.
   EXPECT_GE(with["train.T24"].shifts, 6);
 }
 
 TEST(KeyOffset, CostsNothing) {
-  expectFree(R"({"token_shift": {"mode": "replace", "features": [[2, 4], [6, 8]], "documents": "cross"}})");
+  expectFree(
+      R"({"token_shift": {"mode": "replace", "features": [[2, 4], [6, 8]], "documents": "cross"}})");
 }
 
 TEST(KeyOffset, OfOneLayerCostsNothing) {
-  expectFree(R"({"token_shift": {"mode": "replace", "features": [[2, 4], [6, 8]], "documents": "cross"}, "only": [0, 1]})");
+  expectFree(
+      R"({"token_shift": {"mode": "replace", "features": [[2, 4], [6, 8]], "documents": "cross"}, "only": [0, 1]})");
 }
 
 } // namespace
