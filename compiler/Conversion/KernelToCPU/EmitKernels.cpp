@@ -7,15 +7,16 @@ namespace smelt {
 
 int64_t getWorkspaceBytes(Operation *kernel, const CPUTarget &target) {
   return llvm::TypeSwitch<Operation *, int64_t>(kernel)
-      .Case<kernel::GemmOp, kernel::RowwiseOp, kernel::AttentionOp, kernel::AttentionBackwardOp, kernel::EmbeddingBackwardOp>(
-          [&](auto op) { return getWorkspaceBytes(op, target); })
+      .Case<kernel::GemmOp, kernel::RowwiseOp, kernel::AttentionOp, kernel::AttentionBackwardOp,
+            kernel::EmbeddingBackwardOp>([&](auto op) { return getWorkspaceBytes(op, target); })
       .Default([](Operation *) { return 0; });
 }
 
 LogicalResult emitKernel(Operation *kernel, KernelFunction &function) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(kernel)
-      .Case<kernel::GemmOp, kernel::AdamWOp, kernel::RopeTableOp, kernel::RowwiseOp, kernel::AttentionOp, kernel::AttentionBackwardOp,
-            kernel::EmbeddingBackwardOp>([&](auto op) { return emitKernel(op, function); })
+      .Case<kernel::GemmOp, kernel::AdamWOp, kernel::RopeTableOp, kernel::RowwiseOp,
+            kernel::AttentionOp, kernel::AttentionBackwardOp, kernel::EmbeddingBackwardOp>(
+          [&](auto op) { return emitKernel(op, function); })
       .Default([](Operation *op) { return op->emitOpError("has no code generator for the CPU"); });
 }
 

@@ -7,7 +7,8 @@
 
 namespace smelt {
 
-/// Bytes of workspace that the kernel wants on `target`; 0 for none. Depends on the op and the target only.
+/// Bytes of workspace that the kernel wants on `target`; 0 for none. Depends on the op and the
+/// target only.
 int64_t getWorkspaceBytes(mlir::Operation *kernel, const CPUTarget &target);
 /// Emits the kernel op into `function`; reports at the op what it cannot do.
 mlir::LogicalResult emitKernel(mlir::Operation *kernel, KernelFunction &function);
@@ -26,7 +27,8 @@ mlir::LogicalResult emitKernel(mlir::kernel::AttentionOp op, KernelFunction &fun
 mlir::LogicalResult emitKernel(mlir::kernel::AttentionBackwardOp op, KernelFunction &function);
 mlir::LogicalResult emitKernel(mlir::kernel::EmbeddingBackwardOp op, KernelFunction &function);
 
-/// No more threads than this run one kernel: it bounds the workspaces that hold one part per thread.
+/// No more threads than this run one kernel: it bounds the workspaces that hold one part per
+/// thread.
 inline constexpr int64_t maxThreadsPerKernel = 64;
 
 } // namespace smelt

@@ -10,11 +10,13 @@ namespace smelt {
 
 LogicalResult emitKernel(kernel::RopeTableOp op, KernelFunction &function) {
   auto type = cast<RankedTensorType>(op.getTable().getType());
-  if (!type.getElementType().isF32() || !cast<RankedTensorType>(op.getFrequencies().getType()).getElementType().isF32())
+  if (!type.getElementType().isF32() ||
+      !cast<RankedTensorType>(op.getFrequencies().getType()).getElementType().isF32())
     return op.emitOpError("cannot be generated for the CPU: f32 tables only");
   int64_t tokens = type.getDimSize(0), width = type.getDimSize(1), count = width / 2;
   ImplicitLocOpBuilder &b = function.builder();
-  Value frequencies = function.getMemory(op.getFrequencies()), table = function.getMemory(op.getTable());
+  Value frequencies = function.getMemory(op.getFrequencies()),
+        table = function.getMemory(op.getTable());
   function.emitParallel(std::min(maxThreadsPerKernel, tokens), [&](Value) {
     function.emitSharedLoop(0, tokens, 1, [&](Value token) {
       Value integer = arith::IndexCastOp::create(b, b.getI64Type(), token);

@@ -12,10 +12,12 @@ namespace {
 
 Value getZeroVector(KernelFunction &function) {
   ImplicitLocOpBuilder &b = function.builder();
-  return arith::ConstantOp::create(b, b.getZeroAttr(VectorType::get({function.getLanes()}, b.getF32Type())));
+  return arith::ConstantOp::create(
+      b, b.getZeroAttr(VectorType::get({function.getLanes()}, b.getF32Type())));
 }
 
-/// Calls `body(panel, columns)` for panels [first, last) (index): a loop over full panels, and the ragged last one, if it is among them.
+/// Calls `body(panel, columns)` for panels [first, last) (index): a loop over full panels, and the
+/// ragged last one, if it is among them.
 void forPanels(KernelFunction &function, const GemmPlan &plan, Value first, Value last,
                llvm::function_ref<void(Value, int64_t)> body) {
   ImplicitLocOpBuilder &b = function.builder();
@@ -27,14 +29,18 @@ void forPanels(KernelFunction &function, const GemmPlan &plan, Value first, Valu
   Value full = function.index(plan.panels - 1);
   Value fullEnd = arith::MinSIOp::create(b, last, full);
   function.emitLoop(first, fullEnd, 1, [&](Value panel) { body(panel, plan.panelWidth); });
-  function.emitLoop(arith::MaxSIOp::create(b, first, full), last, 1, [&](Value panel) { body(panel, ragged); });
+  function.emitLoop(arith::MaxSIOp::create(b, first, full), last, 1,
+                    [&](Value panel) { body(panel, ragged); });
 }
 
 /// Copies `columns` values at source[from] to slab[to], zero up to a panel's width.
-void copyPanelRow(KernelFunction &function, const GemmPlan &plan, Value source, Value from, int64_t columns, Value slab, Value to) {
+void copyPanelRow(KernelFunction &function, const GemmPlan &plan, Value source, Value from,
+                  int64_t columns, Value slab, Value to) {
   for (int64_t j = 0; j < plan.panelVectors; ++j) {
     int64_t valid = columns - j * plan.lanes;
-    Value value = valid > 0 ? loadVector(function, source, function.add(from, j * plan.lanes), valid) : getZeroVector(function);
+    Value value = valid > 0
+                      ? loadVector(function, source, function.add(from, j * plan.lanes), valid)
+                      : getZeroVector(function);
     storeVector(function, value, slab, function.add(to, j * plan.lanes), plan.lanes);
   }
 }
@@ -64,20 +70,24 @@ SmallVector<Value> transpose(KernelFunction &function, SmallVector<Value> rows) 
 }
 
 /// Packs one panel of a B stored [n, K].
-void packTransposedPanel(KernelFunction &function, const GemmPlan &plan, Value source, Value panel, int64_t columns, Value panels) {
-  Value row0 = function.mul(panel, plan.panelWidth), origin = function.mul(panel, plan.k * plan.panelWidth);
+void packTransposedPanel(KernelFunction &function, const GemmPlan &plan, Value source, Value panel,
+                         int64_t columns, Value panels) {
+  Value row0 = function.mul(panel, plan.panelWidth),
+        origin = function.mul(panel, plan.k * plan.panelWidth);
   auto packBlock = [&](Value k0, int64_t length) {
     for (int64_t j = 0; j < plan.panelVectors; ++j) {
       SmallVector<Value> rows;
       for (int64_t i = 0; i < plan.lanes; ++i) {
         int64_t column = j * plan.lanes + i;
         Value from = function.add(function.mul(function.add(row0, column), plan.k), k0);
-        rows.push_back(column < columns ? loadVector(function, source, from, length) : getZeroVector(function));
+        rows.push_back(column < columns ? loadVector(function, source, from, length)
+                                        : getZeroVector(function));
       }
       rows = transpose(function, rows);
       Value to = function.add(origin, function.mul(k0, plan.panelWidth));
       for (int64_t i = 0; i < length; ++i)
-        storeVector(function, rows[i], panels, function.add(to, i * plan.panelWidth + j * plan.lanes), plan.lanes);
+        storeVector(function, rows[i], panels,
+                    function.add(to, i * plan.panelWidth + j * plan.lanes), plan.lanes);
     }
   };
   int64_t tail = plan.k % plan.lanes;
@@ -92,8 +102,9 @@ void emitPackAllPanels(KernelFunction &function, const GemmPlan &plan, Value sou
   ImplicitLocOpBuilder &b = function.builder();
   if (plan.transposeB) {
     function.emitSharedLoop(0, plan.panels, 1, [&](Value panel) {
-      forPanels(function, plan, panel, function.add(panel, 1),
-                [&](Value same, int64_t columns) { packTransposedPanel(function, plan, source, same, columns, panels); });
+      forPanels(function, plan, panel, function.add(panel, 1), [&](Value same, int64_t columns) {
+        packTransposedPanel(function, plan, source, same, columns, panels);
+      });
     });
     return;
   }
@@ -101,31 +112,36 @@ void emitPackAllPanels(KernelFunction &function, const GemmPlan &plan, Value sou
   function.emitSharedLoop(0, plan.k, rowsPerTurn, [&](Value k0) {
     Value end = arith::MinSIOp::create(b, function.add(k0, rowsPerTurn), function.index(plan.k));
     function.emitLoop(k0, end, 1, [&](Value step) {
-      forPanels(function, plan, function.index(0), function.index(plan.panels), [&](Value panel, int64_t columns) {
-        Value from = function.add(function.mul(step, plan.n), function.mul(panel, plan.panelWidth));
-        Value to = function.add(function.mul(panel, plan.k * plan.panelWidth), function.mul(step, plan.panelWidth));
-        copyPanelRow(function, plan, source, from, columns, panels, to);
-      });
+      forPanels(function, plan, function.index(0), function.index(plan.panels),
+                [&](Value panel, int64_t columns) {
+                  Value from = function.add(function.mul(step, plan.n),
+                                            function.mul(panel, plan.panelWidth));
+                  Value to = function.add(function.mul(panel, plan.k * plan.panelWidth),
+                                          function.mul(step, plan.panelWidth));
+                  copyPanelRow(function, plan, source, from, columns, panels, to);
+                });
     });
   });
 }
 
-void emitPackSlabB(KernelFunction &function, const GemmPlan &plan, Value source, Value k0, Value length, Value panel0, Value panel1,
-                   Value slab, Value slabOrigin) {
+void emitPackSlabB(KernelFunction &function, const GemmPlan &plan, Value source, Value k0,
+                   Value length, Value panel0, Value panel1, Value slab, Value slabOrigin) {
   ImplicitLocOpBuilder &b = function.builder();
   function.emitLoop(function.index(0), length, 1, [&](Value step) {
     Value row = function.mul(function.add(k0, step), plan.n);
     forPanels(function, plan, panel0, panel1, [&](Value panel, int64_t columns) {
       Value from = function.add(row, function.mul(panel, plan.panelWidth));
       Value local = arith::SubIOp::create(b, panel, panel0);
-      Value to = function.add(slabOrigin, function.add(function.mul(local, plan.blockK * plan.panelWidth), function.mul(step, plan.panelWidth)));
+      Value to =
+          function.add(slabOrigin, function.add(function.mul(local, plan.blockK * plan.panelWidth),
+                                                function.mul(step, plan.panelWidth)));
       copyPanelRow(function, plan, source, from, columns, slab, to);
     });
   });
 }
 
-void emitPackSlabA(KernelFunction &function, const GemmPlan &plan, Value source, Value k0, Value length, Value row0, Value row1,
-                   Value slab, Value slabOrigin) {
+void emitPackSlabA(KernelFunction &function, const GemmPlan &plan, Value source, Value k0,
+                   Value length, Value row0, Value row1, Value slab, Value slabOrigin) {
   ImplicitLocOpBuilder &b = function.builder();
   int64_t tail = plan.m % plan.tileRows;
   function.emitLoop(function.index(0), length, 1, [&](Value step) {
@@ -143,14 +159,18 @@ void emitPackSlabA(KernelFunction &function, const GemmPlan &plan, Value source,
       full = arith::MinSIOp::create(b, row1, function.index(plan.m - tail));
     function.emitLoop(row0, full, plan.tileRows, [&](Value row) { copyTile(row, plan.tileRows); });
     if (tail)
-      function.emitLoop(arith::MaxSIOp::create(b, row0, function.index(plan.m - tail)), row1, tail, [&](Value row) { copyTile(row, tail); });
+      function.emitLoop(arith::MaxSIOp::create(b, row0, function.index(plan.m - tail)), row1, tail,
+                        [&](Value row) { copyTile(row, tail); });
   });
 }
 
-void emitMirror(KernelFunction &function, const GemmPlan &plan, Value matrix, Value row0, Value row1) {
+void emitMirror(KernelFunction &function, const GemmPlan &plan, Value matrix, Value row0,
+                Value row1) {
   function.emitLoop(row0, row1, plan.lanes, [&](Value row) {
     function.emitLoop(function.index(0), row0, plan.lanes, [&](Value column) {
-      auto element = [&](Value i, int64_t offset, Value j) { return function.add(function.mul(function.add(i, offset), plan.n), j); };
+      auto element = [&](Value i, int64_t offset, Value j) {
+        return function.add(function.mul(function.add(i, offset), plan.n), j);
+      };
       SmallVector<Value> block;
       for (int64_t i = 0; i < plan.lanes; ++i)
         block.push_back(loadVector(function, matrix, element(column, i, row), plan.lanes));

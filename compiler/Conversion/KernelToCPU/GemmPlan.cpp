@@ -8,17 +8,23 @@ using namespace mlir;
 namespace smelt {
 namespace {
 
-int64_t roundUp(int64_t value, int64_t multiple) { return llvm::divideCeil(value, multiple) * multiple; }
+int64_t roundUp(int64_t value, int64_t multiple) {
+  return llvm::divideCeil(value, multiple) * multiple;
+}
 
-/// K is cut into equal parts of at most this: a panel's part (128 or 64 bytes wide) stays in the first-level cache.
+/// K is cut into equal parts of at most this: a panel's part (128 or 64 bytes wide) stays in the
+/// first-level cache.
 constexpr int64_t maxBlockK = 320;
-/// The same for the splitK schedule, whose slabs of both operands should leave room for a large block of C.
+/// The same for the splitK schedule, whose slabs of both operands should leave room for a large
+/// block of C.
 constexpr int64_t maxSlabK = 192;
 /// Rows of a block of C: its part of A stays in the second-level cache while all panels pass by.
 constexpr int64_t rowsPerBlock = 64;
-/// An item of the splitK schedule may keep this many floats (A's and B's slabs and C) in a cache of 2 MB.
+/// An item of the splitK schedule may keep this many floats (A's and B's slabs and C) in a cache of
+/// 2 MB.
 constexpr int64_t splitFloats = 288 << 10;
-/// There should be at least this many items, so that few threads are evenly loaded; ranges of K shorter than this cost more than they give.
+/// There should be at least this many items, so that few threads are evenly loaded; ranges of K
+/// shorter than this cost more than they give.
 constexpr int64_t wantedItems = 8, shortestSplit = 256;
 /// Scratch of all threads together.
 constexpr int64_t scratchLimit = int64_t(64) << 20;
@@ -26,10 +32,12 @@ constexpr int64_t scratchLimit = int64_t(64) << 20;
 /// Both operands are the same matrix, once transposed.
 bool isProductWithItself(kernel::GemmOp op) {
   return !op.getTransposeA() && op.getTransposeB() && op.getAInputs() == op.getBInputs() &&
-         OperationEquivalence::isRegionEquivalentTo(&op.getA(), &op.getB(), OperationEquivalence::IgnoreLocations);
+         OperationEquivalence::isRegionEquivalentTo(&op.getA(), &op.getB(),
+                                                    OperationEquivalence::IgnoreLocations);
 }
 
-/// A row stride for scratch of `width` columns: not a multiple of half a page, which would put a tile's rows into the same cache sets.
+/// A row stride for scratch of `width` columns: not a multiple of half a page, which would put a
+/// tile's rows into the same cache sets.
 int64_t getScratchStride(int64_t width) { return width % 512 ? width : width + 16; }
 
 } // namespace
@@ -40,12 +48,17 @@ void GemmPlan::chooseSplit() {
   for (int64_t rows : {64, 128, 256})
     for (int64_t columns : {64, 128, 256, 512})
       for (int64_t parts : {1, 2, 4, 8, 16}) {
-        int64_t blockRows = std::min(roundUp(rows, tileRows), roundUp(m, tileRows)), blockColumns = std::min(roundUp(columns, panelWidth), paddedN);
-        if (blockRows * blockColumns + blockRows * blockK + (transposeB ? 0 : blockColumns * blockK) > splitFloats)
+        int64_t blockRows = std::min(roundUp(rows, tileRows), roundUp(m, tileRows)),
+                blockColumns = std::min(roundUp(columns, panelWidth), paddedN);
+        if (blockRows * blockColumns + blockRows * blockK +
+                (transposeB ? 0 : blockColumns * blockK) >
+            splitFloats)
           continue;
         if (parts > 1 && k / parts < shortestSplit)
           continue;
-        int64_t rowBlocks = llvm::divideCeil(m, blockRows), columnBlocks = llvm::divideCeil(paddedN, blockColumns), items = rowBlocks * columnBlocks * parts;
+        int64_t rowBlocks = llvm::divideCeil(m, blockRows),
+                columnBlocks = llvm::divideCeil(paddedN, blockColumns),
+                items = rowBlocks * columnBlocks * parts;
         // Every item reads its slabs; partial results are written and read.
         double traffic = double(k) * (double(m) * columnBlocks + double(n) * rowBlocks);
         if (parts > 1 || !identityResult)
@@ -66,18 +79,22 @@ void GemmPlan::chooseSplit() {
 }
 
 GemmPlan::GemmPlan(kernel::GemmOp op, const CPUTarget &target)
-    : m(op.getM()), n(op.getN()), k(op.getK()), transposeA(op.getTransposeA()), transposeB(op.getTransposeB()), lanes(target.lanes),
-      identityA(kernel::isIdentityRegion(op.getA())), identityB(kernel::isIdentityRegion(op.getB())),
-      identityResult(kernel::isIdentityRegion(op.getResult())), programA(op.getA(), target.lanes), programB(op.getB(), target.lanes),
-      programResult(op.getResult(), target.lanes) {
-  // 16 accumulators of 32 registers hide the latency of two fused multiply-adds per cycle; AVX2 has 16 registers, 12 of them accumulate.
+    : m(op.getM()), n(op.getN()), k(op.getK()), transposeA(op.getTransposeA()),
+      transposeB(op.getTransposeB()), lanes(target.lanes),
+      identityA(kernel::isIdentityRegion(op.getA())),
+      identityB(kernel::isIdentityRegion(op.getB())),
+      identityResult(kernel::isIdentityRegion(op.getResult())), programA(op.getA(), target.lanes),
+      programB(op.getB(), target.lanes), programResult(op.getResult(), target.lanes) {
+  // 16 accumulators of 32 registers hide the latency of two fused multiply-adds per cycle; AVX2 has
+  // 16 registers, 12 of them accumulate.
   tileRows = lanes == 16 ? 8 : 6;
   panelVectors = n <= lanes ? 1 : 2;
   panelWidth = panelVectors * lanes;
   panels = llvm::divideCeil(n, panelWidth);
   paddedN = panels * panelWidth;
   splitK = transposeA;
-  blockK = roundUp(llvm::divideCeil(k, llvm::divideCeil(k, splitK ? maxSlabK : maxBlockK)), splitK ? 8 : 4);
+  blockK = roundUp(llvm::divideCeil(k, llvm::divideCeil(k, splitK ? maxSlabK : maxBlockK)),
+                   splitK ? 8 : 4);
   materialiseA = splitK && !identityA;
   materialiseB = !identityB;
   if (splitK) {
@@ -89,13 +106,16 @@ GemmPlan::GemmPlan(kernel::GemmOp op, const CPUTarget &target)
   }
 
   // The copy goes by whole vectors, and panels start where blocks do.
-  symmetric = identityResult && n % lanes == 0 && rowBlocks() > 1 && blockM % panelWidth == 0 && isProductWithItself(op);
+  symmetric = identityResult && n % lanes == 0 && rowBlocks() > 1 && blockM % panelWidth == 0 &&
+              isProductWithItself(op);
   if (!identityResult) {
     reach = programResult.getReach(0);
     elementwiseResult = programResult.isElementwiseIn(0);
     for (Value yielded : programResult.getTerminator()->getOperands())
-      elementwiseResult &= programResult.getFeatures(yielded) == n && !programResult.isTotal(yielded);
-    // Unrolled over a tile's vectors: what costs more per element than this is worth a loop of its own.
+      elementwiseResult &=
+          programResult.getFeatures(yielded) == n && !programResult.isTotal(yielded);
+    // Unrolled over a tile's vectors: what costs more per element than this is worth a loop of its
+    // own.
     constexpr int64_t cheap = 24;
     finishTiles = elementwiseResult && programResult.getRowCost() <= cheap * n && splits == 1;
   }
@@ -116,7 +136,8 @@ GemmPlan::GemmPlan(kernel::GemmOp op, const CPUTarget &target)
   if (materialiseB)
     operandBOffset = reserve(n * k);
   if (splitK && (splits > 1 || !identityResult) && !(finishTiles && k <= blockK))
-    partialCOffset = reserve(splits * m * strideC + lanes); // A vector may start at the last column.
+    partialCOffset =
+        reserve(splits * m * strideC + lanes); // A vector may start at the last column.
   if (programResult.getPartialFloats())
     totalsOffset = reserve(resultBlocks * programResult.getPartialFloats());
 
@@ -129,7 +150,10 @@ GemmPlan::GemmPlan(kernel::GemmOp op, const CPUTarget &target)
     copyA = identityA && k % 1024 == 0;
     strideA = getScratchStride(copyA ? blockK : k);
     scratchA = identityA && !copyA ? 0 : roundUp(scratchRows * strideA, 16);
-    scratchC = identityResult || (finishTiles && k <= blockK) ? 0 : roundUp(scratchRows * strideC + lanes, 16); // A vector may start at the last column.
+    scratchC =
+        identityResult || (finishTiles && k <= blockK)
+            ? 0
+            : roundUp(scratchRows * strideC + lanes, 16); // A vector may start at the last column.
   }
   threads = std::min(maxThreadsPerKernel, items);
   // The other phases have at least this much to share.
@@ -149,6 +173,8 @@ GemmPlan::GemmPlan(kernel::GemmOp op, const CPUTarget &target)
     whyNot = "the CPU multiplies f32 matrices only";
 }
 
-int64_t getWorkspaceBytes(kernel::GemmOp op, const CPUTarget &target) { return GemmPlan(op, target).bytes; }
+int64_t getWorkspaceBytes(kernel::GemmOp op, const CPUTarget &target) {
+  return GemmPlan(op, target).bytes;
+}
 
 } // namespace smelt

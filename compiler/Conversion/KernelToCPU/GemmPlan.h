@@ -9,8 +9,10 @@
 namespace smelt {
 
 /// How `kernel.gemm` C[M, N] = op(A)·op(B) runs on a CPU. README.md explains the two schedules.
-///  - rows:   op(B) is packed into panels once; threads share blocks of rows; each block passes through the result region at once.
-///  - splitK: for transpose_a (weight gradients: small C, long K). Threads share (rows × columns × range of K) items, each with its own
+///  - rows:   op(B) is packed into panels once; threads share blocks of rows; each block passes
+///  through the result region at once.
+///  - splitK: for transpose_a (weight gradients: small C, long K). Threads share (rows × columns ×
+///  range of K) items, each with its own
 ///            partial C, added in order afterwards.
 struct GemmPlan {
   GemmPlan(mlir::kernel::GemmOp op, const CPUTarget &target);
@@ -19,7 +21,8 @@ struct GemmPlan {
   bool transposeA, transposeB;
   int64_t lanes;
 
-  /// Register tile: tileRows x panelVectors vectors. B's panels are panelWidth columns wide, zero beyond n.
+  /// Register tile: tileRows x panelVectors vectors. B's panels are panelWidth columns wide, zero
+  /// beyond n.
   int64_t tileRows, panelVectors, panelWidth, panels, paddedN;
   /// Steps of K between two visits of an accumulator's memory.
   int64_t blockK;
@@ -27,13 +30,15 @@ struct GemmPlan {
   int64_t blockM;
 
   bool splitK;
-  /// splitK only: panels per item, and ranges of K (each splitLength long, a multiple of blockK except at the end).
+  /// splitK only: panels per item, and ranges of K (each splitLength long, a multiple of blockK
+  /// except at the end).
   int64_t blockPanels = 0, splits = 1, splitLength = 0;
 
   bool identityA, identityB;
   /// The result region yields the accumulator itself: C is built in the output.
   bool identityResult;
-  /// C = X·Xᵀ: blocks compute what lies on and above their diagonal block; the rest is copied from it.
+  /// C = X·Xᵀ: blocks compute what lies on and above their diagonal block; the rest is copied from
+  /// it.
   bool symmetric = false;
   /// Each result depends on the accumulator element by element.
   bool elementwiseResult = false;
@@ -47,17 +52,20 @@ struct GemmPlan {
   RowProgram programA, programB, programResult;
   /// Rows of C beyond a block's own that its result region reads.
   RowReach reach;
-  /// Rows per block of the pass over result rows (splitK), and number of blocks that leave partial sums.
+  /// Rows per block of the pass over result rows (splitK), and number of blocks that leave partial
+  /// sums.
   int64_t resultBlock, resultBlocks;
 
   /// One thread's scratch, in floats; rows of A's and C's are this far apart.
   int64_t scratchRows = 0, scratchA = 0, scratchB = 0, scratchC = 0, strideA = 0, strideC = 0;
-  /// `rows` only: A's part of a block is copied to scratch before use, because A's own row stride maps a tile's rows to the same cache sets.
+  /// `rows` only: A's part of a block is copied to scratch before use, because A's own row stride
+  /// maps a tile's rows to the same cache sets.
   bool copyA = false;
   int64_t threads;
 
   // Workspace: byte offsets.
-  int64_t panelsOffset = 0, operandAOffset = 0, operandBOffset = 0, partialCOffset = 0, totalsOffset = 0, scratchOffset = 0, bytes = 0;
+  int64_t panelsOffset = 0, operandAOffset = 0, operandBOffset = 0, partialCOffset = 0,
+          totalsOffset = 0, scratchOffset = 0, bytes = 0;
   int64_t scratchFloats() const { return scratchA + scratchB + scratchC; }
 
   /// Empty if the gemm can be generated, else why not.
@@ -67,7 +75,6 @@ private:
   void chooseSplit();
 
 public:
-
   int64_t rowBlocks() const { return (m + blockM - 1) / blockM; }
   int64_t columnBlocks() const { return (panels + blockPanels - 1) / blockPanels; }
 };

@@ -9,15 +9,19 @@ using namespace mlir;
 namespace smelt {
 namespace {
 
-VectorType getVectorType(KernelFunction &function) { return VectorType::get({function.getLanes()}, function.builder().getF32Type()); }
+VectorType getVectorType(KernelFunction &function) {
+  return VectorType::get({function.getLanes()}, function.builder().getF32Type());
+}
 
 Value getPrefixMask(KernelFunction &function, int64_t valid) {
   ImplicitLocOpBuilder &b = function.builder();
-  return vector::ConstantMaskOp::create(b, VectorType::get({function.getLanes()}, b.getI1Type()), ArrayRef<int64_t>{valid});
+  return vector::ConstantMaskOp::create(b, VectorType::get({function.getLanes()}, b.getI1Type()),
+                                        ArrayRef<int64_t>{valid});
 }
 
 Value getZero(KernelFunction &function) {
-  return arith::ConstantOp::create(function.builder(), function.builder().getZeroAttr(getVectorType(function)));
+  return arith::ConstantOp::create(function.builder(),
+                                   function.builder().getZeroAttr(getVectorType(function)));
 }
 
 } // namespace
@@ -27,7 +31,8 @@ Value loadVector(KernelFunction &function, Value memory, Value index, int64_t va
   VectorType type = getVectorType(function);
   if (valid >= function.getLanes())
     return vector::LoadOp::create(b, type, memory, index);
-  return vector::MaskedLoadOp::create(b, type, memory, index, getPrefixMask(function, valid), getZero(function));
+  return vector::MaskedLoadOp::create(b, type, memory, index, getPrefixMask(function, valid),
+                                      getZero(function));
 }
 
 void storeVector(KernelFunction &function, Value value, Value memory, Value index, int64_t valid) {
@@ -40,24 +45,29 @@ void storeVector(KernelFunction &function, Value value, Value memory, Value inde
 
 void emitGemmTile(KernelFunction &function, const GemmTile &tile) {
   ImplicitLocOpBuilder &b = function.builder();
-  int64_t lanes = function.getLanes(), vectors = llvm::divideCeil(tile.columns, lanes), count = tile.rows * vectors;
+  int64_t lanes = function.getLanes(), vectors = llvm::divideCeil(tile.columns, lanes),
+          count = tile.rows * vectors;
   VectorType type = getVectorType(function);
   auto valid = [&](int64_t vector) { return std::min(lanes, tile.columns - vector * lanes); };
   auto forTile = [&](auto &&body) {
     for (int64_t i = 0; i < tile.rows; ++i)
       for (int64_t j = 0; j < vectors; ++j)
-        body(i * vectors + j, function.add(tile.c.origin, i * tile.c.rowStride + j * lanes), valid(j));
+        body(i * vectors + j, function.add(tile.c.origin, i * tile.c.rowStride + j * lanes),
+             valid(j));
   };
 
   SmallVector<Value> sums(count, getZero(function));
   if (tile.overwrite) {
-    auto start = scf::IfOp::create(b, SmallVector<Type>(count, type), tile.overwrite, /*withElseRegion=*/true);
+    auto start = scf::IfOp::create(b, SmallVector<Type>(count, type), tile.overwrite,
+                                   /*withElseRegion=*/true);
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(start.thenBlock());
     scf::YieldOp::create(b, sums);
     b.setInsertionPointToStart(start.elseBlock());
     SmallVector<Value> loaded(count);
-    forTile([&](int64_t at, Value index, int64_t lanesHere) { loaded[at] = loadVector(function, tile.c.memory, index, lanesHere); });
+    forTile([&](int64_t at, Value index, int64_t lanesHere) {
+      loaded[at] = loadVector(function, tile.c.memory, index, lanesHere);
+    });
     scf::YieldOp::create(b, loaded);
     sums.assign(start.result_begin(), start.result_end());
   }
@@ -76,12 +86,15 @@ void emitGemmTile(KernelFunction &function, const GemmTile &tile) {
     for (int64_t u = 0; u < unroll; ++u) {
       SmallVector<Value> columns(vectors);
       for (int64_t j = 0; j < vectors; ++j)
-        columns[j] = vector::LoadOp::create(b, type, tile.b.memory, function.add(bRow, u * tile.b.rowStride + j * lanes));
+        columns[j] = vector::LoadOp::create(b, type, tile.b.memory,
+                                            function.add(bRow, u * tile.b.rowStride + j * lanes));
       for (int64_t i = 0; i < tile.rows; ++i) {
-        Value element = memref::LoadOp::create(b, tile.a.memory, function.add(aRow, i * tile.a.rowStride + u * tile.a.columnStride));
+        Value element = memref::LoadOp::create(
+            b, tile.a.memory, function.add(aRow, i * tile.a.rowStride + u * tile.a.columnStride));
         Value spread = vector::BroadcastOp::create(b, type, element);
         for (int64_t j = 0; j < vectors; ++j)
-          next[i * vectors + j] = vector::FMAOp::create(b, spread, columns[j], next[i * vectors + j]);
+          next[i * vectors + j] =
+              vector::FMAOp::create(b, spread, columns[j], next[i * vectors + j]);
       }
     }
     scf::YieldOp::create(b, next);
@@ -92,11 +105,16 @@ void emitGemmTile(KernelFunction &function, const GemmTile &tile) {
   if (tile.lengthMultiple % unroll == 0) {
     emitSteps(zero, tile.length, unroll);
   } else {
-    Value whole = arith::SubIOp::create(b, tile.length, arith::RemUIOp::create(b, tile.length, function.index(unroll)));
+    Value whole = arith::SubIOp::create(
+        b, tile.length, arith::RemUIOp::create(b, tile.length, function.index(unroll)));
     emitSteps(zero, whole, unroll);
     emitSteps(whole, tile.length, 1);
   }
-  auto store = [&] { forTile([&](int64_t at, Value index, int64_t lanesHere) { storeVector(function, sums[at], tile.c.memory, index, lanesHere); }); };
+  auto store = [&] {
+    forTile([&](int64_t at, Value index, int64_t lanesHere) {
+      storeVector(function, sums[at], tile.c.memory, index, lanesHere);
+    });
+  };
   auto finish = [&] {
     for (int64_t at = 0; at < count; ++at)
       tile.finish(at / vectors, at % vectors, sums[at]);

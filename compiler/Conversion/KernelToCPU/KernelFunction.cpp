@@ -8,17 +8,20 @@ using namespace mlir;
 
 namespace smelt {
 
-KernelFunction::KernelFunction(ModuleOp module, func::FuncOp source, Operation *kernel, const CPUTarget &target, int64_t workspaceBytes)
+KernelFunction::KernelFunction(ModuleOp module, func::FuncOp source, Operation *kernel,
+                               const CPUTarget &target, int64_t workspaceBytes)
     : module(module), target(target), b(kernel->getLoc(), module.getContext()) {
   b.setInsertionPointToEnd(module.getBody());
   auto pointer = LLVM::LLVMPointerType::get(b.getContext());
-  auto function = func::FuncOp::create(b, ("smelt_" + source.getSymName()).str(), b.getFunctionType({pointer}, {}));
+  auto function = func::FuncOp::create(b, ("smelt_" + source.getSymName()).str(),
+                                       b.getFunctionType({pointer}, {}));
   Block *entry = function.addEntryBlock();
   b.setInsertionPointToStart(entry);
 
   int32_t slot = 0;
   auto loadPointer = [&]() -> Value {
-    Value address = LLVM::GEPOp::create(b, pointer, pointer, entry->getArgument(0), ArrayRef<LLVM::GEPArg>{slot++});
+    Value address = LLVM::GEPOp::create(b, pointer, pointer, entry->getArgument(0),
+                                        ArrayRef<LLVM::GEPArg>{slot++});
     return LLVM::LoadOp::create(b, pointer, address);
   };
   auto addBuffer = [&](Value tensor) {
@@ -41,18 +44,22 @@ Value KernelFunction::createMemory(Value pointer, int64_t elements, Type element
   auto pointerType = pointer.getType();
   auto i64 = b.getI64Type();
   auto array = LLVM::LLVMArrayType::get(i64, 1);
-  auto type = LLVM::LLVMStructType::getLiteral(b.getContext(), {pointerType, pointerType, i64, array, array});
+  auto type = LLVM::LLVMStructType::getLiteral(b.getContext(),
+                                               {pointerType, pointerType, i64, array, array});
   Value descriptor = LLVM::UndefOp::create(b, type);
   auto insert = [&](Value value, ArrayRef<int64_t> position) {
     descriptor = LLVM::InsertValueOp::create(b, descriptor, value, position);
   };
-  auto constant = [&](int64_t value) -> Value { return LLVM::ConstantOp::create(b, i64, b.getI64IntegerAttr(value)); };
+  auto constant = [&](int64_t value) -> Value {
+    return LLVM::ConstantOp::create(b, i64, b.getI64IntegerAttr(value));
+  };
   insert(pointer, 0);
   insert(pointer, 1);
   insert(constant(0), 2);
   insert(constant(elements), {3, 0});
   insert(constant(1), {4, 0});
-  return UnrealizedConversionCastOp::create(b, MemRefType::get({elements}, elementType), descriptor).getResult(0);
+  return UnrealizedConversionCastOp::create(b, MemRefType::get({elements}, elementType), descriptor)
+      .getResult(0);
 }
 
 Value KernelFunction::getMemory(Value tensor) {
@@ -63,10 +70,12 @@ Value KernelFunction::getMemory(Value tensor) {
 
 Value KernelFunction::getWorkspace(int64_t byteOffset, int64_t elements, Type elementType) {
   assert(workspace && byteOffset % 64 == 0);
-  Value address = LLVM::GEPOp::create(b, workspace.getType(), b.getI8Type(), workspace, ArrayRef<LLVM::GEPArg>{int32_t(byteOffset)});
+  Value address = LLVM::GEPOp::create(b, workspace.getType(), b.getI8Type(), workspace,
+                                      ArrayRef<LLVM::GEPArg>{int32_t(byteOffset)});
   if (byteOffset > INT32_MAX) {
     Value offset = LLVM::ConstantOp::create(b, b.getI64Type(), b.getI64IntegerAttr(byteOffset));
-    address = LLVM::GEPOp::create(b, workspace.getType(), b.getI8Type(), workspace, ArrayRef<LLVM::GEPArg>{offset});
+    address = LLVM::GEPOp::create(b, workspace.getType(), b.getI8Type(), workspace,
+                                  ArrayRef<LLVM::GEPArg>{offset});
   }
   return createMemory(address, elements, elementType);
 }
@@ -82,7 +91,8 @@ func::FuncOp KernelFunction::declareThreadQuery(StringRef name) {
 }
 
 void KernelFunction::emitParallel(int64_t maxThreads, llvm::function_ref<void(Value)> body) {
-  func::FuncOp getMaxThreads = declareThreadQuery("omp_get_max_threads"), getThread = declareThreadQuery("omp_get_thread_num");
+  func::FuncOp getMaxThreads = declareThreadQuery("omp_get_max_threads"),
+               getThread = declareThreadQuery("omp_get_thread_num");
   Value wanted = func::CallOp::create(b, getMaxThreads, ValueRange{}).getResult(0);
   Value limit = arith::ConstantOp::create(b, b.getI32IntegerAttr(maxThreads));
   omp::ParallelOperands clauses;
@@ -95,7 +105,8 @@ void KernelFunction::emitParallel(int64_t maxThreads, llvm::function_ref<void(Va
   omp::TerminatorOp::create(b);
 }
 
-void KernelFunction::emitSharedLoop(int64_t begin, int64_t end, int64_t step, llvm::function_ref<void(Value)> body) {
+void KernelFunction::emitSharedLoop(int64_t begin, int64_t end, int64_t step,
+                                    llvm::function_ref<void(Value)> body) {
   omp::LoopNestOperands bounds;
   bounds.loopLowerBounds = {index(begin)};
   bounds.loopUpperBounds = {index(end)};
@@ -109,21 +120,27 @@ void KernelFunction::emitSharedLoop(int64_t begin, int64_t end, int64_t step, ll
   omp::YieldOp::create(b);
 }
 
-void KernelFunction::emitLoop(Value begin, Value end, int64_t step, llvm::function_ref<void(Value)> body) {
+void KernelFunction::emitLoop(Value begin, Value end, int64_t step,
+                              llvm::function_ref<void(Value)> body) {
   auto loop = scf::ForOp::create(b, begin, end, index(step));
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(loop.getBody());
   body(loop.getInductionVar());
 }
 
-void KernelFunction::emitLoop(int64_t begin, int64_t end, int64_t step, llvm::function_ref<void(Value)> body) {
+void KernelFunction::emitLoop(int64_t begin, int64_t end, int64_t step,
+                              llvm::function_ref<void(Value)> body) {
   emitLoop(index(begin), index(end), step, body);
 }
 
 Value KernelFunction::index(int64_t value) { return arith::ConstantIndexOp::create(b, value); }
 
-Value KernelFunction::add(Value a, int64_t value) { return value == 0 ? a : arith::AddIOp::create(b, a, index(value)).getResult(); }
+Value KernelFunction::add(Value a, int64_t value) {
+  return value == 0 ? a : arith::AddIOp::create(b, a, index(value)).getResult();
+}
 Value KernelFunction::add(Value a, Value other) { return arith::AddIOp::create(b, a, other); }
-Value KernelFunction::mul(Value a, int64_t value) { return value == 1 ? a : arith::MulIOp::create(b, a, index(value)).getResult(); }
+Value KernelFunction::mul(Value a, int64_t value) {
+  return value == 1 ? a : arith::MulIOp::create(b, a, index(value)).getResult();
+}
 
 } // namespace smelt

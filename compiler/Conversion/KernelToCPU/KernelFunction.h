@@ -9,13 +9,15 @@
 
 namespace smelt {
 
-/// `func.func @smelt_<name>(%buffers: !llvm.ptr)` under construction, for the outlined `func.func private @<name>(tensors) -> tensors`
-/// with one kernel op. All memory is seen as flat memrefs (rank 1, static size); buffers may be unaligned.
+/// `func.func @smelt_<name>(%buffers: !llvm.ptr)` under construction, for the outlined `func.func
+/// private @<name>(tensors) -> tensors` with one kernel op. All memory is seen as flat memrefs
+/// (rank 1, static size); buffers may be unaligned.
 class KernelFunction {
 public:
-  /// Creates the function at the end of `module` and loads the pointers; `workspaceBytes` > 0 adds the workspace argument.
-  KernelFunction(mlir::ModuleOp module, mlir::func::FuncOp source, mlir::Operation *kernel, const CPUTarget &target,
-                 int64_t workspaceBytes);
+  /// Creates the function at the end of `module` and loads the pointers; `workspaceBytes` > 0 adds
+  /// the workspace argument.
+  KernelFunction(mlir::ModuleOp module, mlir::func::FuncOp source, mlir::Operation *kernel,
+                 const CPUTarget &target, int64_t workspaceBytes);
 
   /// Ends the function with a return.
   void finish();
@@ -29,15 +31,18 @@ public:
   /// A flat view of `elements` elements of the workspace from `byteOffset` on (a multiple of 64).
   mlir::Value getWorkspace(int64_t byteOffset, int64_t elements, mlir::Type elementType);
 
-  /// Calls `body(thread)` (index, below `maxThreads`) on every thread of a team of at most `maxThreads`. Allocations that `body` makes
-  /// outside of loops live as long as the region.
+  /// Calls `body(thread)` (index, below `maxThreads`) on every thread of a team of at most
+  /// `maxThreads`. Allocations that `body` makes outside of loops live as long as the region.
   void emitParallel(int64_t maxThreads, llvm::function_ref<void(mlir::Value thread)> body);
-  /// Inside emitParallel: shares iterations begin, begin + step … < end among the threads (a fixed, contiguous share each); all
-  /// threads wait for each other at the end.
-  void emitSharedLoop(int64_t begin, int64_t end, int64_t step, llvm::function_ref<void(mlir::Value)> body);
+  /// Inside emitParallel: shares iterations begin, begin + step … < end among the threads (a fixed,
+  /// contiguous share each); all threads wait for each other at the end.
+  void emitSharedLoop(int64_t begin, int64_t end, int64_t step,
+                      llvm::function_ref<void(mlir::Value)> body);
   /// A sequential loop.
-  void emitLoop(mlir::Value begin, mlir::Value end, int64_t step, llvm::function_ref<void(mlir::Value)> body);
-  void emitLoop(int64_t begin, int64_t end, int64_t step, llvm::function_ref<void(mlir::Value)> body);
+  void emitLoop(mlir::Value begin, mlir::Value end, int64_t step,
+                llvm::function_ref<void(mlir::Value)> body);
+  void emitLoop(int64_t begin, int64_t end, int64_t step,
+                llvm::function_ref<void(mlir::Value)> body);
 
   mlir::Value index(int64_t value);
   /// a + b and a · b of index values, with the trivial cases folded.

@@ -1,6 +1,7 @@
 //===- LowerKernelsToCPU.cpp - The two passes -------------------------------===//
 //
-//   func.func private @kernel_0(%a: tensor<64x32xf32>, …) -> tensor<64x96xf32> attributes {kernel.workspace = 12288 : i64} {
+//   func.func private @kernel_0(%a: tensor<64x32xf32>, …) -> tensor<64x96xf32> attributes
+//   {kernel.workspace = 12288 : i64} {
 //     %0 = kernel.gemm …
 //     return %0
 //   }
@@ -20,7 +21,8 @@ namespace {
 
 /// The kernel op of an outlined kernel function, or null.
 Operation *getOutlinedKernel(func::FuncOp function) {
-  if (function.isDeclaration() || !function.isPrivate() || !llvm::hasSingleElement(function.getBody()))
+  if (function.isDeclaration() || !function.isPrivate() ||
+      !llvm::hasSingleElement(function.getBody()))
     return nullptr;
   Block &body = function.getBody().front();
   if (body.getOperations().size() != 2 || !isa<kernel::KernelOpInterface>(body.front()))
@@ -47,13 +49,15 @@ const char *whyNotNative(func::FuncOp function, Operation *kernel) {
   return nullptr;
 }
 
-LogicalResult lowerKernel(func::FuncOp function, Operation *kernel, const CPUTarget &target, ModuleOp into) {
+LogicalResult lowerKernel(func::FuncOp function, Operation *kernel, const CPUTarget &target,
+                          ModuleOp into) {
   if (const char *why = whyNotNative(function, kernel))
     return function.emitError("outlined kernel ") << why;
   int64_t workspace = getWorkspaceBytes(kernel, target);
   if (workspace != getWorkspace(function))
-    return function.emitError("kernel.workspace is ") << getWorkspace(function) << " but the kernel wants " << workspace
-                                                      << " bytes: run smelt-plan-cpu-workspace for the same CPU";
+    return function.emitError("kernel.workspace is ")
+           << getWorkspace(function) << " but the kernel wants " << workspace
+           << " bytes: run smelt-plan-cpu-workspace for the same CPU";
   KernelFunction native(into, function, kernel, target, workspace);
   if (failed(emitKernel(kernel, native)))
     return failure();
@@ -75,7 +79,9 @@ struct PlanCPUWorkspacePass : PassWrapper<PlanCPUWorkspacePass, OperationPass<Mo
   PlanCPUWorkspacePass(const PlanCPUWorkspacePass &other) : PassWrapper(other) {}
   Option<std::string> cpu{*this, "cpu", llvm::cl::desc("CPU to plan for"), llvm::cl::init("host")};
   StringRef getArgument() const final { return "smelt-plan-cpu-workspace"; }
-  StringRef getDescription() const final { return "Set kernel.workspace, the bytes of workspace of each outlined kernel on a CPU"; }
+  StringRef getDescription() const final {
+    return "Set kernel.workspace, the bytes of workspace of each outlined kernel on a CPU";
+  }
   void runOnOperation() final {
     std::optional<CPUTarget> target = getTarget(getOperation(), cpu);
     if (!target)
@@ -95,10 +101,15 @@ struct KernelToCPUPass : PassWrapper<KernelToCPUPass, OperationPass<ModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(KernelToCPUPass)
   KernelToCPUPass() = default;
   KernelToCPUPass(const KernelToCPUPass &other) : PassWrapper(other) {}
-  Option<std::string> cpu{*this, "cpu", llvm::cl::desc("CPU to generate code for"), llvm::cl::init("host")};
+  Option<std::string> cpu{*this, "cpu", llvm::cl::desc("CPU to generate code for"),
+                          llvm::cl::init("host")};
   StringRef getArgument() const final { return "smelt-kernel-to-cpu"; }
-  StringRef getDescription() const final { return "Lower outlined kernels to native functions in upstream dialects"; }
-  void getDependentDialects(DialectRegistry &registry) const final { registerCPUTargetDialects(registry); }
+  StringRef getDescription() const final {
+    return "Lower outlined kernels to native functions in upstream dialects";
+  }
+  void getDependentDialects(DialectRegistry &registry) const final {
+    registerCPUTargetDialects(registry);
+  }
   void runOnOperation() final {
     ModuleOp module = getOperation();
     std::optional<CPUTarget> target = getTarget(module, cpu);
@@ -110,7 +121,8 @@ struct KernelToCPUPass : PassWrapper<KernelToCPUPass, OperationPass<ModuleOp>> {
     for (auto function : llvm::make_early_inc_range(module.getOps<func::FuncOp>()))
       if (getOutlinedKernel(function) && SymbolTable::symbolKnownUseEmpty(function, module))
         function.erase();
-    module.getBody()->getOperations().splice(module.getBody()->end(), lowered->getBody()->getOperations());
+    module.getBody()->getOperations().splice(module.getBody()->end(),
+                                             lowered->getBody()->getOperations());
   }
 };
 

@@ -9,19 +9,22 @@
 
 namespace smelt {
 
-/// Name of the attribute (i64) on an outlined kernel function: bytes of its workspace argument. Absent: it has none.
+/// Name of the attribute (i64) on an outlined kernel function: bytes of its workspace argument.
+/// Absent: it has none.
 inline constexpr llvm::StringLiteral workspaceAttribute = "kernel.workspace";
 
-/// Sets `kernel.workspace` on each outlined kernel function that wants a workspace on `cpu` ("host" or an LLVM name).
+/// Sets `kernel.workspace` on each outlined kernel function that wants a workspace on `cpu` ("host"
+/// or an LLVM name).
 std::unique_ptr<mlir::Pass> createPlanCPUWorkspacePass(std::string cpu = "host");
-/// Replaces each outlined kernel function by `func.func @smelt_<name>(!llvm.ptr)` in upstream dialects; a function that is still called
-/// stays beside it.
+/// Replaces each outlined kernel function by `func.func @smelt_<name>(!llvm.ptr)` in upstream
+/// dialects; a function that is still called stays beside it.
 std::unique_ptr<mlir::Pass> createKernelToCPUPass(std::string cpu = "host");
 /// Makes both passes known to pass pipelines.
 void registerKernelToCPUPasses();
 
-/// The native functions of all outlined kernel functions of `module`, in a module of their own, ready for emitCPUObject. Null, with
-/// errors at the ops, if one cannot be lowered. `module` is not changed; its `kernel.workspace` attributes must be set.
+/// The native functions of all outlined kernel functions of `module`, in a module of their own,
+/// ready for emitCPUObject. Null, with errors at the ops, if one cannot be lowered. `module` is not
+/// changed; its `kernel.workspace` attributes must be set.
 mlir::OwningOpRef<mlir::ModuleOp> lowerKernelsToCPU(mlir::ModuleOp module, const CPUTarget &target);
 
 } // namespace smelt

@@ -13,14 +13,17 @@ namespace {
 struct ApproximateMathPass : PassWrapper<ApproximateMathPass, OperationPass<ModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ApproximateMathPass)
   StringRef getArgument() const final { return "smelt-approximate-math"; }
-  StringRef getDescription() const final { return "f32 exp, log and tanh by polynomials, for scalars and vectors"; }
+  StringRef getDescription() const final {
+    return "f32 exp, log and tanh by polynomials, for scalars and vectors";
+  }
   void getDependentDialects(DialectRegistry &registry) const final {
     registry.insert<arith::ArithDialect, math::MathDialect, vector::VectorDialect>();
   }
   void runOnOperation() final {
     RewritePatternSet patterns(&getContext());
-    populateMathPolynomialApproximationPatterns(
-        patterns, [](StringRef name) { return name == "math.exp" || name == "math.log" || name == "math.tanh"; });
+    populateMathPolynomialApproximationPatterns(patterns, [](StringRef name) {
+      return name == "math.exp" || name == "math.log" || name == "math.tanh";
+    });
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }
@@ -28,6 +31,8 @@ struct ApproximateMathPass : PassWrapper<ApproximateMathPass, OperationPass<Modu
 
 } // namespace
 
-std::unique_ptr<Pass> createApproximateMathPass() { return std::make_unique<ApproximateMathPass>(); }
+std::unique_ptr<Pass> createApproximateMathPass() {
+  return std::make_unique<ApproximateMathPass>();
+}
 
 } // namespace smelt

@@ -24,8 +24,8 @@ struct Level {
 
 const std::vector<Level> &levels() {
   static const std::vector<std::pair<const char *, const char *>> v3 = {
-      {"avx", "avx"},   {"avx2", "avx2"}, {"bmi", "bmi1"},    {"bmi2", "bmi2"},
-      {"f16c", "f16c"}, {"fma", "fma"},   {"lzcnt", "abm"},   {"movbe", "movbe"}};
+      {"avx", "avx"},   {"avx2", "avx2"}, {"bmi", "bmi1"},  {"bmi2", "bmi2"},
+      {"f16c", "f16c"}, {"fma", "fma"},   {"lzcnt", "abm"}, {"movbe", "movbe"}};
   static const std::vector<Level> all = [] {
     std::vector<std::pair<const char *, const char *>> v4 = v3;
     for (const char *name : {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"})

@@ -9,8 +9,9 @@
 
 namespace smelt {
 
-/// A CPU to generate code for. Code uses the instructions of an x86-64 level (v3 or v4), scheduled for `name`: the level keeps
-/// the list of features that a machine must have short and exact, so that the runtime can check a bundle before it runs it.
+/// A CPU to generate code for. Code uses the instructions of an x86-64 level (v3 or v4), scheduled
+/// for `name`: the level keeps the list of features that a machine must have short and exact, so
+/// that the runtime can check a bundle before it runs it.
 struct CPUTarget {
   /// LLVM's name of the CPU, used for scheduling.
   std::string name;
@@ -21,8 +22,9 @@ struct CPUTarget {
   /// What a machine must have, in /proc/cpuinfo's words.
   std::vector<std::string> features;
 
-  /// "host", or LLVM's name of an x86 CPU ("sapphirerapids", "skylake-avx512", "haswell", "x86-64-v3" …). None for an unknown CPU
-  /// or for one without AVX2 and FMA; `why` then says what is wrong.
+  /// "host", or LLVM's name of an x86 CPU ("sapphirerapids", "skylake-avx512", "haswell",
+  /// "x86-64-v3" …). None for an unknown CPU or for one without AVX2 and FMA; `why` then says what
+  /// is wrong.
   static std::optional<CPUTarget> get(llvm::StringRef name, std::string &why);
 };
 

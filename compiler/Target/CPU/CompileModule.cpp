@@ -30,7 +30,8 @@ std::unique_ptr<llvm::TargetMachine> createMachine(const CPUTarget &target, std:
   if (!backend)
     return nullptr;
   llvm::TargetOptions options;
-  // Standard: only llvm.fmuladd, which vector.fma becomes, is contracted; a mulf and an addf stay two roundings wherever they stand.
+  // Standard: only llvm.fmuladd, which vector.fma becomes, is contracted; a mulf and an addf stay
+  // two roundings wherever they stand.
   options.AllowFPOpFusion = llvm::FPOpFusion::Standard;
   std::unique_ptr<llvm::TargetMachine> machine(
       backend->createTargetMachine(triple, target.level, "", options, llvm::Reloc::PIC_,
@@ -45,7 +46,8 @@ void setTargetAttributes(llvm::Module &module, const CPUTarget &target) {
       continue;
     function.addFnAttr("target-cpu", target.level);
     function.addFnAttr("tune-cpu", target.name);
-    // CPUs with AVX-512 ask for 256-bit vectors by default; the kernels are written for whole registers.
+    // CPUs with AVX-512 ask for 256-bit vectors by default; the kernels are written for whole
+    // registers.
     function.addFnAttr("target-features", target.lanes == 16 ? "-prefer-256-bit" : "");
     function.addFnAttr("prefer-vector-width", std::to_string(target.lanes * 32));
     function.addFnAttr(llvm::Attribute::NoUnwind);
@@ -65,7 +67,8 @@ void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
   llvm::ModuleAnalysisManager modules;
   // Half of the time of O3 went into this pass, which finds nothing to do in generated kernels.
   llvm::PassInstrumentationCallbacks callbacks;
-  callbacks.registerShouldRunOptionalPassCallback([](llvm::StringRef pass, llvm::Any) { return pass != "LoopLoadEliminationPass"; });
+  callbacks.registerShouldRunOptionalPassCallback(
+      [](llvm::StringRef pass, llvm::Any) { return pass != "LoopLoadEliminationPass"; });
   llvm::PassBuilder builder(&machine, tuning, std::nullopt, &callbacks);
   builder.registerModuleAnalyses(modules);
   builder.registerCGSCCAnalyses(sccs);
@@ -76,8 +79,8 @@ void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
 }
 
 /// Runs the backend on `module` into `path`.
-LogicalResult writeCode(llvm::Module &module, llvm::TargetMachine &machine, llvm::CodeGenFileType type, llvm::StringRef path,
-                        std::string &error) {
+LogicalResult writeCode(llvm::Module &module, llvm::TargetMachine &machine,
+                        llvm::CodeGenFileType type, llvm::StringRef path, std::string &error) {
   std::error_code code;
   llvm::raw_fd_ostream out(path, code, llvm::sys::fs::OF_None);
   if (code) {
@@ -102,7 +105,8 @@ LogicalResult writeCode(llvm::Module &module, llvm::TargetMachine &machine, llvm
   return success();
 }
 
-LogicalResult dump(llvm::Module &module, llvm::TargetMachine &machine, const std::string &prefix, std::string &error) {
+LogicalResult dump(llvm::Module &module, llvm::TargetMachine &machine, const std::string &prefix,
+                   std::string &error) {
   std::error_code code;
   llvm::raw_fd_ostream out(prefix + ".ll", code);
   if (code) {
@@ -116,7 +120,8 @@ LogicalResult dump(llvm::Module &module, llvm::TargetMachine &machine, const std
 
 } // namespace
 
-LogicalResult compileModule(llvm::Module &module, const CPUTarget &target, const std::string &object, const std::string &dumpPrefix,
+LogicalResult compileModule(llvm::Module &module, const CPUTarget &target,
+                            const std::string &object, const std::string &dumpPrefix,
                             std::string &error) {
   std::unique_ptr<llvm::TargetMachine> machine = createMachine(target, error);
   if (!machine) {

@@ -11,9 +11,11 @@ class Module;
 
 namespace smelt {
 
-/// Optimises `module` (in a context that no other thread uses) for `target` and writes the object file. With a `dumpPrefix`, also
+/// Optimises `module` (in a context that no other thread uses) for `target` and writes the object
+/// file. With a `dumpPrefix`, also
 /// `<dumpPrefix>.ll` and `.s`. Says why in `error` on failure.
-mlir::LogicalResult compileModule(llvm::Module &module, const CPUTarget &target, const std::string &object, const std::string &dumpPrefix,
+mlir::LogicalResult compileModule(llvm::Module &module, const CPUTarget &target,
+                                  const std::string &object, const std::string &dumpPrefix,
                                   std::string &error);
 
 } // namespace smelt

@@ -1,7 +1,8 @@
 //===- EmitCPUObject.cpp - Kernels to a shared object, in parallel ----------===//
 //
-// Kernels do not know each other, so that they are compiled in a few groups, as nested modules: the pass manager lowers these in
-// parallel, and each then has an LLVM context and a thread of its own. The groups depend on the kernels alone, not on the machine.
+// Kernels do not know each other, so that they are compiled in a few groups, as nested modules: the
+// pass manager lowers these in parallel, and each then has an LLVM context and a thread of its own.
+// The groups depend on the kernels alone, not on the machine.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Target/CPU/EmitCPUObject.h"
@@ -57,7 +58,8 @@ SmallVector<ModuleOp> splitIntoGroups(ModuleOp module) {
     sizes.push_back(size);
     total += size;
   }
-  size_t count = hasInternalCalls(module) ? 1 : std::min(mostGroups, std::max<size_t>(1, functions.size()));
+  size_t count =
+      hasInternalCalls(module) ? 1 : std::min(mostGroups, std::max<size_t>(1, functions.size()));
   OpBuilder b(module.getBodyRegion());
   b.setInsertionPointToEnd(module.getBody());
   SmallVector<ModuleOp> groups;
@@ -87,7 +89,8 @@ struct Group {
 
 } // namespace
 
-LogicalResult emitCPUObject(ModuleOp module, const CPUTarget &target, llvm::StringRef path, const CPUEmissionOptions &options) {
+LogicalResult emitCPUObject(ModuleOp module, const CPUTarget &target, llvm::StringRef path,
+                            const CPUEmissionOptions &options) {
   CPUEmissionTimes times;
   double start = now();
   auto lap = [&](double &slot) {
@@ -117,7 +120,8 @@ LogicalResult emitCPUObject(ModuleOp module, const CPUTarget &target, llvm::Stri
       if (!dumpPrefix.empty() && groups.size() > 1)
         dumpPrefix += "." + std::to_string(i);
       threads.async([&group, &target, dumpPrefix] {
-        if (failed(compileModule(*group.code, target, group.object, dumpPrefix, group.error)) && group.error.empty())
+        if (failed(compileModule(*group.code, target, group.object, dumpPrefix, group.error)) &&
+            group.error.empty())
           group.error = "cannot compile the kernels";
       });
     }

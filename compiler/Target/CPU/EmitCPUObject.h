@@ -16,8 +16,8 @@ struct CPUEmissionTimes {
 };
 
 struct CPUEmissionOptions {
-  /// If not empty, the optimised LLVM IR and the assembly are written to `<dumpPrefix>.ll` and `.s` (`<dumpPrefix>.0.ll` … for many
-  /// kernels, which are compiled in groups).
+  /// If not empty, the optimised LLVM IR and the assembly are written to `<dumpPrefix>.ll` and `.s`
+  /// (`<dumpPrefix>.0.ll` … for many kernels, which are compiled in groups).
   std::string dumpPrefix;
   /// If not null, receives the times.
   CPUEmissionTimes *times = nullptr;
@@ -26,16 +26,18 @@ struct CPUEmissionOptions {
 /// Appends the passes that take func/scf/vector/memref/math/arith/omp to the llvm dialect.
 void buildLowerToLLVMPipeline(mlir::OpPassManager &passes);
 
-/// Replaces f32 exp, log and tanh (scalars and vectors) by polynomials, so that no call is left in a vector loop.
+/// Replaces f32 exp, log and tanh (scalars and vectors) by polynomials, so that no call is left in
+/// a vector loop.
 std::unique_ptr<mlir::Pass> createApproximateMathPass();
 
 /// Makes the context able to translate what buildLowerToLLVMPipeline leaves.
 void registerCPUTargetDialects(mlir::DialectRegistry &registry);
 
-/// Lowers `module` (its functions, already in upstream dialects) in place, compiles it for `target` and links the shared object
-/// `path`, which needs libomp. The same module and target give the same bytes. Errors are reported at the module.
-mlir::LogicalResult emitCPUObject(mlir::ModuleOp module, const CPUTarget &target, llvm::StringRef path,
-                                  const CPUEmissionOptions &options = {});
+/// Lowers `module` (its functions, already in upstream dialects) in place, compiles it for `target`
+/// and links the shared object `path`, which needs libomp. The same module and target give the same
+/// bytes. Errors are reported at the module.
+mlir::LogicalResult emitCPUObject(mlir::ModuleOp module, const CPUTarget &target,
+                                  llvm::StringRef path, const CPUEmissionOptions &options = {});
 
 } // namespace smelt
 #endif

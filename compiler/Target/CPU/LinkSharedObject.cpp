@@ -1,5 +1,6 @@
 //===- LinkSharedObject.cpp - Runs the linker -------------------------------===//
-// lld is run as a program (Debian's liblld is not a dependency); without lld, the system's C compiler links.
+// lld is run as a program (Debian's liblld is not a dependency); without lld, the system's C
+// compiler links.
 #include "compiler/Target/CPU/LinkSharedObject.h"
 
 #include "llvm/ADT/SmallString.h"
@@ -22,14 +23,16 @@ namespace {
 
 /// libomp: where CMake found it, else where Debian's packages of LLVM put it.
 std::optional<std::string> findLibOMP() {
-  for (const char *path : {SMELT_OMP_LIBRARY, "/usr/lib/llvm-22/lib/libomp.so", "/usr/lib/x86_64-linux-gnu/libomp.so.5"})
+  for (const char *path : {SMELT_OMP_LIBRARY, "/usr/lib/llvm-22/lib/libomp.so",
+                           "/usr/lib/x86_64-linux-gnu/libomp.so.5"})
     if (*path && sys::fs::exists(path))
       return path;
   return std::nullopt;
 }
 
 std::optional<std::string> findLibM() {
-  for (const char *path : {"/usr/lib/x86_64-linux-gnu/libm.so.6", "/lib/x86_64-linux-gnu/libm.so.6", "/usr/lib64/libm.so.6"})
+  for (const char *path : {"/usr/lib/x86_64-linux-gnu/libm.so.6", "/lib/x86_64-linux-gnu/libm.so.6",
+                           "/usr/lib64/libm.so.6"})
     if (sys::fs::exists(path))
       return path;
   return std::nullopt;
@@ -37,7 +40,8 @@ std::optional<std::string> findLibM() {
 
 std::optional<std::string> findProgram(ArrayRef<const char *> names) {
   for (const char *name : names)
-    if (ErrorOr<std::string> path = sys::findProgramByName(name); path && sys::fs::can_execute(*path))
+    if (ErrorOr<std::string> path = sys::findProgramByName(name);
+        path && sys::fs::can_execute(*path))
       return *path;
   return std::nullopt;
 }
@@ -53,13 +57,21 @@ bool linkSharedObject(const std::vector<std::string> &objects, StringRef path, s
   std::string rpath = sys::path::parent_path(*omp).str();
   std::vector<std::string> command;
   if (auto lld = findProgram({"ld.lld-22", "/usr/lib/llvm-22/bin/ld.lld", "ld.lld"})) {
-    command = {*lld, "-shared", "--build-id=none", "-z", "now", "-z", "noexecstack", "-rpath", rpath, "-o", path.str()};
+    command = {*lld,  "-shared", "--build-id=none", "-z", "now", "-z", "noexecstack", "-rpath",
+               rpath, "-o",      path.str()};
     command.insert(command.end(), objects.begin(), objects.end());
     command.push_back(*omp);
     if (auto libm = findLibM())
       command.push_back(*libm);
   } else if (auto cc = findProgram({"cc", "gcc", "clang-22", "clang"})) {
-    command = {*cc, "-shared", "-nostartfiles", "-Wl,--build-id=none", "-Wl,-z,noexecstack", "-Wl,-rpath," + rpath, "-o", path.str()};
+    command = {*cc,
+               "-shared",
+               "-nostartfiles",
+               "-Wl,--build-id=none",
+               "-Wl,-z,noexecstack",
+               "-Wl,-rpath," + rpath,
+               "-o",
+               path.str()};
     command.insert(command.end(), objects.begin(), objects.end());
     command.insert(command.end(), {*omp, "-lm"});
   } else {
@@ -73,7 +85,9 @@ bool linkSharedObject(const std::vector<std::string> &objects, StringRef path, s
     return false;
   }
   std::string message;
-  int status = sys::ExecuteAndWait(command[0], arguments, std::nullopt, {std::nullopt, StringRef(log), StringRef(log)}, 120, 0, &message);
+  int status =
+      sys::ExecuteAndWait(command[0], arguments, std::nullopt,
+                          {std::nullopt, StringRef(log), StringRef(log)}, 120, 0, &message);
   if (status != 0) {
     error = "the linker failed: " + message;
     if (auto text = MemoryBuffer::getFile(log))

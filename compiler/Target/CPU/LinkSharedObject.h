@@ -8,8 +8,10 @@
 
 namespace smelt {
 
-/// Links `objects` with libomp and libm into the shared object `path`. On failure returns false and says why in `error`.
-bool linkSharedObject(const std::vector<std::string> &objects, llvm::StringRef path, std::string &error);
+/// Links `objects` with libomp and libm into the shared object `path`. On failure returns false and
+/// says why in `error`.
+bool linkSharedObject(const std::vector<std::string> &objects, llvm::StringRef path,
+                      std::string &error);
 
 } // namespace smelt
 #endif

@@ -27,12 +27,14 @@ namespace smelt {
 void buildLowerToLLVMPipeline(OpPassManager &passes) {
   passes.addPass(createApproximateMathPass());
   passes.addPass(createConvertSCFToOpenMPPass());
-  // Removes the memref.alloca_scope that the conversion puts around each body; convert-scf-to-cf would choke on it.
+  // Removes the memref.alloca_scope that the conversion puts around each body; convert-scf-to-cf
+  // would choke on it.
   passes.addPass(createCanonicalizerPass());
   passes.addPass(createCSEPass());
   passes.addPass(createLoopInvariantCodeMotionPass());
   ConvertVectorToLLVMPassOptions vector;
-  // A tree instead of a chain of additions: the order is fixed by the code, hence still the same bits in every run.
+  // A tree instead of a chain of additions: the order is fixed by the code, hence still the same
+  // bits in every run.
   vector.reassociateFPReductions = true;
   passes.addPass(createConvertVectorToLLVMPass(vector));
   passes.addPass(createConvertMathToLLVMPass());
@@ -49,8 +51,8 @@ void buildLowerToLLVMPipeline(OpPassManager &passes) {
 }
 
 void registerCPUTargetDialects(DialectRegistry &registry) {
-  registry.insert<LLVM::LLVMDialect, omp::OpenMPDialect, math::MathDialect, memref::MemRefDialect, scf::SCFDialect,
-                  vector::VectorDialect, arith::ArithDialect, func::FuncDialect>();
+  registry.insert<LLVM::LLVMDialect, omp::OpenMPDialect, math::MathDialect, memref::MemRefDialect,
+                  scf::SCFDialect, vector::VectorDialect, arith::ArithDialect, func::FuncDialect>();
   registerBuiltinDialectTranslation(registry);
   registerLLVMDialectTranslation(registry);
   registerOpenMPDialectTranslation(registry);

@@ -12,7 +12,8 @@ public:
   explicit DnnlGemm(GemmShape shape, bool identity = false);
   ~DnnlGemm();
   void run(const float *a, const float *b, float *c);
-  /// The implementation that oneDNN chose, "brg:avx512_core" for example, and the library's version.
+  /// The implementation that oneDNN chose, "brg:avx512_core" for example, and the library's
+  /// version.
   std::string describe() const;
 
 private:

@@ -23,7 +23,9 @@ namespace {
 void buildKernel(ModuleOp module, GemmShape shape, bool identity) {
   ImplicitLocOpBuilder b(module.getLoc(), module.getContext());
   b.setInsertionPointToEnd(module.getBody());
-  auto type = [&](int64_t rows, int64_t columns) { return RankedTensorType::get({rows, columns}, b.getF32Type()); };
+  auto type = [&](int64_t rows, int64_t columns) {
+    return RankedTensorType::get({rows, columns}, b.getF32Type());
+  };
   Type a = shape.transposeA ? type(shape.k, shape.m) : type(shape.m, shape.k);
   Type w = shape.transposeB ? type(shape.n, shape.k) : type(shape.k, shape.n);
   Type c = type(shape.m, shape.n);
@@ -31,7 +33,8 @@ void buildKernel(ModuleOp module, GemmShape shape, bool identity) {
   function.setPrivate();
   Block *body = function.addEntryBlock();
   b.setInsertionPointToStart(body);
-  auto gemm = kernel::GemmOp::create(b, TypeRange{c}, ValueRange{body->getArgument(0)}, ValueRange{body->getArgument(1)}, ValueRange{},
+  auto gemm = kernel::GemmOp::create(b, TypeRange{c}, ValueRange{body->getArgument(0)},
+                                     ValueRange{body->getArgument(1)}, ValueRange{},
                                      shape.transposeA, shape.transposeB);
   kernel::buildIdentityRegion(b, b.getLoc(), gemm.getA(), a);
   kernel::buildIdentityRegion(b, b.getLoc(), gemm.getB(), w);
@@ -73,7 +76,8 @@ SmeltGemm::SmeltGemm(GemmShape shape, bool identity, const std::string &dumpPref
     fail("cannot lower the kernel");
   // A new name each time: dlopen takes a path that it knows for the object it already has.
   static int number = 0;
-  std::string path = "/tmp/smelt-cpu-gemm-" + std::to_string(getpid()) + "-" + std::to_string(number++) + ".so";
+  std::string path =
+      "/tmp/smelt-cpu-gemm-" + std::to_string(getpid()) + "-" + std::to_string(number++) + ".so";
   CPUEmissionTimes times;
   if (failed(emitCPUObject(*lowered, *target, path, {dumpPrefix, &times})))
     fail("cannot compile the kernel");

@@ -14,10 +14,12 @@ struct GemmShape {
   bool transposeA = false, transposeB = false;
 };
 
-/// relu(op(A)·op(B)), compiled by Smelt for the host from a kernel.gemm with relu in its result region.
+/// relu(op(A)·op(B)), compiled by Smelt for the host from a kernel.gemm with relu in its result
+/// region.
 class SmeltGemm {
 public:
-  /// Ends the program with a message if it cannot be compiled. `identity`: no relu. A non-empty `dumpPrefix` keeps IR and assembly.
+  /// Ends the program with a message if it cannot be compiled. `identity`: no relu. A non-empty
+  /// `dumpPrefix` keeps IR and assembly.
   explicit SmeltGemm(GemmShape shape, bool identity = false, const std::string &dumpPrefix = "");
   void run(const float *a, const float *b, float *c);
   double compileSeconds = 0;

@@ -15,7 +15,8 @@ func.func private @kernel_0(%p0: tensor<3x7xf32>, %p1: tensor<90x100xf32>, %p2: 
                       types + ", " + types + ", " + types + R"() {
   %r:9 = kernel.adamw(%p0, %p1, %p2) gradients(%g0, %g1, %g2) moments(%m0, %m1, %m2 : %v0, %v1, %v2) lr(%lr) step(%step)
     {lr_scales = array<f64: 1.0, 0.5, 2.0>, weight_decays = array<f64: 0.0, 0.1, 0.01>, beta1 = 0.9, beta2 = 0.99, eps = 1.0e-8}
-    : ()" + four + ") -> (" + types + ", " + types + ", " + types + R"()
+    : ()" + four + ") -> (" +
+                      types + ", " + types + ", " + types + R"()
   return %r#0, %r#1, %r#2, %r#3, %r#4, %r#5, %r#6, %r#7, %r#8 : )" +
                       types + ", " + types + ", " + types + R"(
 })");

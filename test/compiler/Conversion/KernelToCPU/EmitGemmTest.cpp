@@ -1,11 +1,14 @@
-// kernel.gemm on the CPU against the interpreter: ragged shapes, transposes, regions, both schedules, two instruction sets.
+// kernel.gemm on the CPU against the interpreter: ragged shapes, transposes, regions, both
+// schedules, two instruction sets.
 #include "test/compiler/Conversion/KernelToCPU/KernelRunner.h"
 
 using namespace smelt::test;
 
 namespace {
 
-std::string matrix(int64_t rows, int64_t columns) { return "tensor<" + std::to_string(rows) + "x" + std::to_string(columns) + "xf32>"; }
+std::string matrix(int64_t rows, int64_t columns) {
+  return "tensor<" + std::to_string(rows) + "x" + std::to_string(columns) + "xf32>";
+}
 
 struct Shape {
   int64_t m, n, k;
@@ -13,27 +16,46 @@ struct Shape {
 };
 
 /// A gemm whose regions hold `a`, `b` and `result` (ops from %0 to %1; empty: identity).
-std::string gemm(Shape s, const std::string &a = "", const std::string &b = "", const std::string &result = "") {
-  std::string ta = s.transposeA ? matrix(s.k, s.m) : matrix(s.m, s.k), tb = s.transposeB ? matrix(s.n, s.k) : matrix(s.k, s.n), tc = matrix(s.m, s.n);
-  std::string flags = s.transposeA && s.transposeB ? " {transpose_a, transpose_b}" : s.transposeA ? " {transpose_a}" : s.transposeB ? " {transpose_b}" : "";
+std::string gemm(Shape s, const std::string &a = "", const std::string &b = "",
+                 const std::string &result = "") {
+  std::string ta = s.transposeA ? matrix(s.k, s.m) : matrix(s.m, s.k),
+              tb = s.transposeB ? matrix(s.n, s.k) : matrix(s.k, s.n), tc = matrix(s.m, s.n);
+  std::string flags = s.transposeA && s.transposeB ? " {transpose_a, transpose_b}"
+                      : s.transposeA               ? " {transpose_a}"
+                      : s.transposeB               ? " {transpose_b}"
+                                                   : "";
   auto region = [](const std::string &type, const std::string &body) {
-    return "{ ^bb0(%0: " + type + "): " + body + " kernel.yield " + (body.empty() ? "%0" : "%1") + " : " + type + " }\n";
+    return "{ ^bb0(%0: " + type + "): " + body + " kernel.yield " + (body.empty() ? "%0" : "%1") +
+           " : " + type + " }\n";
   };
-  return "func.func private @kernel_0(%a: " + ta + ", %b: " + tb + ") -> " + tc + " {\n  %c = kernel.gemm a(%a) b(%b) result()" + flags + " : (" + ta +
-         ", " + tb + ") -> " + tc + "\n    a " + region(ta, a) + "    b " + region(tb, b) + "    result " + region(tc, result) + "  return %c : " + tc + "\n}\n";
+  return "func.func private @kernel_0(%a: " + ta + ", %b: " + tb + ") -> " + tc +
+         " {\n  %c = kernel.gemm a(%a) b(%b) result()" + flags + " : (" + ta + ", " + tb + ") -> " +
+         tc + "\n    a " + region(ta, a) + "    b " + region(tb, b) + "    result " +
+         region(tc, result) + "  return %c : " + tc + "\n}\n";
 }
 
-// Rounding errors of a sum of K products grow like sqrt(K) at worst like K; 2^-24 · K covers every order of summation.
+// Rounding errors of a sum of K products grow like sqrt(K) at worst like K; 2^-24 · K covers every
+// order of summation.
 double tolerance(int64_t k) { return 6e-8 * double(k + 16); }
 
 void checkShape(Shape shape, const char *cpu = "host") {
-  SCOPED_TRACE(testing::Message() << shape.m << "x" << shape.n << "x" << shape.k << (shape.transposeA ? " tA" : "") << (shape.transposeB ? " tB" : "") << " " << cpu);
+  SCOPED_TRACE(testing::Message() << shape.m << "x" << shape.n << "x" << shape.k
+                                  << (shape.transposeA ? " tA" : "")
+                                  << (shape.transposeB ? " tB" : "") << " " << cpu);
   KernelRunner runner(gemm(shape), cpu);
-  runner.check(runner.makeInputs(unsigned(shape.m * 31 + shape.n * 7 + shape.k)), tolerance(shape.k));
+  runner.check(runner.makeInputs(unsigned(shape.m * 31 + shape.n * 7 + shape.k)),
+               tolerance(shape.k));
 }
 
 TEST(EmitGemm, RaggedShapesAndTransposes) {
-  for (Shape shape : {Shape{1, 1, 1}, {3, 5, 7}, {8, 32, 16}, {9, 33, 17}, {65, 40, 321}, {67, 100, 129}, {130, 16, 50}, {40, 8, 700}})
+  for (Shape shape : {Shape{1, 1, 1},
+                      {3, 5, 7},
+                      {8, 32, 16},
+                      {9, 33, 17},
+                      {65, 40, 321},
+                      {67, 100, 129},
+                      {130, 16, 50},
+                      {40, 8, 700}})
     for (int flags = 0; flags < 4; ++flags)
       checkShape({shape.m, shape.n, shape.k, bool(flags & 1), bool(flags & 2)});
 }
@@ -41,11 +63,15 @@ TEST(EmitGemm, RaggedShapesAndTransposes) {
 TEST(EmitGemm, RandomShapes) {
   std::mt19937 random(20261121);
   for (int i = 0; i < 12; ++i)
-    checkShape({int64_t(1 + random() % 150), int64_t(1 + random() % 150), int64_t(1 + random() % 700), bool(random() % 2), bool(random() % 2)});
+    checkShape({int64_t(1 + random() % 150), int64_t(1 + random() % 150),
+                int64_t(1 + random() % 700), bool(random() % 2), bool(random() % 2)});
 }
 
 TEST(EmitGemm, AVX2) {
-  for (Shape shape : {Shape{67, 100, 129}, {13, 24, 340, false, true}, {50, 70, 1100, true, false}, {17, 9, 30, true, true}})
+  for (Shape shape : {Shape{67, 100, 129},
+                      {13, 24, 340, false, true},
+                      {50, 70, 1100, true, false},
+                      {17, 9, 30, true, true}})
     checkShape(shape, "haswell");
 }
 
@@ -57,8 +83,11 @@ TEST(EmitGemm, LongWeightGradientSplitsK) {
 
 TEST(EmitGemm, RegionA) {
   Shape shape{67, 50, 40, false, true};
-  for (const char *body : {"%1 = lm.rms_norm %0 {eps = 1.0e-6} : tensor<67x40xf32>", "%1 = lm.unary relu_squared %0 : tensor<67x40xf32>",
-                           "%1 = lm.token_shift add cross %0 {features = array<i64: 4, 21>, heads = array<i64>, distance = 2} : (tensor<67x40xf32>) -> tensor<67x40xf32>"}) {
+  for (const char *body :
+       {"%1 = lm.rms_norm %0 {eps = 1.0e-6} : tensor<67x40xf32>",
+        "%1 = lm.unary relu_squared %0 : tensor<67x40xf32>",
+        "%1 = lm.token_shift add cross %0 {features = array<i64: 4, 21>, heads = array<i64>, "
+        "distance = 2} : (tensor<67x40xf32>) -> tensor<67x40xf32>"}) {
     SCOPED_TRACE(body);
     KernelRunner runner(gemm(shape, body));
     runner.check(runner.makeInputs(3), 1e-5);
@@ -68,31 +97,38 @@ TEST(EmitGemm, RegionA) {
 TEST(EmitGemm, RegionsOfAWeightGradient) {
   // dW = dyᵀ·norm(x), both operands evaluated row by row first.
   Shape shape{50, 36, 530, true};
-  KernelRunner runner(gemm(shape, "%1 = lm.unary tanh %0 : tensor<530x50xf32>", "%1 = lm.rms_norm %0 {eps = 1.0e-6} : tensor<530x36xf32>"));
+  KernelRunner runner(gemm(shape, "%1 = lm.unary tanh %0 : tensor<530x50xf32>",
+                           "%1 = lm.rms_norm %0 {eps = 1.0e-6} : tensor<530x36xf32>"));
   runner.check(runner.makeInputs(4), 5e-5);
 }
 
 TEST(EmitGemm, RegionB) {
   KernelRunner runner(gemm({30, 36, 45}, "", "%1 = lm.unary sigmoid %0 : tensor<45x36xf32>"));
   runner.check(runner.makeInputs(5), 1e-5);
-  KernelRunner transposed(gemm({30, 36, 45, false, true}, "", "%1 = lm.unary sigmoid %0 : tensor<36x45xf32>"));
+  KernelRunner transposed(
+      gemm({30, 36, 45, false, true}, "", "%1 = lm.unary sigmoid %0 : tensor<36x45xf32>"));
   transposed.check(transposed.makeInputs(6), 1e-5);
 }
 
 TEST(EmitGemm, ResultRegions) {
   for (bool transposeA : {false, true})
-    for (const char *body : {"%1 = lm.unary relu %0 : tensor<70x44xf32>", "%1 = lm.rms_norm %0 {eps = 1.0e-6} : tensor<70x44xf32>",
-                             "%1 = lm.token_shift replace cross %0 {features = array<i64: 3, 20>, heads = array<i64>, distance = 1} : (tensor<70x44xf32>) -> tensor<70x44xf32>"}) {
+    for (const char *body :
+         {"%1 = lm.unary relu %0 : tensor<70x44xf32>",
+          "%1 = lm.rms_norm %0 {eps = 1.0e-6} : tensor<70x44xf32>",
+          "%1 = lm.token_shift replace cross %0 {features = array<i64: 3, 20>, heads = array<i64>, "
+          "distance = 1} : (tensor<70x44xf32>) -> tensor<70x44xf32>"}) {
       SCOPED_TRACE(testing::Message() << body << " transpose_a " << transposeA);
       KernelRunner runner(gemm({70, 44, 333, transposeA, false}, "", "", body));
       runner.check(runner.makeInputs(7), 5e-5);
     }
 }
 
-TEST(EmitGemm, ElementwiseResultOfRaggedColumns) { // 60 columns are nearly four vectors: the last must be stored in part.
+TEST(EmitGemm, ElementwiseResultOfRaggedColumns) { // 60 columns are nearly four vectors: the last
+                                                   // must be stored in part.
   for (const char *cpu : {"host", "haswell"})
     for (Shape shape : {Shape{96, 60, 60, false, true}, {35, 28, 20}, {50, 125, 70}}) {
-      KernelRunner runner(gemm(shape, "", "", "%1 = lm.unary relu_squared %0 : " + matrix(shape.m, shape.n)), cpu);
+      KernelRunner runner(
+          gemm(shape, "", "", "%1 = lm.unary relu_squared %0 : " + matrix(shape.m, shape.n)), cpu);
       runner.check(runner.makeInputs(5), tolerance(shape.k));
     }
 }
@@ -122,10 +158,16 @@ TEST(EmitGemm, AccumulatesAGradient) {
   for (int k : {100, 600, 2100}) {
     SCOPED_TRACE(k);
     std::string rows = std::to_string(k);
-    KernelRunner runner("func.func private @kernel_0(%a: tensor<" + rows + "x42xf32>, %b: tensor<" + rows + R"(x36xf32>, %g: tensor<42x36xf32>, %s: tensor<f32>) -> tensor<42x36xf32> {
-  %c = kernel.gemm a(%a) b(%b) result(%g, %s) {transpose_a} : (tensor<)" + rows + "x42xf32>, tensor<" + rows + R"(x36xf32>, tensor<42x36xf32>, tensor<f32>) -> tensor<42x36xf32>
-    a { ^bb0(%0: tensor<)" + rows + "x42xf32>): kernel.yield %0 : tensor<" + rows + R"(x42xf32> }
-    b { ^bb0(%0: tensor<)" + rows + "x36xf32>): kernel.yield %0 : tensor<" + rows + R"(x36xf32> }
+    KernelRunner runner("func.func private @kernel_0(%a: tensor<" + rows + "x42xf32>, %b: tensor<" +
+                        rows +
+                        R"(x36xf32>, %g: tensor<42x36xf32>, %s: tensor<f32>) -> tensor<42x36xf32> {
+  %c = kernel.gemm a(%a) b(%b) result(%g, %s) {transpose_a} : (tensor<)" +
+                        rows + "x42xf32>, tensor<" + rows +
+                        R"(x36xf32>, tensor<42x36xf32>, tensor<f32>) -> tensor<42x36xf32>
+    a { ^bb0(%0: tensor<)" +
+                        rows + "x42xf32>): kernel.yield %0 : tensor<" + rows + R"(x42xf32> }
+    b { ^bb0(%0: tensor<)" +
+                        rows + "x36xf32>): kernel.yield %0 : tensor<" + rows + R"(x36xf32> }
     result { ^bb0(%0: tensor<42x36xf32>, %1: tensor<42x36xf32>, %2: tensor<f32>):
       %3 = lm.scale %1, %2 : tensor<42x36xf32>, tensor<f32>
       %4 = lm.add %0, %3 : tensor<42x36xf32>
@@ -154,11 +196,20 @@ func.func private @kernel_0(%a: tensor<83x24xf32>, %b: tensor<50x24xf32>, %t: te
 }
 
 TEST(EmitGemm, ProductWithItselfComputesOneTriangle) {
-  for (auto [m, k, body] : {std::tuple{64, 20, ""}, {160, 700, ""}, {272, 65, "%1 = lm.unary tanh %0 : tensor<272x65xf32>"}, {70, 33, ""}, {544, 40, ""}}) {
+  for (auto [m, k, body] : {std::tuple{64, 20, ""},
+                            {160, 700, ""},
+                            {272, 65, "%1 = lm.unary tanh %0 : tensor<272x65xf32>"},
+                            {70, 33, ""},
+                            {544, 40, ""}}) {
     SCOPED_TRACE(testing::Message() << m << "x" << k << body);
-    std::string x = matrix(m, k), c = matrix(m, m), region = std::string("{ ^bb0(%0: ") + x + "): " + body + " kernel.yield " + (*body ? "%1" : "%0") + " : " + x + " }\n";
-    KernelRunner runner("func.func private @kernel_0(%x: " + x + ") -> " + c + " {\n  %c = kernel.gemm a(%x) b(%x) result() {transpose_b} : (" + x + ", " + x +
-                        ") -> " + c + "\n a " + region + " b " + region + " result { ^bb0(%0: " + c + "): kernel.yield %0 : " + c + " }\n  return %c : " + c + "\n}\n");
+    std::string x = matrix(m, k), c = matrix(m, m),
+                region = std::string("{ ^bb0(%0: ") + x + "): " + body + " kernel.yield " +
+                         (*body ? "%1" : "%0") + " : " + x + " }\n";
+    KernelRunner runner("func.func private @kernel_0(%x: " + x + ") -> " + c +
+                        " {\n  %c = kernel.gemm a(%x) b(%x) result() {transpose_b} : (" + x + ", " +
+                        x + ") -> " + c + "\n a " + region + " b " + region +
+                        " result { ^bb0(%0: " + c + "): kernel.yield %0 : " + c +
+                        " }\n  return %c : " + c + "\n}\n");
     runner.check(runner.makeInputs(unsigned(m)), tolerance(k));
     auto got = runner.run(runner.makeInputs(3))[0];
     for (int i = 0; i < m; ++i)

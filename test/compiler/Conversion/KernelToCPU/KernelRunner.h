@@ -16,7 +16,8 @@
 
 namespace smelt::test {
 
-/// An outlined kernel `func.func private @kernel_0(…)`, given as text, compiled for a CPU and callable beside its meaning.
+/// An outlined kernel `func.func private @kernel_0(…)`, given as text, compiled for a CPU and
+/// callable beside its meaning.
 class KernelRunner {
 public:
   using Tensor = reference::Tensor;
@@ -71,8 +72,8 @@ public:
     return mlir::succeeded(results) ? *results : std::vector<Tensor>();
   }
 
-  /// Runs the native kernel on `threads` threads. Buffers are misaligned by 4 bytes; outputs, workspace and the words after every buffer
-  /// start as NaN, and the words after must stay so.
+  /// Runs the native kernel on `threads` threads. Buffers are misaligned by 4 bytes; outputs,
+  /// workspace and the words after every buffer start as NaN, and the words after must stay so.
   std::vector<std::vector<float>> run(const std::vector<Tensor> &inputs, int threads = 2) {
     std::vector<std::vector<uint32_t>> buffers;
     std::vector<size_t> sizes;
@@ -98,21 +99,24 @@ public:
     for (size_t i = 0; i < buffers.size(); ++i)
       for (size_t j = 0; j < front; ++j) {
         EXPECT_EQ(buffers[i][j], poison) << "argument " << i << ": written before its start";
-        EXPECT_EQ(buffers[i][front + sizes[i] + j], poison) << "argument " << i << ": written after its end";
+        EXPECT_EQ(buffers[i][front + sizes[i] + j], poison)
+            << "argument " << i << ": written after its end";
       }
     std::vector<std::vector<float>> outputs;
     for (size_t i = inputs.size(); i < inputs.size() + outputTypes.size(); ++i) {
       outputs.emplace_back(sizes[i]);
       std::memcpy(outputs.back().data(), &buffers[i][front], sizes[i] * 4);
-      if (mlir::cast<mlir::RankedTensorType>(outputTypes[i - inputs.size()]).getElementType().isInteger())
+      if (mlir::cast<mlir::RankedTensorType>(outputTypes[i - inputs.size()])
+              .getElementType()
+              .isInteger())
         for (size_t j = 0; j < sizes[i]; ++j)
           outputs.back()[j] = float(int32_t(buffers[i][front + j]));
     }
     return outputs;
   }
 
-  /// Runs on 1, 2 and 3 threads: all bits agree, and each output is within `tolerance` times the largest magnitude in it (at
-  /// least `leastMagnitude`) of what the interpreter says.
+  /// Runs on 1, 2 and 3 threads: all bits agree, and each output is within `tolerance` times the
+  /// largest magnitude in it (at least `leastMagnitude`) of what the interpreter says.
   void check(const std::vector<Tensor> &inputs, double tolerance, double leastMagnitude = 1e-30) {
     auto want = interpret(inputs);
     auto got = run(inputs, 1);
@@ -124,7 +128,8 @@ public:
       for (size_t j = 0; j < got[i].size(); ++j) {
         double difference = std::fabs(got[i][j] - want[i].values[j]);
         if (!(difference <= tolerance * scale)) {
-          ADD_FAILURE() << "result " << i << ", element " << j << " of " << got[i].size() << ": " << got[i][j] << " for " << want[i].values[j];
+          ADD_FAILURE() << "result " << i << ", element " << j << " of " << got[i].size() << ": "
+                        << got[i][j] << " for " << want[i].values[j];
           break;
         }
       }
@@ -132,7 +137,8 @@ public:
     for (int threads : {2, 3}) {
       auto other = run(inputs, threads);
       for (size_t i = 0; i < got.size(); ++i)
-        EXPECT_EQ(std::memcmp(other[i].data(), got[i].data(), got[i].size() * 4), 0) << "result " << i << " differs with " << threads << " threads";
+        EXPECT_EQ(std::memcmp(other[i].data(), got[i].data(), got[i].size() * 4), 0)
+            << "result " << i << " differs with " << threads << " threads";
     }
   }
 
@@ -141,9 +147,10 @@ public:
 
 private:
   static constexpr uint32_t poison = 0x7fc12345; // A quiet NaN.
-  static constexpr size_t front = 17;            // An odd number of words: buffers are not aligned to vectors.
+  static constexpr size_t front = 17; // An odd number of words: buffers are not aligned to vectors.
 
-  std::vector<uint32_t> &addBuffer(std::vector<std::vector<uint32_t>> &buffers, std::vector<size_t> &sizes, size_t words) {
+  std::vector<uint32_t> &addBuffer(std::vector<std::vector<uint32_t>> &buffers,
+                                   std::vector<size_t> &sizes, size_t words) {
     sizes.push_back(words);
     return buffers.emplace_back(words + 2 * front, poison);
   }

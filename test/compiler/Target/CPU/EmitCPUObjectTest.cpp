@@ -1,4 +1,5 @@
-// The toolchain alone: vector math against libm in double, NaN and infinities, no contraction, the same bytes twice.
+// The toolchain alone: vector math against libm in double, NaN and infinities, no contraction, the
+// same bytes twice.
 #include "test/compiler/Target/CPU/NativeModule.h"
 
 #include "mlir/IR/MLIRContext.h"
@@ -48,11 +49,14 @@ struct Compiler {
     context.appendDialectRegistry(registry);
     context.loadAllAvailableDialects();
   }
-  OwningOpRef<ModuleOp> parse(const std::string &text) { return parseSourceString<ModuleOp>(text, &context); }
+  OwningOpRef<ModuleOp> parse(const std::string &text) {
+    return parseSourceString<ModuleOp>(text, &context);
+  }
   MLIRContext context;
 };
 
-std::vector<float> evaluate(const std::string &expression, const std::vector<float> &x, const char *cpu = "host") {
+std::vector<float> evaluate(const std::string &expression, const std::vector<float> &x,
+                            const char *cpu = "host") {
   Compiler compiler;
   OwningOpRef<ModuleOp> module = compiler.parse(mathKernel(expression));
   std::vector<float> y(count, std::nanf(""));
@@ -89,7 +93,8 @@ double worstULP(const std::vector<float> &x, const std::vector<float> &y, double
   return worst;
 }
 
-// The bounds are those that the polynomials are documented with; a wrong coefficient gives thousands.
+// The bounds are those that the polynomials are documented with; a wrong coefficient gives
+// thousands.
 TEST(EmitCPUObject, Exp) {
   for (auto [low, high] : {std::pair{-87.0f, 88.0f}, {-1.0f, 1.0f}, {-20.0f, 0.0f}}) {
     auto x = sweep(low, high);
@@ -116,7 +121,8 @@ TEST(EmitCPUObject, Tanh) {
 
 TEST(EmitCPUObject, RsqrtAndSqrt) {
   auto x = sweep(1e-6f, 1e6f);
-  double worst = worstULP(x, evaluate("math.rsqrt %x : vector<16xf32>", x), [](double v) { return 1 / std::sqrt(v); });
+  double worst = worstULP(x, evaluate("math.rsqrt %x : vector<16xf32>", x),
+                          [](double v) { return 1 / std::sqrt(v); });
   EXPECT_TRUE(worst <= 1.5) << worst; // Two rounded operations.
   worst = worstULP(x, evaluate("math.sqrt %x : vector<16xf32>", x), std::sqrt);
   EXPECT_TRUE(worst <= 0.5) << worst;
@@ -162,9 +168,11 @@ TEST(EmitCPUObject, DoesNotContract) {
 }
 
 TEST(EmitCPUObject, NamedCPUsLimitTheInstructions) {
-  // Runs on any machine that can run the tests at all: haswell is the oldest CPU that the generator knows.
+  // Runs on any machine that can run the tests at all: haswell is the oldest CPU that the generator
+  // knows.
   auto x = sweep(-5, 5);
-  auto host = evaluate("math.tanh %x : vector<16xf32>", x), haswell = evaluate("math.tanh %x : vector<16xf32>", x, "haswell");
+  auto host = evaluate("math.tanh %x : vector<16xf32>", x),
+       haswell = evaluate("math.tanh %x : vector<16xf32>", x, "haswell");
   EXPECT_EQ(host, haswell);
   std::string why;
   auto avx512 = CPUTarget::get("sapphirerapids", why), avx2 = CPUTarget::get("haswell", why);
@@ -196,8 +204,10 @@ TEST(EmitCPUObject, ManyKernelsAndCallsBetweenFunctions) {
   // Twenty kernels are compiled in groups; each stores its own number.
   std::string text;
   for (int i = 0; i < 20; ++i)
-    text += "func.func @kernel_" + std::to_string(i) + "(%a: !llvm.ptr) {\n  %p = llvm.load %a : !llvm.ptr -> !llvm.ptr\n  %c = arith.constant " + std::to_string(i) +
-            " : i32\n  llvm.store %c, %p : i32, !llvm.ptr\n  return\n}\n";
+    text +=
+        "func.func @kernel_" + std::to_string(i) +
+        "(%a: !llvm.ptr) {\n  %p = llvm.load %a : !llvm.ptr -> !llvm.ptr\n  %c = arith.constant " +
+        std::to_string(i) + " : i32\n  llvm.store %c, %p : i32, !llvm.ptr\n  return\n}\n";
   Compiler compiler;
   OwningOpRef<ModuleOp> module = compiler.parse(text);
   ASSERT_TRUE(module);
@@ -237,7 +247,9 @@ TEST(EmitCPUObject, ReportsAnUnwritablePath) {
     return success();
   });
   EXPECT_TRUE(failed(emitCPUObject(*module, *CPUTarget::get("host", why), "/nonexistent/x.so")));
-  EXPECT_NE(message.find("cannot write '/nonexistent/x.so.0.o': No such file or directory"), std::string::npos) << message;
+  EXPECT_NE(message.find("cannot write '/nonexistent/x.so.0.o': No such file or directory"),
+            std::string::npos)
+      << message;
 }
 
 } // namespace

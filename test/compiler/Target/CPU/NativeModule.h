@@ -12,13 +12,16 @@
 
 namespace smelt::test {
 
-/// A module compiled into a shared object in a temporary folder, loaded, and removed with this object.
+/// A module compiled into a shared object in a temporary folder, loaded, and removed with this
+/// object.
 class NativeModule {
 public:
   using Kernel = void (*)(void *const *);
 
-  /// Lowers `module` (functions of the kernel ABI, upstream dialects) in place for `cpu` and loads it.
-  explicit NativeModule(mlir::ModuleOp module, llvm::StringRef cpu = "host", const CPUEmissionOptions &options = {}) {
+  /// Lowers `module` (functions of the kernel ABI, upstream dialects) in place for `cpu` and loads
+  /// it.
+  explicit NativeModule(mlir::ModuleOp module, llvm::StringRef cpu = "host",
+                        const CPUEmissionOptions &options = {}) {
     std::string why;
     std::optional<CPUTarget> target = CPUTarget::get(cpu, why);
     EXPECT_TRUE(target) << why;
@@ -47,7 +50,8 @@ public:
 
   /// Threads of the kernels' parallel regions from now on.
   void setThreads(int threads) const {
-    auto set = reinterpret_cast<void (*)(int)>(handle ? dlsym(handle, "omp_set_num_threads") : nullptr);
+    auto set =
+        reinterpret_cast<void (*)(int)>(handle ? dlsym(handle, "omp_set_num_threads") : nullptr);
     ASSERT_TRUE(set) << "the module does not need libomp";
     set(threads);
   }

@@ -1,0 +1,151 @@
+//===- GemmRows.cpp - The rows schedule -----------------------------------===//
+#include "compiler/Conversion/KernelToCPU/GemmEmitter.h"
+
+using namespace mlir;
+
+namespace smelt {
+
+Value GemmEmitter::getScratchIndex(Value origin, Value low, Value row, int64_t rowStride,
+                                   const FeatureChunk &chunk) {
+  Value local = arith::SubIOp::create(b, row, low);
+  Value index = function.add(function.add(origin, function.mul(local, rowStride)), chunk.offset);
+  return chunk.dynamic ? function.add(index, chunk.dynamic) : index;
+}
+
+Value GemmEmitter::loadChunk(Value index, const FeatureChunk &chunk) {
+  if (chunk.isScalar())
+    return memref::LoadOp::create(b, scratch, index);
+  return loadVector(function, scratch, index, plan.lanes); // Scratch ends in a vector of padding.
+}
+
+void GemmEmitter::storeChunk(Value index, const FeatureChunk &chunk, Value value) {
+  if (chunk.isScalar())
+    memref::StoreOp::create(b, value, scratch, index);
+  else
+    storeVector(function, value, scratch, index, chunk.lanes);
+}
+
+void GemmEmitter::copyRows(Value from, Value count, Value length, Value scratchA) {
+  function.emitLoop(function.index(0), count, 1, [&](Value row) {
+    Value source = function.add(from, function.mul(row, plan.k)),
+          target = function.add(scratchA, function.mul(row, plan.strideA));
+    Value whole = arith::SubIOp::create(
+        b, length, arith::RemUIOp::create(b, length, function.index(plan.lanes)));
+    function.emitLoop(function.index(0), whole, plan.lanes, [&](Value column) {
+      Value value = loadVector(function, operandA, function.add(source, column), plan.lanes);
+      storeVector(function, value, scratch, function.add(target, column), plan.lanes);
+    });
+    function.emitLoop(whole, length, 4, [&](Value column) {
+      Value value = vector::LoadOp::create(b, VectorType::get({4}, f32), operandA,
+                                           function.add(source, column));
+      vector::StoreOp::create(b, value, scratch, function.add(target, column));
+    });
+  });
+}
+
+void GemmEmitter::emitRows() {
+  int64_t before = plan.reach.before, after = plan.reach.after;
+  bool halo = before || after;
+  Value scratchA = scratchOrigin, scratchC = scratchOrigin;
+  if (!plan.scratchC)
+    scratchC = function.index(0); // Every tile goes through the result region at once.
+  else if (plan.scratchA)
+    scratchC = function.add(scratchOrigin, plan.scratchA);
+  // Constructed here so that what all rows share, stack memory included, stays out of the loop.
+  // The rows of a block lie in scratch from `low` on, a value of the loop: only the code that
+  // moves rows sees it.
+  Value low;
+  std::unique_ptr<RowEmitter> rowsA, rowsC;
+  if (!plan.identityA)
+    rowsA = std::make_unique<RowEmitter>(
+        plan.programA, b, b.getLoc(), getSources(0, plan.programA, {}),
+        RowSink{{},
+                {},
+                plan.strideA,
+                [&](OpBuilder &, Location, Value row, const FeatureChunk &chunk, Value value) {
+                  storeChunk(getScratchIndex(scratchA, low, row, plan.strideA, chunk), chunk,
+                             value);
+                }});
+  if (plan.finishTiles)
+    rowsC = makeResultEmitter(getTileSource());
+  else if (!plan.identityResult)
+    rowsC = makeResultEmitter(
+        {{}, {}, plan.strideC, [&](OpBuilder &, Location, Value row, const FeatureChunk &chunk) {
+           return loadChunk(getScratchIndex(scratchC, low, row, plan.strideC, chunk), chunk);
+         }});
+
+  forRowBlocks([&](Value begin) {
+    Value end = plan.m % plan.blockM ? minimum(function.add(begin, plan.blockM), plan.m)
+                                     : function.add(begin, plan.blockM);
+    Value high = end;
+    low = begin;
+    if (before)
+      low = arith::MaxSIOp::create(b, function.add(begin, -before), function.index(0));
+    if (after)
+      high = minimum(function.add(end, after), plan.m);
+    Value count = arith::SubIOp::create(b, high, low);
+
+    MatrixView a{operandA, {}, plan.k, 1};
+    if (plan.identityA) {
+      a.origin = function.mul(low, plan.k);
+    } else {
+      a = {scratch, scratchA, plan.strideA, 1};
+      rowsA->emitRows(low, high);
+    }
+    MatrixView c{scratch, scratchC, plan.strideC, 1};
+    if (plan.identityResult)
+      c = {function.getMemory(op.getOutputs()[0]),
+           function.add(function.mul(begin, plan.n), plan.symmetric ? begin : function.index(0)),
+           plan.n, 1};
+    function.emitLoop(0, plan.k, plan.blockK, [&](Value k0) {
+      Value length = minimum(arith::SubIOp::create(b, function.index(plan.k), k0), plan.blockK);
+      MatrixView aHere = a,
+                 panelView{panels, function.mul(k0, plan.panelWidth), plan.panelWidth, 1};
+      Value panel0 = function.index(0);
+      if (plan.symmetric) {
+        panel0 = arith::DivUIOp::create(b, begin, function.index(plan.panelWidth));
+        panelView.origin =
+            function.add(panelView.origin, function.mul(panel0, plan.k * plan.panelWidth));
+      }
+      if (plan.copyA) {
+        copyRows(function.add(a.origin, k0), count, length, scratchA);
+        aHere = {scratch, scratchA, plan.strideA, 1};
+      } else {
+        aHere.origin = function.add(a.origin, k0);
+      }
+      Value overwrite;
+      TileEnd tileEnd;
+      if (plan.finishTiles)
+        tileEnd = {rowsC.get(), begin, {}, {}};
+      if (plan.k > plan.blockK) {
+        overwrite = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, k0, function.index(0));
+        tileEnd.last = isLast(k0, function.index(plan.k));
+      }
+      auto prefetch = [&](Value panel, Value row) {
+        Value pass = arith::DivUIOp::create(b, k0, function.index(plan.blockK));
+        prefetchRows(begin,
+                     getTileNumber(function.add(function.mul(pass, plan.panels), panel), row));
+      };
+      emitPanels(count, halo ? 0 : getRaggedRows(), panel0, function.index(plan.panels), length,
+                 aHere, aHere.rowStride, panelView, plan.k * plan.panelWidth, c,
+                 plan.identityResult, overwrite, prefetch, tileEnd);
+    });
+    if (!plan.identityResult && !plan.finishTiles)
+      emitResult(*rowsC, begin, end);
+  });
+}
+
+void GemmEmitter::forRowBlocks(llvm::function_ref<void(Value begin)> body) {
+  if (!plan.symmetric)
+    return function.emitSharedLoop(0, plan.m, plan.blockM, body);
+  function.emitSharedLoop(0, plan.rowBlocks(), 1, [&](Value turn) {
+    Value half = arith::DivUIOp::create(b, turn, function.index(2));
+    Value odd = arith::CmpIOp::create(b, arith::CmpIPredicate::ne,
+                                      arith::RemUIOp::create(b, turn, function.index(2)),
+                                      function.index(0));
+    Value fromEnd = arith::SubIOp::create(b, function.index(plan.rowBlocks() - 1), half);
+    body(function.mul(arith::SelectOp::create(b, odd, fromEnd, half), plan.blockM));
+  });
+}
+
+} // namespace smelt
