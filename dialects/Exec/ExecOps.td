@@ -40,8 +40,8 @@ def Exec_BufferOp : Exec_Op<"buffer", [Symbol, DeclareOpInterfaceMethods<SymbolU
   let summary = "A range of the arena";
   let description = [{
     `offset` and `bytes` in bytes, offset a multiple of 64. `value` gives the contents of a constant. A buffer with a `base` is a range of
-    that one (rows of a matrix that is updated block by block) and lies inside it. `init` is a parameter's: "constant", "uniform" or
-    "normal", with `init_value` as in lm.parameter.
+    that one (rows of a matrix that is updated block by block), lies inside it and begins at any of its elements. `init` is a
+    parameter's: "constant", "uniform" or "normal", with `init_value` as in lm.parameter.
 
     ```mlir
     exec.buffer parameter @"layers.0.mlp.up" : tensor<1024x256xf32> at 4096 bytes 1048576

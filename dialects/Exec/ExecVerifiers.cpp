@@ -5,11 +5,12 @@ using namespace mlir;
 using namespace mlir::exec;
 
 LogicalResult BufferOp::verify() {
-  if (static_cast<int64_t>(getOffset()) < 0 || getOffset() % 64)
-    return emitOpError("offset ") << getOffset() << " is not a multiple of 64";
   auto type = dyn_cast<RankedTensorType>(getType());
   if (!type || !type.hasStaticShape())
     return emitOpError("needs a static tensor type");
+  int64_t alignment = getBaseAttr() ? (type.getElementTypeBitWidth() + 7) / 8 : 64;
+  if (static_cast<int64_t>(getOffset()) < 0 || getOffset() % alignment)
+    return emitOpError("offset ") << getOffset() << " is not a multiple of " << alignment;
   int64_t needed = type.getNumElements() * ((type.getElementTypeBitWidth() + 7) / 8);
   if (static_cast<int64_t>(getBytes()) < needed)
     return emitOpError("has ") << getBytes() << " bytes but its type needs " << needed;

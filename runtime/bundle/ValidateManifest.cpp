@@ -24,8 +24,10 @@ Status checkBuffer(const Manifest &manifest, const Buffer &buffer) {
     return corruptError("the shape overflows");
   if (*needed > buffer.bytes)
     return corruptError("the shape needs ", *needed, " bytes but the buffer has ", buffer.bytes);
-  if (buffer.offset % kBufferAlignment != 0)
-    return corruptError("offset ", buffer.offset, " is not a multiple of ", kBufferAlignment);
+  // A range of another buffer begins at any of its elements.
+  uint64_t alignment = buffer.base ? dtypeBytes(buffer.dtype) : kBufferAlignment;
+  if (buffer.offset % alignment != 0)
+    return corruptError("offset ", buffer.offset, " is not a multiple of ", alignment);
   if (buffer.offset > manifest.arenaBytes || buffer.bytes > manifest.arenaBytes - buffer.offset)
     return corruptError("bytes ", buffer.offset, "..", buffer.offset + buffer.bytes,
                         " lie outside the arena of ", manifest.arenaBytes);

@@ -31,8 +31,6 @@ FailureOr<Storage::Place> Storage::getRows(Place base, RankedTensorType type, in
       type.getElementType() != whole.getElementType() || firstRow < 0 || firstRow + type.getDimSize(0) > whole.getDimSize(0))
     return user->emitError("takes rows ") << firstRow << " on, as " << type << ", of @" << base.getSymName() << ", which is " << whole;
   int64_t offset = firstRow * (getBytes(whole) / whole.getDimSize(0));
-  if (offset % 64)
-    return user->emitError("takes rows of @") << base.getSymName() << " that begin at byte " << offset << ", no multiple of 64";
   auto [it, isNew] = rows.insert({{base.getOperation(), {offset, type}}, Place()});
   if (isNew) {
     Place place = createBuffer(BufferKind::workspace, (base.getSymName() + ".rows" + Twine(firstRow)).str(), type, user->getLoc());

@@ -20,8 +20,7 @@ public:
   using Place = mlir::exec::BufferOp;
 
   Place createBuffer(mlir::exec::BufferKind kind, llvm::StringRef name, mlir::Type type, mlir::Location loc);
-  /// Rows of `base` from `firstRow` on, as `type`; `base` itself if that is all of it. An error at `user` if the rows are not there or
-  /// do not begin at a multiple of 64 bytes.
+  /// Rows of `base` from `firstRow` on, as `type`; `base` itself if that is all of it. An error at `user` if the rows are not there.
   mlir::FailureOr<Place> getRows(Place base, mlir::RankedTensorType type, int64_t firstRow, mlir::Operation *user);
   /// One buffer for all equal constants.
   Place getConstant(mlir::ElementsAttr value, mlir::Location loc);
