@@ -8,7 +8,7 @@ split-file) come first on PATH, so tests name tools plainly. Substitutions besid
   %expect-exit CODE COMMAND   succeeds when the command's exit code is CODE
 
 Features (for REQUIRES/UNSUPPORTED): `compiler`, `sanitizer`, `tool-<name>` for each program in build/bin.
-Folders named Inputs hold no tests. Specs with errors: `split-file %s %t`, then `not smelt check %t/a.json 2>&1 | FileCheck %s`.
+Folders named Inputs or corpus hold no tests. Specs with errors: `split-file %s %t`, then `not smelt check %t/a.json 2>&1 | FileCheck %s`.
 """
 
 import os
@@ -19,7 +19,7 @@ import lit.formats
 config.name = "smelt"
 config.test_format = lit.formats.ShTest(execute_external=False)
 config.suffixes = [".mlir", ".json", ".test"]
-config.excludes = ["Inputs", "lit.cfg.py"]
+config.excludes = ["Inputs", "corpus", "lit.cfg.py"]
 config.test_source_root = os.path.join(config.smelt_source, "test")
 config.test_exec_root = os.path.join(config.smelt_build, "test")
 
