@@ -58,7 +58,7 @@ struct FuseRowwiseIntoEmbeddingBackwardPass
     for (RowwiseOp op : SmallVector<RowwiseOp>(getOperation().getOps<RowwiseOp>())) {
       // What starts from memory is no gradient: the forward rows that a shift's adjoint reads, for
       // example.
-      if (llvm::any_of(op->getUses(), isRowsOfGradient) && !isChainTooLongToRepeat(op)) {
+      if (llvm::any_of(op->getUses(), isRowsOfGradient) && !staysStored(op)) {
         if (!check(op, whyNotRows(op, options)))
           continue;
         cloneIntoRegion(op, cast<KernelOpInterface>(*op->getUsers().begin()), 0);

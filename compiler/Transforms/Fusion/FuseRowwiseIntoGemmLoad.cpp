@@ -41,7 +41,7 @@ struct FuseRowwiseIntoGemmLoadPass
     SmallVector<RowwiseOp> producers(getOperation().getOps<RowwiseOp>());
     // From the last: a user that is itself computed in loads hands its producers on to those.
     for (RowwiseOp producer : llvm::reverse(producers)) {
-      if (producer->use_empty() || !feedsGemmLoad(producer) || isChainTooLongToRepeat(producer))
+      if (producer->use_empty() || !feedsGemmLoad(producer) || staysStored(producer))
         continue;
       ++candidates;
       if (std::string why = whyNot(producer); !why.empty()) {

@@ -160,10 +160,6 @@ static bool isLayoutChange(Operation &op) {
   return isa<lm::ReshapeOp, lm::SplitOp, lm::ConcatOp, lm::ConstantOp, YieldOp>(op);
 }
 
-/// Marks kernels whose value is stored for good: loads that compute something from it were chosen
-/// because it is.
-static constexpr StringLiteral storedAttribute = "smelt.stored";
-
 std::string smelt::whyNotIntoLoad(RowwiseOp producer, OpOperand &use,
                                   const FusionOptions &options) {
   auto consumer = dyn_cast<KernelOpInterface>(use.getOwner());
@@ -192,7 +188,10 @@ static unsigned countReductionDepth(Value value) {
   return depth + isRowReduction(op);
 }
 
-bool smelt::isChainTooLongToRepeat(RowwiseOp producer) {
+bool smelt::staysStored(RowwiseOp producer) {
+  if (producer->hasAttr(storedAttribute) &&
+      !llvm::all_of(producer.getBody().front(), isLayoutChange))
+    return true;
   for (Operation &op : producer.getBody().front())
     for (OpOperand &use : op.getOpOperands()) {
       unsigned depth = countReductionDepth(use.get());
@@ -206,9 +205,6 @@ bool smelt::isChainTooLongToRepeat(RowwiseOp producer) {
 std::string smelt::whyNotIntoAllLoads(RowwiseOp producer, const FusionOptions &options) {
   if (std::string why = whyNotOps(producer, options); !why.empty())
     return why;
-  if (producer->hasAttr(storedAttribute) &&
-      !llvm::all_of(producer.getBody().front(), isLayoutChange))
-    return "loads already compute something from its stored value";
   int64_t flops = 0, elements = 1;
   for (Operation &op : producer.getBody().front().without_terminator()) {
     if (llvm::any_of(op.getResults(), isRowTotal))
@@ -291,7 +287,7 @@ bool smelt::feedsGemmLoad(RowwiseOp producer) {
 }
 
 bool smelt::prefersLoads(Operation *host, RowwiseOp guest, const FusionOptions &options) {
-  return feedsGemmLoad(guest) && !isChainTooLongToRepeat(guest) &&
+  return feedsGemmLoad(guest) && !staysStored(guest) &&
          whyNotIntoAllLoads(guest, options).empty() &&
          countSavingIntoLoads(guest, options) > countSavingIntoResult(host, guest);
 }

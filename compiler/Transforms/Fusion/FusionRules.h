@@ -42,9 +42,9 @@ std::string whyNotIntoLoad(mlir::kernel::RowwiseOp producer, mlir::OpOperand &us
 /// All users may.
 std::string whyNotIntoAllLoads(mlir::kernel::RowwiseOp producer, const FusionOptions &options);
 
-/// Reductions of reductions of rows, or neighbour rows of what is itself reduced: no candidate for
-/// being computed more than once.
-bool isChainTooLongToRepeat(mlir::kernel::RowwiseOp producer);
+/// No candidate for being computed in loads: reductions of reductions of rows, neighbour rows of
+/// what is itself reduced, or something that loads already start from.
+bool staysStored(mlir::kernel::RowwiseOp producer);
 
 /// Computes `producer` in the loads of all its users and erases it. What it reads stays stored from
 /// then on: without this, each step of a long chain would look cheap to repeat.

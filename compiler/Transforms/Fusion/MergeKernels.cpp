@@ -104,6 +104,8 @@ Operation *smelt::mergeIntoResult(KernelOpInterface host, RowwiseOp guest) {
   SmallVector<Type> types(host->getResultTypes());
   types.insert(types.begin() + outputs, guest->result_type_begin(), guest->result_type_end());
   Operation *merged = rebuild(host, types);
+  if (guest->hasAttr(storedAttribute))
+    merged->setAttr(storedAttribute, builder.getUnitAttr());
   merged->setLoc(fuseLocations(host.getLoc(), guest.getLoc()));
   for (unsigned i = 0; i < host->getNumResults(); ++i)
     host->getResult(i).replaceAllUsesWith(merged->getResult(i < outputs ? i : i + yielded.size()));
@@ -136,9 +138,13 @@ Operation *smelt::cloneIntoRegion(RowwiseOp producer, KernelOpInterface consumer
 /// Erases ops without uses, then inputs without uses, and joins inputs that are the same value.
 static void simplifyRegion(KernelOpInterface op, unsigned region) {
   Block &block = op->getRegion(region).front();
-  for (Operation &inner : llvm::make_early_inc_range(llvm::reverse(block.without_terminator())))
-    if (inner.use_empty())
-      inner.erase();
+  // Not early_inc over reverse: that keeps a reference to the op being erased.
+  SmallVector<Operation *> inner;
+  for (Operation &innerOp : block.without_terminator())
+    inner.push_back(&innerOp);
+  for (Operation *innerOp : llvm::reverse(inner))
+    if (innerOp->use_empty())
+      innerOp->erase();
   unsigned leading = op.getNumLeadingArguments(region);
   for (unsigned i = op.getRegionInputs(region).size(); i-- > 0;) {
     auto inputs = op.getRegionInputs(region);

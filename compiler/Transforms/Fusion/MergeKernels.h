@@ -13,6 +13,10 @@
 
 namespace smelt {
 
+/// Marks kernels whose results are stored for good: loads compute something from them, and were
+/// chosen because of that.
+inline constexpr llvm::StringLiteral storedAttribute = "smelt.stored";
+
 /// The region of a kernel op that yields its results, if it has one.
 std::optional<unsigned> getResultRegion(mlir::Operation *kernel);
 

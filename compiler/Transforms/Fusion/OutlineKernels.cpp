@@ -15,6 +15,7 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/Transforms/Fusion/CountKernel.h"
 #include "compiler/Transforms/Fusion/DescribeKernel.h"
+#include "compiler/Transforms/Fusion/MergeKernels.h"
 #include "compiler/Transforms/Fusion/Passes.h"
 
 #include "mlir/IR/IRMapping.h"
@@ -59,7 +60,7 @@ static func::FuncOp buildKernelFunction(Operation *kernel, ArrayRef<Value> input
   map.map(inputs, block->getArguments());
   Operation *copy = builder.clone(*kernel, map);
   copy->removeDiscardableAttr("smelt.refused");
-  copy->removeDiscardableAttr("smelt.stored");
+  copy->removeDiscardableAttr(smelt::storedAttribute);
   func::ReturnOp::create(builder, kernel->getLoc(), copy->getResults());
   return function;
 }

@@ -169,6 +169,13 @@ TEST(FusedNumerics, ShiftBeforeMLPAndHead) {
   checkSpec(steps);
 }
 
+TEST(FusedNumerics, ShiftOfTheStream) {
+  Steps steps;
+  steps.layerEnd = R"(, {"token_shift": {"mode": "add", "scale": "shift", "documents": "mask"}})";
+  steps.q = steps.k = R"({"rms_norm": {}})";
+  checkSpec(steps);
+}
+
 TEST(FusedNumerics, SkipConnections) {
   Steps steps;
   steps.layerStart = R"({"mix": {"x": 1, "early": {"sigmoid": "skip"}}, "only": [1]},)";
