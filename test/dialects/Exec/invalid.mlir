@@ -1,0 +1,87 @@
+// RUN: smelt-opt %s --split-input-file --verify-diagnostics
+
+// expected-error@+1 {{offset 32 is not a multiple of 64}}
+exec.buffer workspace @a : tensor<4xf32> at 32 bytes 16
+
+// -----
+
+// expected-error@+1 {{has 12 bytes but its type needs 16}}
+exec.buffer workspace @a : tensor<4xf32> at 0 bytes 12
+
+// -----
+
+// expected-error@+1 {{needs a static tensor type}}
+exec.buffer workspace @a : tensor<?xf32> at 0 bytes 12
+
+// -----
+
+// expected-error@+1 {{has a value exactly if it is a constant}}
+exec.buffer constant @a : tensor<4xf32> at 0 bytes 16
+
+// -----
+
+// expected-error@+1 {{has an init exactly if it is a parameter}}
+exec.buffer parameter @a : tensor<4xf32> at 0 bytes 16
+
+// -----
+
+// expected-error@+1 {{lies in @b, which is no exec.buffer of its own}}
+exec.buffer workspace @a : tensor<4xf32> at 0 bytes 16 in @b
+
+// -----
+
+exec.buffer workspace @b : tensor<8xf32> at 64 bytes 32
+// expected-error@+1 {{reaches outside of @b}}
+exec.buffer workspace @a : tensor<4xf32> at 84 bytes 16 in @b
+
+// -----
+
+exec.buffer workspace @b : tensor<8xf32> at 64 bytes 32
+// expected-error@+1 {{offset 66 is not a multiple of 4}}
+exec.buffer workspace @a : tensor<4xf32> at 66 bytes 16 in @b
+
+// -----
+
+exec.program @p "update" tokens 0 inputs {} outputs {} {
+  // expected-error@+1 {{cannot stand in a program: only launches}}
+  exec.arena 64
+}
+
+// -----
+
+exec.program @p "update" tokens 0 inputs {} outputs {} {
+  // expected-error@+1 {{launches @k, which is no kernel function}}
+  exec.launch @k reads [] writes [] {label = "", flops = 0 : i64, bytes = 0 : i64}
+}
+
+// -----
+
+func.func private @k(tensor<f32>) -> tensor<f32>
+exec.program @p "update" tokens 0 inputs {} outputs {} {
+  // expected-error@+1 {{gives 0 operands and 0 results to @k, which has 1 and 1}}
+  exec.launch @k reads [] writes [] {label = "", flops = 0 : i64, bytes = 0 : i64}
+}
+
+// -----
+
+func.func private @k(tensor<f32>)
+exec.program @p "update" tokens 0 inputs {} outputs {} {
+  // expected-error@+1 {{reads @a, which is no exec.buffer}}
+  exec.launch @k reads [@a] writes [] {label = "", flops = 0 : i64, bytes = 0 : i64}
+}
+
+// -----
+
+func.func private @k() -> tensor<f32>
+exec.program @p "update" tokens 0 inputs {} outputs {} {
+  // expected-error@+1 {{writes @k, which is no exec.buffer}}
+  exec.launch @k reads [] writes [@k] {label = "", flops = 0 : i64, bytes = 0 : i64}
+}
+
+// -----
+
+func.func private @k()
+exec.program @p "update" tokens 0 inputs {} outputs {} {
+  // expected-error@+1 {{works in @a, which is no exec.buffer}}
+  exec.launch @k reads [] writes [] workspace @a {label = "", flops = 0 : i64, bytes = 0 : i64}
+}

@@ -1,0 +1,98 @@
+// RUN: smelt-opt %s --split-input-file --verify-diagnostics
+
+func.func @f(%x: tensor<8x4xf32>) {
+  // expected-error@+1 {{region 'body' has 0 arguments but needs 1}}
+  %0 = kernel.rowwise(%x) : (tensor<8x4xf32>) -> tensor<f32> { %1 = lm.constant dense<1.0> : tensor<f32>  kernel.yield %1 : tensor<f32> }
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<8x4xf32>) {
+  // expected-error@+1 {{region 'body' takes 'tensor<8x5xf32>' where its input is 'tensor<8x4xf32>'}}
+  %0 = kernel.rowwise(%x) : (tensor<8x4xf32>) -> tensor<8x5xf32> { ^bb0(%a: tensor<8x5xf32>): kernel.yield %a : tensor<8x5xf32> }
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<8x8xf32>) {
+  %0 = kernel.rowwise(%x) : (tensor<8x8xf32>) -> tensor<8x8xf32> {
+    ^bb0(%a: tensor<8x8xf32>):
+    // expected-error@+1 {{is not a row op: it cannot stand in a kernel's region}}
+    %1 = lm.matmul %a, %a : tensor<8x8xf32>, tensor<8x8xf32> -> tensor<8x8xf32>
+    kernel.yield %1 : tensor<8x8xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<8x4xf32>) {
+  // expected-error@+1 {{region 'body' must yield the op's result types}}
+  %0 = kernel.rowwise(%x) : (tensor<8x4xf32>) -> tensor<8x5xf32> { ^bb0(%a: tensor<8x4xf32>): kernel.yield %a : tensor<8x4xf32> }
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<8x4xf32>, %w: tensor<6x5xf32>) {
+  // expected-error@+1 {{contracts 4 with 5}}
+  %0 = kernel.gemm a(%x) b(%w) result() {transpose_b} : (tensor<8x4xf32>, tensor<6x5xf32>) -> tensor<8x6xf32>
+    a { ^bb0(%a: tensor<8x4xf32>): kernel.yield %a : tensor<8x4xf32> }
+    b { ^bb0(%a: tensor<6x5xf32>): kernel.yield %a : tensor<6x5xf32> }
+    result { ^bb0(%c: tensor<8x6xf32>): kernel.yield %c : tensor<8x6xf32> }
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<8x4xf32>, %w: tensor<6x4xf32>) {
+  // expected-error@+1 {{region 'result' must take the 8x6 product first}}
+  %0 = kernel.gemm a(%x) b(%w) result() {transpose_b} : (tensor<8x4xf32>, tensor<6x4xf32>) -> tensor<8x7xf32>
+    a { ^bb0(%a: tensor<8x4xf32>): kernel.yield %a : tensor<8x4xf32> }
+    b { ^bb0(%a: tensor<6x4xf32>): kernel.yield %a : tensor<6x4xf32> }
+    result { ^bb0(%c: tensor<8x7xf32>): kernel.yield %c : tensor<8x7xf32> }
+  return
+}
+
+// -----
+
+func.func @f(%q: tensor<8x2x4xf32>, %k: tensor<8x2x6xf32>, %first: tensor<8xi32>, %scale: tensor<f32>) {
+  // expected-error@+1 {{regions 'q', 'k' and 'v' must each yield one tensor [T, H, d] of one type}}
+  %o, %lse = kernel.attention q(%q) k(%k) v(%q) result() first(%first) scale(%scale)
+    : (tensor<8x2x4xf32>, tensor<8x2x6xf32>, tensor<8x2x4xf32>, tensor<8xi32>, tensor<f32>) -> (tensor<8x2x4xf32>, tensor<8x2xf32>)
+    q { ^bb0(%a: tensor<8x2x4xf32>): kernel.yield %a : tensor<8x2x4xf32> }
+    k { ^bb0(%a: tensor<8x2x6xf32>): kernel.yield %a : tensor<8x2x6xf32> }
+    v { ^bb0(%a: tensor<8x2x4xf32>): kernel.yield %a : tensor<8x2x4xf32> }
+    result { ^bb0(%a: tensor<8x2x4xf32>): kernel.yield %a : tensor<8x2x4xf32> }
+  return
+}
+
+// -----
+
+func.func @f(%f: tensor<2xf32>) {
+  // expected-error@+1 {{needs n frequencies and a [T, 2n] table}}
+  %0 = kernel.rope_table %f : tensor<2xf32> -> tensor<8x6xf32>
+  return
+}
+
+// -----
+
+func.func @f(%p: tensor<16xf32>, %g: tensor<8xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{parameter 0 and its gradient and result differ in type}}
+  %3:3 = kernel.adamw (%p) gradients (%g) moments (%p : %p) lr (%s) step (%s)
+    {lr_scales = array<f64: 1.0>, weight_decays = array<f64: 0.0>, beta1 = 0.9 : f64, beta2 = 0.95 : f64, eps = 1.0e-8 : f64}
+    : (tensor<16xf32>, tensor<8xf32>, tensor<16xf32>, tensor<16xf32>, tensor<f32>, tensor<f32>) -> (tensor<16xf32>, tensor<16xf32>, tensor<16xf32>)
+  return
+}
+
+// -----
+
+func.func @f(%tokens: tensor<8xi32>, %dy: tensor<8xf32>) {
+  // expected-error@+1 {{region 'dy' must yield one matrix}}
+  %1 = kernel.embedding_backward tokens(%tokens) dy(%dy) result() : (tensor<8xi32>, tensor<8xf32>) -> tensor<16x4xf32>
+    dy { ^bb0(%a: tensor<8xf32>): kernel.yield %a : tensor<8xf32> }
+    result { ^bb0(%a: tensor<16x4xf32>): kernel.yield %a : tensor<16x4xf32> }
+  return
+}

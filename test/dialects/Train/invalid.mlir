@@ -1,0 +1,45 @@
+// RUN: smelt-opt %s --split-input-file --verify-diagnostics
+
+// expected-error@+1 {{needs segments of four numbers each: first step, last step, value, slope}}
+train.schedule @lr : tensor<f32> = [0.0, 9.0, 0.0]
+
+// -----
+
+// expected-error@+1 {{segment 1 covers steps 1.100000e+01 to 2.000000e+01, but step 1.000000e+01 must come next}}
+train.schedule @lr : tensor<f32> = [0.0, 9.0, 0.0, 0.1, 11.0, 20.0, 1.0, 0.0]
+
+// -----
+
+// expected-error@+1 {{needs one lr scale, weight decay scale and split per parameter}}
+train.optimizer adamw @group [@w] lr 0.01 @lr {lr_scales = array<f64>, weight_decay_scales = array<f64: 0.5>, splits = array<i64: 1>, config = {}}
+
+// -----
+
+// expected-error@+1 {{lists a parameter that is not a symbol}}
+train.optimizer adamw @group ["w"] lr 0.01 @lr {lr_scales = array<f64: 1.0>, weight_decay_scales = array<f64: 0.5>, splits = array<i64: 1>, config = {}}
+
+// -----
+
+func.func @f(%p: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{needs one lr scale and one weight decay per parameter}}
+  %0:3 = train.adamw (%p) gradients (%p) moments (%p : %p) lr (%s) step (%s)
+    {lr_scales = array<f64>, weight_decays = array<f64: 0.0>, beta1 = 0.9 : f64, beta2 = 0.95 : f64, eps = 1.0e-8 : f64}
+    : (tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<f32>, tensor<f32>) -> (tensor<4xf32>, tensor<4xf32>, tensor<4xf32>)
+  return
+}
+
+// -----
+
+func.func @f(%p: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{orthogonalises matrices, not 'tensor<4xf32>'}}
+  %0:2 = train.muon %p gradient %p momentum %p lr %s mu %s {lr_scale = 1.0 : f64, weight_decay = 0.0 : f64, nesterov = true, coefficients = array<f64: 3.0, -4.0, 2.0>} : tensor<4xf32>, tensor<f32>, tensor<f32>
+  return
+}
+
+// -----
+
+func.func @f(%p: tensor<4x4xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{needs three coefficients per iteration}}
+  %0:2 = train.muon %p gradient %p momentum %p lr %s mu %s {lr_scale = 1.0 : f64, weight_decay = 0.0 : f64, nesterov = true, coefficients = array<f64: 3.0>} : tensor<4x4xf32>, tensor<f32>, tensor<f32>
+  return
+}

@@ -1,0 +1,35 @@
+// RUN: smelt-opt %s | smelt-opt | FileCheck %s
+// RUN: smelt-opt %s --mlir-print-op-generic | smelt-opt | FileCheck %s
+
+lm.parameter @w : tensor<4x8xf32> constant 0.0
+// CHECK: train.schedule @lr : tensor<f32> = [0.000000e+00, 9.000000e+00, 0.000000e+00, 1.000000e-01]
+train.schedule @lr : tensor<f32> = [0.0, 9.0, 0.0, 0.1]
+// CHECK: train.optimizer adamw @group [@w] lr 1.000000e-02 @lr
+train.optimizer adamw @group [@w] lr 0.01 @lr {lr_scales = array<f64: 1.0>, weight_decay_scales = array<f64: 0.5>, splits = array<i64: 1>, config = {beta1 = 0.9 : f64}}
+// CHECK: train.state @m : tensor<4x8xf32>
+train.state @m : tensor<4x8xf32>
+// CHECK: train.state @table : tensor<8xf32> {derived}
+train.state @table : tensor<8xf32> {derived}
+// CHECK: train.run {training = {steps = 10 : i64}}
+train.run {training = {steps = 10 : i64}}
+
+// CHECK-LABEL: func.func @all
+func.func @all(%g: tensor<4x8xf32>, %lr: tensor<f32>) {
+  // CHECK: train.gradient @w, %{{.*}} : tensor<4x8xf32>
+  train.gradient @w, %g : tensor<4x8xf32>
+  // CHECK: train.gradient @w, %{{.*}} {total} : tensor<4x8xf32>
+  train.gradient @w, %g {total} : tensor<4x8xf32>
+  // CHECK: train.read_gradient @w : tensor<4x8xf32>
+  %0 = train.read_gradient @w : tensor<4x8xf32>
+  // CHECK: train.read_gradient @w {first_row = 2 : i64} : tensor<2x8xf32>
+  %1 = train.read_gradient @w {first_row = 2 : i64} : tensor<2x8xf32>
+  // CHECK: train.write @w, %{{.*}} {first_row = 2 : i64} : tensor<2x8xf32>
+  train.write @w, %1 {first_row = 2 : i64} : tensor<2x8xf32>
+  // CHECK: train.adamw(%{{.*}}) gradients(%{{.*}}) moments(%{{.*}} : %{{.*}}) lr(%{{.*}}) step(%{{.*}})
+  %p, %m, %v = train.adamw (%0) gradients (%g) moments (%0 : %g) lr (%lr) step (%lr)
+    {lr_scales = array<f64: 1.0>, weight_decays = array<f64: 0.0>, beta1 = 0.9 : f64, beta2 = 0.95 : f64, eps = 1.0e-8 : f64}
+    : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<f32>, tensor<f32>) -> (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>)
+  // CHECK: train.muon %{{.*}} gradient %{{.*}} momentum %{{.*}} lr %{{.*}} mu %{{.*}} {coefficients = array<f64: 3.000000e+00, -4.000000e+00, 2.000000e+00>
+  %q, %n = train.muon %p gradient %g momentum %m lr %lr mu %lr {lr_scale = 1.0 : f64, weight_decay = 0.0 : f64, nesterov = true, coefficients = array<f64: 3.0, -4.0, 2.0>} : tensor<4x8xf32>, tensor<f32>, tensor<f32>
+  return
+}
