@@ -75,11 +75,14 @@ static std::string printForComparison(func::FuncOp function) {
   return text;
 }
 
-/// One remark per fusion that was tried for this kernel and refused, at the spec step.
-static void remarkRefusals(Operation *kernel) {
+/// One remark per fusion that was tried for this kernel and refused, at the spec step; `told` holds
+/// those of other programs' launches.
+static void remarkRefusals(Operation *kernel,
+                           llvm::DenseSet<std::pair<Attribute, Attribute>> &told) {
   if (auto refused = kernel->getAttrOfType<ArrayAttr>("smelt.refused"))
     for (auto reason : refused.getAsRange<StringAttr>())
-      kernel->emitRemark("missed fusion ") << reason.getValue();
+      if (told.insert({LocationAttr(kernel->getLoc()), reason}).second)
+        emitRemark(kernel->getLoc()) << "missed fusion " << reason.getValue();
 }
 
 static func::CallOp buildCall(Operation *kernel, func::FuncOp function, ArrayRef<Value> inputs) {
@@ -110,9 +113,10 @@ struct OutlineKernelsPass : smelt::impl::OutlineKernelsPassBase<OutlineKernelsPa
             work.push_back(&op);
     SymbolTable symbols(getOperation());
     llvm::StringMap<func::FuncOp> known;
+    llvm::DenseSet<std::pair<Attribute, Attribute>> told;
     for (Operation *kernel : work) {
       if (remarks)
-        remarkRefusals(kernel);
+        remarkRefusals(kernel, told);
       llvm::SetVector<Value> inputs(kernel->operand_begin(), kernel->operand_end());
       func::FuncOp function = buildKernelFunction(kernel, inputs.getArrayRef());
       auto [entry, isNew] = known.try_emplace(printForComparison(function), function);
