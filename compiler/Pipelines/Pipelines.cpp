@@ -48,7 +48,8 @@ void smelt::buildToExecPipeline(OpPassManager &passes, const PipelineOptions &op
   passes.addPass(createPlanMemoryPass());
 }
 
-bool smelt::buildPhasePipeline(OpPassManager &passes, llvm::StringRef phase, const PipelineOptions &options) {
+bool smelt::buildPhasePipeline(OpPassManager &passes, llvm::StringRef phase,
+                               const PipelineOptions &options) {
   if (phase == "train")
     buildToTrainPipeline(passes, options);
   else if (phase == "kernel")
@@ -62,18 +63,22 @@ bool smelt::buildPhasePipeline(OpPassManager &passes, llvm::StringRef phase, con
 
 namespace {
 struct PhaseOptions : PassPipelineOptions<PhaseOptions> {
-  Option<bool> fuse{*this, "fuse", llvm::cl::desc("Fuse ops into kernels; off: one lm op per kernel"), llvm::cl::init(true)};
-  Option<std::string> cpu{*this, "cpu", llvm::cl::desc("CPU that kernels are planned for"), llvm::cl::init("host")};
+  Option<bool> fuse{*this, "fuse",
+                    llvm::cl::desc("Fuse ops into kernels; off: one lm op per kernel"),
+                    llvm::cl::init(true)};
+  Option<std::string> cpu{*this, "cpu", llvm::cl::desc("CPU that kernels are planned for"),
+                          llvm::cl::init("host")};
 };
 
 void registerPhase(llvm::StringRef phase, llvm::StringRef description) {
-  PassPipelineRegistration<PhaseOptions>(("smelt-to-" + phase).str(), description,
-                                         [phase](OpPassManager &passes, const PhaseOptions &options) {
-                                           smelt::PipelineOptions chosen;
-                                           chosen.fuse = options.fuse;
-                                           chosen.cpu = options.cpu;
-                                           smelt::buildPhasePipeline(passes, phase, chosen);
-                                         });
+  PassPipelineRegistration<PhaseOptions>(
+      ("smelt-to-" + phase).str(), description,
+      [phase](OpPassManager &passes, const PhaseOptions &options) {
+        smelt::PipelineOptions chosen;
+        chosen.fuse = options.fuse;
+        chosen.cpu = options.cpu;
+        smelt::buildPhasePipeline(passes, phase, chosen);
+      });
 }
 } // namespace
 

@@ -1,7 +1,8 @@
 //===- Pipelines.h - The named phases as pass pipelines ---------*- C++ -*-===//
 //
-// spec → lm → train → kernel → exec → bundle. The importer makes `lm`; each function here takes a module from one phase to the next;
-// compiler/Target/Bundle writes the bundle. Also registered for smelt-opt as --smelt-to-train, --smelt-to-kernel, --smelt-to-exec.
+// spec → lm → train → kernel → exec → bundle. The importer makes `lm`; each function here takes a
+// module from one phase to the next; compiler/Target/Bundle writes the bundle. Also registered for
+// smelt-opt as --smelt-to-train, --smelt-to-kernel, --smelt-to-exec.
 //
 //===----------------------------------------------------------------------===//
 #ifndef SMELT_COMPILER_PIPELINES_PIPELINES_H
@@ -30,7 +31,8 @@ void buildToKernelPipeline(mlir::OpPassManager &passes, const PipelineOptions &o
 void buildToExecPipeline(mlir::OpPassManager &passes, const PipelineOptions &options);
 
 /// The pipeline whose result is `phase` ("train", "kernel" or "exec"); false for other names.
-bool buildPhasePipeline(mlir::OpPassManager &passes, llvm::StringRef phase, const PipelineOptions &options);
+bool buildPhasePipeline(mlir::OpPassManager &passes, llvm::StringRef phase,
+                        const PipelineOptions &options);
 
 /// Makes the pipelines above known to smelt-opt.
 void registerPipelines();

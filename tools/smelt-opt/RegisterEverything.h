@@ -10,7 +10,8 @@ namespace smelt {
 /// Adds Smelt's four dialects and the upstream ones that Smelt lowers to.
 void registerDialects(mlir::DialectRegistry &registry);
 
-/// Adds Smelt's passes and pipelines, and the upstream passes that tests use, to the process-wide pass registry.
+/// Adds Smelt's passes and pipelines, and the upstream passes that tests use, to the process-wide
+/// pass registry.
 void registerPasses();
 } // namespace smelt
 

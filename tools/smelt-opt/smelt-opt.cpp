@@ -8,5 +8,6 @@ int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   smelt::registerDialects(registry);
   smelt::registerPasses();
-  return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "Smelt optimizer driver\n", registry));
+  return mlir::asMainReturnCode(
+      mlir::MlirOptMain(argc, argv, "Smelt optimizer driver\n", registry));
 }

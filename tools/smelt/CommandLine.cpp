@@ -25,7 +25,8 @@ constexpr const char *checkFooter = R"(Examples:
   smelt check models/tiny.json
   smelt check models/tiny.json --set training.steps=100 --set training.seed=7)";
 
-constexpr const char *compileFooter = R"(Phases: spec -> lm -> train -> kernel -> exec -> bundle. Every phase but the last is MLIR text.
+constexpr const char *compileFooter =
+    R"(Phases: spec -> lm -> train -> kernel -> exec -> bundle. Every phase but the last is MLIR text.
 Examples:
   smelt compile models/tiny.json                              writes tiny.smelt/
   smelt compile models/tiny.json --target cpu:haswell         for another machine: AVX2 only
@@ -33,7 +34,8 @@ Examples:
   smelt compile models/tiny.json --dump-dir ir/               ir/1-lm.mlir ... beside the bundle
   smelt compile kernel.mlir --compile-from kernel -o x.smelt  go on from an edited dump)";
 
-constexpr const char *trainFooter = R"(SPEC may also be a bundle made by `smelt compile`; then nothing is compiled. The run folder is runs/NAME if none is given.
+constexpr const char *trainFooter =
+    R"(SPEC may also be a bundle made by `smelt compile`; then nothing is compiled. The run folder is runs/NAME if none is given.
 Examples:
   smelt train models/tiny.json --data train.bin --validation-data validation.bin
   smelt train models/tiny.json --set training.steps=50 --run-dir runs/short
@@ -60,13 +62,15 @@ constexpr const char *infoFooter = R"(Examples:
   smelt info train.bin --json)";
 
 void addOverrides(CLI::App &app, CompileOptions &options) {
-  app.add_option("--set", options.overrides, "Change a value of the spec: key.path=value (repeatable)")
+  app.add_option("--set", options.overrides,
+                 "Change a value of the spec: key.path=value (repeatable)")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
 }
 
 void addTarget(CLI::App &app, CompileOptions &options) {
-  app.add_option("--target", options.target, "What to compile for: cpu (this machine) or cpu:NAME, for example cpu:haswell")
+  app.add_option("--target", options.target,
+                 "What to compile for: cpu (this machine) or cpu:NAME, for example cpu:haswell")
       ->type_name("cpu[:NAME]")
       ->capture_default_str();
 }
@@ -74,33 +78,48 @@ void addTarget(CLI::App &app, CompileOptions &options) {
 void addCompileOptions(CLI::App &app, CompileOptions &options) {
   addOverrides(app, options);
   addTarget(app, options);
-  app.add_option("--dump-dir", options.dumpDirectory, "Write the IR after every phase into this folder")->type_name("DIR");
-  app.add_flag("--remarks", options.remarks, "Print why steps were not fused, at their place in the spec");
+  app.add_option("--dump-dir", options.dumpDirectory,
+                 "Write the IR after every phase into this folder")
+      ->type_name("DIR");
+  app.add_flag("--remarks", options.remarks,
+               "Print why steps were not fused, at their place in the spec");
 }
 
 void buildCheck(CLI::App &main, Options &options) {
   CLI::App *app = main.add_subcommand("check", "Check a spec: grammar, names, shapes, schedules");
   app->footer(checkFooter);
-  app->add_option("spec", options.compile.input, "The model's JSON spec")->required()->type_name("SPEC");
+  app->add_option("spec", options.compile.input, "The model's JSON spec")
+      ->required()
+      ->type_name("SPEC");
   addOverrides(*app, options.compile);
   app->callback([&] { options.command = Command::Check; });
 }
 
 void buildCompile(CLI::App &main, Options &options) {
-  CLI::App *app = main.add_subcommand("compile", "Compile a spec to a bundle, or to any phase on the way");
+  CLI::App *app =
+      main.add_subcommand("compile", "Compile a spec to a bundle, or to any phase on the way");
   app->footer(compileFooter);
-  app->add_option("spec", options.compile.input, "The model's JSON spec; IR text with --compile-from")->required()->type_name("SPEC");
-  app->add_option("-o,--output", options.compile.output, "Bundle folder (default: NAME.smelt), or IR file (default: standard output)");
+  app->add_option("spec", options.compile.input,
+                  "The model's JSON spec; IR text with --compile-from")
+      ->required()
+      ->type_name("SPEC");
+  app->add_option("-o,--output", options.compile.output,
+                  "Bundle folder (default: NAME.smelt), or IR file (default: standard output)");
   addCompileOptions(*app, options.compile);
-  app->add_option("--compile-to", options.compile.to, "Stop after this phase")->check(CLI::IsMember(phases))->capture_default_str();
+  app->add_option("--compile-to", options.compile.to, "Stop after this phase")
+      ->check(CLI::IsMember(phases))
+      ->capture_default_str();
   app->add_option("--compile-from", options.compile.from, "The input is the IR after this phase")
       ->check(CLI::IsMember(phases))
       ->capture_default_str();
   app->callback([&] {
     options.command = Command::Compile;
-    auto index = [](const std::string &phase) { return std::find(phases.begin(), phases.end(), phase) - phases.begin(); };
+    auto index = [](const std::string &phase) {
+      return std::find(phases.begin(), phases.end(), phase) - phases.begin();
+    };
     if (index(options.compile.from) > index(options.compile.to))
-      throw CLI::ValidationError("--compile-from " + options.compile.from, "is after --compile-to " + options.compile.to);
+      throw CLI::ValidationError("--compile-from " + options.compile.from,
+                                 "is after --compile-to " + options.compile.to);
     if (options.compile.from == "bundle")
       throw CLI::ValidationError("--compile-from bundle", "nothing comes after the bundle");
   });
@@ -111,10 +130,13 @@ void buildTrain(CLI::App &main, Options &options) {
   train.run.runFolder.clear(); // The default is named after the model.
   CLI::App *app = main.add_subcommand("train", "Compile a spec and train it into a run folder");
   app->footer(trainFooter);
-  app->add_option("spec", train.compile.input, "The model's JSON spec, or a bundle")->required()->type_name("SPEC");
+  app->add_option("spec", train.compile.input, "The model's JSON spec, or a bundle")
+      ->required()
+      ->type_name("SPEC");
   addCompileOptions(*app, train.compile);
   runtime::addTrainOptions(*app, train.run);
-  app->get_option("--run-dir")->description("Folder for logs, checkpoints, the bundle and the report [runs/NAME]");
+  app->get_option("--run-dir")
+      ->description("Folder for logs, checkpoints, the bundle and the report [runs/NAME]");
   app->get_option("--overwrite")->excludes(app->get_option("--resume"));
   app->callback([&] { options.command = Command::Train; });
 }
@@ -134,16 +156,20 @@ void buildSample(CLI::App &main, Options &options) {
 }
 
 void buildExplain(CLI::App &main, Options &options) {
-  CLI::App *app = main.add_subcommand("explain", "Show the kernel that each step of a spec ended in, or why it was not fused");
+  CLI::App *app = main.add_subcommand(
+      "explain", "Show the kernel that each step of a spec ended in, or why it was not fused");
   app->footer(explainFooter);
-  app->add_option("spec", options.explain.compile.input, "The model's JSON spec")->required()->type_name("SPEC");
+  app->add_option("spec", options.explain.compile.input, "The model's JSON spec")
+      ->required()
+      ->type_name("SPEC");
   addOverrides(*app, options.explain.compile);
   addTarget(*app, options.explain.compile);
   app->add_option("--compile-from", options.explain.compile.from, "SPEC is the IR after this phase")
       ->check(CLI::IsMember(std::vector<std::string>(phases.begin(), phases.end() - 1)))
       ->capture_default_str();
   app->add_flag("--json", options.explain.json, "One JSON object");
-  app->add_flag("--launches", options.explain.launches, "Also list every launch of a training step");
+  app->add_flag("--launches", options.explain.launches,
+                "Also list every launch of a training step");
   app->callback([&] { options.command = Command::Explain; });
 }
 
@@ -157,7 +183,8 @@ void buildData(CLI::App &main, Options &options) {
 }
 
 void buildInfo(CLI::App &main, Options &options) {
-  CLI::App *app = main.add_subcommand("info", "Check and describe a bundle, a checkpoint or a shard");
+  CLI::App *app =
+      main.add_subcommand("info", "Check and describe a bundle, a checkpoint or a shard");
   app->footer(infoFooter);
   runtime::addInfoOptions(*app, options.info);
   app->callback([&] { options.command = Command::Info; });
@@ -218,7 +245,10 @@ void printUsageError(const CLI::App &main, const CLI::ParseError &error) {
   std::cerr << path << ": ";
   if (!unknown.empty()) {
     unknown = unknown.substr(0, unknown.find('='));
-    std::cerr << (unknown[0] == '-' ? "unknown option '" : wantsCommand ? "unknown command '" : "unexpected argument '") << unknown << "'";
+    std::cerr << (unknown[0] == '-' ? "unknown option '"
+                  : wantsCommand    ? "unknown command '"
+                                    : "unexpected argument '")
+              << unknown << "'";
     if (std::string guess = closest(unknown, names); !guess.empty())
       std::cerr << "; did you mean '" << guess << "'?";
   } else {
@@ -246,9 +276,12 @@ std::optional<Options> parseCommandLine(int argc, char **argv, int &exitCode) {
   buildData(app, options);
   buildInfo(app, options);
   bool completion = false;
-  CLI::App *completionApp = app.add_subcommand("completion", "Print a shell completion script: source <(smelt completion bash)");
+  CLI::App *completionApp = app.add_subcommand(
+      "completion", "Print a shell completion script: source <(smelt completion bash)");
   std::string shell = "bash";
-  completionApp->add_option("shell", shell, "The shell")->check(CLI::IsMember({"bash"}))->required();
+  completionApp->add_option("shell", shell, "The shell")
+      ->check(CLI::IsMember({"bash"}))
+      ->required();
   completionApp->callback([&] { completion = true; });
 
   exitCode = 0;

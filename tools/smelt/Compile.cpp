@@ -25,8 +25,8 @@ int checkSpec(const CompileOptions &options) {
     parameters += cast<ShapedType>(parameter.getType()).getNumElements();
     ++tensors;
   }
-  llvm::outs() << options.input << ": ok, " << parameters << " parameters in " << tensors << " tensors, " << session.steps().size()
-               << " steps\n";
+  llvm::outs() << options.input << ": ok, " << parameters << " parameters in " << tensors
+               << " tensors, " << session.steps().size() << " steps\n";
   return 0;
 }
 
@@ -62,7 +62,8 @@ int compileSpec(const CompileOptions &options) {
     return code;
   if (last != Phase::Bundle)
     return writeText(session.module(), options.output);
-  std::string directory = options.output.empty() ? modelName(options.input) + ".smelt" : options.output;
+  std::string directory =
+      options.output.empty() ? modelName(options.input) + ".smelt" : options.output;
   BundleOptions bundle;
   bundle.cpu = cpuOf(options.target);
   runtime::Status status = emitBundle(session.module(), directory, bundle);
@@ -81,7 +82,8 @@ int explainSpec(const ExplainOptions &options) {
   if (options.json)
     printJson(explanation, options.compile.input, options.compile.target, llvm::outs());
   else
-    printText(explanation, options.compile.input + " for " + options.compile.target, options.launches, llvm::outs());
+    printText(explanation, options.compile.input + " for " + options.compile.target,
+              options.launches, llvm::outs());
   return 0;
 }
 

@@ -1,7 +1,8 @@
 //===- Completion.cpp - Shell completion from the command tree ------------===//
 //
-// The script holds one case per subcommand path ("train", "data pack") with its words, and one case per option that takes a value:
-// a list of choices, or files. Option kinds are told apart by CLI11's type name: FILE/DIR/PATH complete paths, {a,b} completes words.
+// The script holds one case per subcommand path ("train", "data pack") with its words, and one case
+// per option that takes a value: a list of choices, or files. Option kinds are told apart by
+// CLI11's type name: FILE/DIR/PATH complete paths, {a,b} completes words.
 //
 //===----------------------------------------------------------------------===//
 #include "tools/smelt/Completion.h"
@@ -58,7 +59,8 @@ void addCommand(const CLI::App &app, const std::string &path, Script &script) {
     std::string alternatives = longNames(*option, "|");
     for (size_t begin = 0; begin <= alternatives.size();) {
       size_t end = std::min(alternatives.find('|', begin), alternatives.size());
-      pattern += (pattern.empty() ? "" : "|") + ("'" + path + ":" + alternatives.substr(begin, end - begin) + "'");
+      pattern += (pattern.empty() ? "" : "|") +
+                 ("'" + path + ":" + alternatives.substr(begin, end - begin) + "'");
       begin = end + 1;
     }
     std::string list = choices(*option);
@@ -75,18 +77,23 @@ void addCommand(const CLI::App &app, const std::string &path, Script &script) {
 std::string bashCompletion(const CLI::App &app) {
   Script script;
   addCommand(app, "", script);
-  return "# bash completion for smelt; written by `smelt completion bash`. Load it with: source <(smelt completion bash)\n"
+  return "# bash completion for smelt; written by `smelt completion bash`. Load it with: source "
+         "<(smelt completion bash)\n"
          "_smelt() {\n"
          "  local current=${COMP_WORDS[COMP_CWORD]} previous='' path='' word words='' i\n"
          "  [ \"$COMP_CWORD\" -gt 0 ] && previous=${COMP_WORDS[COMP_CWORD-1]}\n"
-         "  local paths='" + script.paths + " '\n"
+         "  local paths='" +
+         script.paths +
+         " '\n"
          "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
          "    word=${COMP_WORDS[i]}\n"
          "    [[ $paths == *\" ${path:+$path-}$word \"* ]] && path=${path:+$path-}$word\n"
          "  done\n"
-         "  case \"$path:$previous\" in\n" + script.values +
+         "  case \"$path:$previous\" in\n" +
+         script.values +
          "  esac\n"
-         "  case \"$path\" in\n" + script.words +
+         "  case \"$path\" in\n" +
+         script.words +
          "  esac\n"
          "  COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
          "  [[ $current != -* ]] && COMPREPLY+=($(compgen -f -- \"$current\"))\n"

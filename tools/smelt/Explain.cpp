@@ -14,14 +14,17 @@ using namespace mlir;
 namespace smelt::cli {
 namespace {
 
-/// Step paths begin with a section of the spec; kernel and helper names do not contain brackets or dots.
+/// Step paths begin with a section of the spec; kernel and helper names do not contain brackets or
+/// dots.
 bool isStepPath(StringRef name) { return name.contains('[') || name.contains('.'); }
 
 void appendSteps(Location location, llvm::StringSet<> &seen, std::vector<SpecStep> &steps) {
   if (auto name = dyn_cast<NameLoc>(location)) {
     std::string where;
     if (auto file = dyn_cast<FileLineColLoc>(name.getChildLoc()))
-      where = (file.getFilename().strref() + ":" + Twine(file.getLine()) + ":" + Twine(file.getColumn())).str();
+      where = (file.getFilename().strref() + ":" + Twine(file.getLine()) + ":" +
+               Twine(file.getColumn()))
+                  .str();
     if (isStepPath(name.getName().strref()) && seen.insert(name.getName().strref()).second)
       steps.push_back({name.getName().str(), where});
     return appendSteps(name.getChildLoc(), seen, steps);
@@ -53,7 +56,8 @@ std::vector<std::string> stringsOf(Operation *op, StringRef name) {
   return strings;
 }
 
-/// Why a step has launches of its own, each reason once. A launch that it shares with other steps is a fusion that worked.
+/// Why a step has launches of its own, each reason once. A launch that it shares with other steps
+/// is a fusion that worked.
 llvm::SetVector<StringRef> refusalsOf(const Explanation &explanation, StringRef path) {
   llvm::SetVector<StringRef> reasons;
   for (const ExplainedLaunch &launch : explanation.launches)
@@ -62,7 +66,8 @@ llvm::SetVector<StringRef> refusalsOf(const Explanation &explanation, StringRef 
   return reasons;
 }
 
-void addProgram(exec::ProgramOp program, Explanation &result, Totals &totals, llvm::StringSet<> &allBuffers) {
+void addProgram(exec::ProgramOp program, Explanation &result, Totals &totals,
+                llvm::StringSet<> &allBuffers) {
   llvm::StringSet<> buffers;
   program.walk([&](exec::LaunchOp launch) {
     ExplainedLaunch explained;
@@ -91,23 +96,28 @@ void addProgram(exec::ProgramOp program, Explanation &result, Totals &totals, ll
     allBuffers.insert(entry.getKey());
 }
 
-/// "#4 gemm layers.0.attention.qkv, #7 attention": a step's launches by number; --launches lists them in full.
+/// "#4 gemm layers.0.attention.qkv, #7 attention": a step's launches by number; --launches lists
+/// them in full.
 std::string describeKernels(const Explanation &explanation, StringRef path) {
   std::string text;
   for (const auto &[index, launch] : llvm::enumerate(explanation.launches))
     if (llvm::is_contained(launch.steps, path))
-      text += (text.empty() ? "#" : ", #") + std::to_string(index) + " " + StringRef(launch.label).split(':').first.str();
+      text += (text.empty() ? "#" : ", #") + std::to_string(index) + " " +
+              StringRef(launch.label).split(':').first.str();
   return text;
 }
 
 llvm::json::Object totalsToJson(const Totals &totals) {
-  return llvm::json::Object{
-      {"launches", totals.launches}, {"buffers", totals.buffers}, {"bytes", totals.bytes}, {"flops", totals.flops}};
+  return llvm::json::Object{{"launches", totals.launches},
+                            {"buffers", totals.buffers},
+                            {"bytes", totals.bytes},
+                            {"flops", totals.flops}};
 }
 
 void printTotals(StringRef name, const Totals &totals, raw_ostream &out) {
-  out << llvm::formatv("{0,-22} {1,8} launches {2,8} buffers {3,12:f1} MiB moved {4,12:f3} GFLOP\n", name, totals.launches,
-                       totals.buffers, totals.bytes / 1048576.0, totals.flops / 1e9);
+  out << llvm::formatv("{0,-22} {1,8} launches {2,8} buffers {3,12:f1} MiB moved {4,12:f3} GFLOP\n",
+                       name, totals.launches, totals.buffers, totals.bytes / 1048576.0,
+                       totals.flops / 1e9);
 }
 
 } // namespace
@@ -155,7 +165,8 @@ Explanation explain(ModuleOp module, std::vector<SpecStep> steps) {
   return result;
 }
 
-void printText(const Explanation &explanation, const std::string &title, bool listLaunches, raw_ostream &out) {
+void printText(const Explanation &explanation, const std::string &title, bool listLaunches,
+               raw_ostream &out) {
   out << title << "\n\n";
   size_t width = 4;
   for (const SpecStep &step : explanation.steps)
@@ -163,45 +174,55 @@ void printText(const Explanation &explanation, const std::string &title, bool li
   width = std::min<size_t>(width, 64);
   for (const SpecStep &step : explanation.steps) {
     std::string kernels = describeKernels(explanation, step.path);
-    out << step.path << std::string(step.path.size() < width ? width - step.path.size() : 0, ' ') << "  "
-        << (kernels.empty() ? "(folded away: no launch)" : kernels) << "\n";
+    out << step.path << std::string(step.path.size() < width ? width - step.path.size() : 0, ' ')
+        << "  " << (kernels.empty() ? "(folded away: no launch)" : kernels) << "\n";
     for (StringRef reason : refusalsOf(explanation, step.path))
       out << std::string(width, ' ') << "  not fused: " << reason << "\n";
   }
   if (listLaunches) {
     out << "\n";
     for (const auto &[index, launch] : llvm::enumerate(explanation.launches))
-      out << llvm::formatv("#{0,-4} {1,-14} {2,-20} {3,10:f3} MFLOP {4,10:f1} KiB  {5}\n", index, launch.program, launch.kernel,
-                           launch.flops / 1e6, launch.bytes / 1024.0, launch.label);
+      out << llvm::formatv("#{0,-4} {1,-14} {2,-20} {3,10:f3} MFLOP {4,10:f1} KiB  {5}\n", index,
+                           launch.program, launch.kernel, launch.flops / 1e6, launch.bytes / 1024.0,
+                           launch.label);
   }
   out << "\n";
   printTotals("forward and backward", explanation.forwardBackward, out);
   printTotals("update", explanation.update, out);
   printTotals("training step", explanation.totals, out);
-  out << llvm::formatv("{0} tokens per micro-batch; all memory of a run: {1:f1} MiB\n", explanation.tokens,
-                       explanation.arenaBytes / 1048576.0);
+  out << llvm::formatv("{0} tokens per micro-batch; all memory of a run: {1:f1} MiB\n",
+                       explanation.tokens, explanation.arenaBytes / 1048576.0);
 }
 
-void printJson(const Explanation &explanation, const std::string &spec, const std::string &target, raw_ostream &out) {
+void printJson(const Explanation &explanation, const std::string &spec, const std::string &target,
+               raw_ostream &out) {
   using namespace llvm;
   json::Array steps;
   for (const SpecStep &step : explanation.steps) {
     json::Array kernels, remarks;
     for (const auto &[index, launch] : enumerate(explanation.launches))
       if (is_contained(launch.steps, step.path))
-        kernels.push_back(json::Object{{"launch", int64_t(index)}, {"program", launch.program}, {"kernel", launch.kernel}, {"label", launch.label}});
+        kernels.push_back(json::Object{{"launch", int64_t(index)},
+                                       {"program", launch.program},
+                                       {"kernel", launch.kernel},
+                                       {"label", launch.label}});
     for (StringRef reason : refusalsOf(explanation, step.path))
       remarks.push_back(reason);
-    json::Object entry{{"path", step.path}, {"location", step.where}, {"kernels", std::move(kernels)}};
+    json::Object entry{
+        {"path", step.path}, {"location", step.where}, {"kernels", std::move(kernels)}};
     if (!remarks.empty())
       entry["not_fused"] = std::move(remarks);
     steps.push_back(std::move(entry));
   }
   json::Array launches;
   for (const ExplainedLaunch &launch : explanation.launches)
-    launches.push_back(json::Object{{"program", launch.program}, {"kernel", launch.kernel}, {"label", launch.label},
-                                    {"steps", json::Array(launch.steps)}, {"refused", json::Array(launch.refused)},
-                                    {"flops", launch.flops}, {"bytes", launch.bytes}});
+    launches.push_back(json::Object{{"program", launch.program},
+                                    {"kernel", launch.kernel},
+                                    {"label", launch.label},
+                                    {"steps", json::Array(launch.steps)},
+                                    {"refused", json::Array(launch.refused)},
+                                    {"flops", launch.flops},
+                                    {"bytes", launch.bytes}});
   json::Object root{{"spec", spec},
                     {"target", target},
                     {"tokens", explanation.tokens},

@@ -1,8 +1,9 @@
 //===- Explain.h - Where each step of a spec ended up -----------*- C++ -*-===//
 //
-// The importer names every op's location after its spec step, fusion joins locations, and outlining writes the names down on each
-// launch, with the fusions that were refused. So the answer to "which kernel did this step end in, and why not in its neighbour's" is
-// read off the exec module; nothing is kept beside the IR.
+// The importer names every op's location after its spec step, fusion joins locations, and outlining
+// writes the names down on each launch, with the fusions that were refused. So the answer to "which
+// kernel did this step end in, and why not in its neighbour's" is read off the exec module; nothing
+// is kept beside the IR.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -54,8 +55,10 @@ struct Explanation {
 Explanation explain(mlir::ModuleOp exec, std::vector<SpecStep> steps);
 
 /// For people: one line per step. With `listLaunches`, every launch too.
-void printText(const Explanation &explanation, const std::string &title, bool listLaunches, llvm::raw_ostream &out);
+void printText(const Explanation &explanation, const std::string &title, bool listLaunches,
+               llvm::raw_ostream &out);
 /// For programs: one JSON object.
-void printJson(const Explanation &explanation, const std::string &spec, const std::string &target, llvm::raw_ostream &out);
+void printJson(const Explanation &explanation, const std::string &spec, const std::string &target,
+               llvm::raw_ostream &out);
 
 } // namespace smelt::cli

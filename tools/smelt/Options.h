@@ -1,7 +1,7 @@
 //===- Options.h - What a command line of `smelt` asks for ------*- C++ -*-===//
 //
-// Plain data between the command line (CLI11, exceptions on) and the commands (MLIR, exceptions off). The commands that need no
-// compiler, and their options, are those of smelt-run.
+// Plain data between the command line (CLI11, exceptions on) and the commands (MLIR, exceptions
+// off). The commands that need no compiler, and their options, are those of smelt-run.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -23,9 +23,10 @@ struct CompileOptions {
   std::string target = "cpu";         ///< "cpu" (this machine), "cpu:NAME" (LLVM's name of a CPU).
   std::string from = "spec";          ///< First phase to run is the one after this.
   std::string to = "bundle";          ///< Last phase to run.
-  std::string output;                 ///< Bundle folder, or file for IR; empty: named after the spec, or standard output.
-  std::string dumpDirectory;          ///< When set, the IR after every phase is written here.
-  bool remarks = false;               ///< Print missed-optimisation remarks.
+  std::string
+      output; ///< Bundle folder, or file for IR; empty: named after the spec, or standard output.
+  std::string dumpDirectory; ///< When set, the IR after every phase is written here.
+  bool remarks = false;      ///< Print missed-optimisation remarks.
 };
 
 /// `smelt train`: a spec or a bundle into a run folder.

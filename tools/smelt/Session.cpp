@@ -88,7 +88,8 @@ int Session::dump() {
     return 0;
   llvm::SmallString<128> path(options_.dumpDirectory);
   std::error_code error = llvm::sys::fs::create_directories(path);
-  llvm::sys::path::append(path, std::to_string(static_cast<int>(phase_)) + "-" + nameOf(phase_) + ".mlir");
+  llvm::sys::path::append(path, std::to_string(static_cast<int>(phase_)) + "-" + nameOf(phase_) +
+                                    ".mlir");
   if (!error) {
     llvm::ToolOutputFile file(path, error, llvm::sys::fs::OF_Text);
     if (!error) {

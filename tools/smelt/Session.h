@@ -34,7 +34,8 @@ public:
 
   /// Reads options.input: a spec, or IR text at phase options.from. Returns the exit code.
   int load();
-  /// Runs every phase after the current one up to `last` (at most Exec), dumping where asked. Returns the exit code.
+  /// Runs every phase after the current one up to `last` (at most Exec), dumping where asked.
+  /// Returns the exit code.
   int runTo(Phase last);
 
   mlir::ModuleOp module() { return *module_; }
@@ -50,7 +51,8 @@ private:
   std::unique_ptr<mlir::SourceMgrDiagnosticHandler> handler_;
   mlir::OwningOpRef<mlir::ModuleOp> module_;
   Phase phase_ = Phase::Spec;
-  std::vector<SpecStep> steps_; ///< Taken from the lm module, where every step still has ops of its own.
+  std::vector<SpecStep>
+      steps_; ///< Taken from the lm module, where every step still has ops of its own.
 };
 
 } // namespace smelt::cli

@@ -16,7 +16,8 @@ int trainModel(TrainOptions options) {
     options.run.runFolder = "runs/" + modelName(options.compile.input);
   options.run.bundle = options.compile.input;
   if (!isBundle) {
-    // The bundle stays with the run: eval and sample need it, and a run folder that is moved keeps it.
+    // The bundle stays with the run: eval and sample need it, and a run folder that is moved keeps
+    // it.
     options.run.bundle = options.compile.output = options.run.runFolder + "/bundle.smelt";
     fs::create_directories(options.run.runFolder, ignored);
     if (int code = compileSpec(options.compile))
