@@ -121,8 +121,10 @@ struct OutlineKernelsPass : smelt::impl::OutlineKernelsPassBase<OutlineKernelsPa
       func::FuncOp function = buildKernelFunction(kernel, inputs.getArrayRef());
       auto [entry, isNew] = known.try_emplace(printForComparison(function), function);
       if (isNew) {
-        function.setName("kernel_" + std::to_string(kernels++));
+        // A statistic does not count from 0: the names need a number of their own.
+        function.setName("kernel_" + std::to_string(known.size() - 1));
         symbols.insert(function);
+        ++kernels;
       } else {
         function.erase();
       }
