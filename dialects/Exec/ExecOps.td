@@ -32,6 +32,11 @@ def Exec_BufferKindAttr : EnumAttr<Exec_Dialect, Exec_BufferKind, "buffer_kind">
 
 def Exec_ArenaOp : Exec_Op<"arena"> {
   let summary = "Size of the one allocation, in bytes";
+  let description = [{
+    ```mlir
+    exec.arena 1024
+    ```
+  }];
   let arguments = (ins I64Attr:$bytes);
   let assemblyFormat = "$bytes attr-dict";
 }
@@ -44,7 +49,9 @@ def Exec_BufferOp : Exec_Op<"buffer", [Symbol, DeclareOpInterfaceMethods<SymbolU
     parameter's: "constant", "uniform" or "normal", with `init_value` as in lm.parameter.
 
     ```mlir
-    exec.buffer parameter @"layers.0.mlp.up" : tensor<1024x256xf32> at 4096 bytes 1048576
+    exec.buffer parameter @w : tensor<4x16xf32> at 0 bytes 256 init "uniform" 0.5
+    exec.buffer workspace @w.rows1 : tensor<1x16xf32> at 64 bytes 64 in @w
+    exec.buffer constant @c : tensor<2xf32> at 256 bytes 64 value dense<[1.0, 2.0]> : tensor<2xf32>
     ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, Exec_BufferKindAttr:$kind, TypeAttr:$type, I64Attr:$offset, I64Attr:$bytes,
@@ -56,7 +63,15 @@ def Exec_BufferOp : Exec_Op<"buffer", [Symbol, DeclareOpInterfaceMethods<SymbolU
 
 def Exec_ProgramOp : Exec_Op<"program", [Symbol, SingleBlock, NoTerminator, IsolatedFromAbove]> {
   let summary = "Launches in order";
-  let description = [{`inputs` and `outputs` map the runtime's names (tokens, targets, document_start; objective, loss_sum, logits) to buffers.}];
+  let description = [{
+    `inputs` and `outputs` map the runtime's names (tokens, targets, document_start; objective, loss_sum, logits) to buffers.
+
+    ```mlir
+    exec.program @train.T8 "train" tokens 8 inputs {tokens = @tokens} outputs {objective = @loss} {
+      exec.launch @k reads [@w, @tokens] writes [@loss] workspace @scratch {label = "a", flops = 1 : i64, bytes = 2 : i64, smelt.steps = ["forward[0]"]}
+    }
+    ```
+  }];
   let arguments = (ins SymbolNameAttr:$sym_name, StrAttr:$role, I64Attr:$tokens, DictionaryAttr:$inputs, DictionaryAttr:$outputs);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "$sym_name $role `tokens` $tokens `inputs` $inputs `outputs` $outputs attr-dict-with-keyword $body";
@@ -65,6 +80,11 @@ def Exec_ProgramOp : Exec_Op<"program", [Symbol, SingleBlock, NoTerminator, Isol
 
 def Exec_LaunchOp : Exec_Op<"launch", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "One kernel on buffers: the kernel's operands, then its results, then its workspace";
+  let description = [{
+    ```mlir
+    exec.launch @k reads [@w, @tokens] writes [@loss] workspace @scratch {label = "a", flops = 1 : i64, bytes = 2 : i64, smelt.steps = ["forward[0]"]}
+    ```
+  }];
   let arguments = (ins FlatSymbolRefAttr:$kernel, ArrayAttr:$reads, ArrayAttr:$writes, OptionalAttr<FlatSymbolRefAttr>:$workspace,
                        StrAttr:$label, I64Attr:$flops, I64Attr:$bytes);
   let assemblyFormat = "$kernel `reads` $reads `writes` $writes (`workspace` $workspace^)? attr-dict";

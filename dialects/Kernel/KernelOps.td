@@ -42,6 +42,11 @@ class Kernel_Op<string mnemonic, list<Trait> traits = []>
 
 def Kernel_YieldOp : Op<Kernel_Dialect, "yield", [Pure, Terminator]> {
   let summary = "Ends a region; its operands are what the region gives";
+  let description = [{
+    ```mlir
+    kernel.yield %a, %1 : tensor<8x4xf32>, tensor<f32>
+    ```
+  }];
   let arguments = (ins Variadic<LM_AnyTensor>:$values);
   let builders = [OpBuilder<(ins), [{ build($_builder, $_state, ::mlir::ValueRange()); }]>];
   let assemblyFormat = "attr-dict ($values^ `:` type($values))?";
@@ -54,10 +59,10 @@ def Kernel_GemmOp : Kernel_Op<"gemm", [AttrSizedOperandSegments]> {
     takes C [M, N] as its first argument and yields the op's results.
 
     ```mlir
-    %y = kernel.gemm a(%x) b(%w) result() {transpose_b} : (tensor<64x32xf32>, tensor<96x32xf32>) -> tensor<64x96xf32>
-      a { ^bb0(%0: tensor<64x32xf32>): %1 = lm.rms_norm %0 {eps = 1.0e-6} : tensor<64x32xf32>  kernel.yield %1 : tensor<64x32xf32> }
-      b { ^bb0(%0: tensor<96x32xf32>): kernel.yield %0 : tensor<96x32xf32> }
-      result { ^bb0(%c: tensor<64x96xf32>): kernel.yield %c : tensor<64x96xf32> }
+    %0 = kernel.gemm a(%x) b(%w) result(%r) {transpose_b} : (tensor<8x4xf32>, tensor<6x4xf32>, tensor<8x6xf32>) -> tensor<8x6xf32>
+      a { ^bb0(%a: tensor<8x4xf32>): %1 = lm.rms_norm %a {eps = 1.0e-6 : f64} : tensor<8x4xf32>  kernel.yield %1 : tensor<8x4xf32> }
+      b { ^bb0(%a: tensor<6x4xf32>): kernel.yield %a : tensor<6x4xf32> }
+      result { ^bb0(%c: tensor<8x6xf32>, %a: tensor<8x6xf32>): %1 = lm.add %c, %a : tensor<8x6xf32>  kernel.yield %1 : tensor<8x6xf32> }
     ```
   }];
   let arguments = (ins Variadic<LM_AnyTensor>:$a_inputs, Variadic<LM_AnyTensor>:$b_inputs, Variadic<LM_AnyTensor>:$result_inputs,
@@ -80,6 +85,15 @@ def Kernel_AttentionOp : Kernel_Op<"attention", [AttrSizedOperandSegments]> {
   let description = [{
     A token_shift in region k is a row index in the key load. Region `result` takes the attention output [T, H, d] first. The last
     result is lse [T, H].
+
+    ```mlir
+    %o, %lse = kernel.attention q(%q) k(%q) v(%q) result() first(%first) scale(%scale)
+      : (tensor<8x2x4xf32>, tensor<8x2x4xf32>, tensor<8x2x4xf32>, tensor<8xi32>, tensor<f32>) -> (tensor<8x2x4xf32>, tensor<8x2xf32>)
+      q { ^bb0(%a: tensor<8x2x4xf32>): kernel.yield %a : tensor<8x2x4xf32> }
+      k { ^bb0(%a: tensor<8x2x4xf32>): kernel.yield %a : tensor<8x2x4xf32> }
+      v { ^bb0(%a: tensor<8x2x4xf32>): kernel.yield %a : tensor<8x2x4xf32> }
+      result { ^bb0(%a: tensor<8x2x4xf32>): kernel.yield %a : tensor<8x2x4xf32> }
+    ```
   }];
   let arguments = (ins Variadic<LM_AnyTensor>:$q_inputs, Variadic<LM_AnyTensor>:$k_inputs, Variadic<LM_AnyTensor>:$v_inputs,
                        Variadic<LM_AnyTensor>:$result_inputs, LM_IndexVector:$first, LM_Scalar:$scale);
@@ -94,7 +108,17 @@ def Kernel_AttentionOp : Kernel_Op<"attention", [AttrSizedOperandSegments]> {
 
 def Kernel_AttentionBackwardOp : Kernel_Op<"attention_backward", [AttrSizedOperandSegments]> {
   let summary = "Gradients of what regions q, k and v yield";
-  let description = [{Regions as in the forward kernel (k's token_shift is again a row index); the gradients are those of the yielded values.}];
+  let description = [{
+    Regions as in the forward kernel (k's token_shift is again a row index); the gradients are those of the yielded values.
+
+    ```mlir
+    %dq, %dk, %dv = kernel.attention_backward q(%q) k(%q) v(%q) first(%first) scale(%scale) out(%o, %lse, %o)
+      : (tensor<8x2x4xf32>, tensor<8x2x4xf32>, tensor<8x2x4xf32>, tensor<8xi32>, tensor<f32>, tensor<8x2x4xf32>, tensor<8x2xf32>, tensor<8x2x4xf32>) -> (tensor<8x2x4xf32>, tensor<8x2x4xf32>, tensor<8x2x4xf32>)
+      q { ^bb0(%a: tensor<8x2x4xf32>): kernel.yield %a : tensor<8x2x4xf32> }
+      k { ^bb0(%a: tensor<8x2x4xf32>): kernel.yield %a : tensor<8x2x4xf32> }
+      v { ^bb0(%a: tensor<8x2x4xf32>): kernel.yield %a : tensor<8x2x4xf32> }
+    ```
+  }];
   let arguments = (ins Variadic<LM_AnyTensor>:$q_inputs, Variadic<LM_AnyTensor>:$k_inputs, Variadic<LM_AnyTensor>:$v_inputs,
                        LM_IndexVector:$first, LM_Scalar:$scale, LM_Tensor:$out, LM_Tensor:$lse, LM_Tensor:$dout);
   let results = (outs LM_Tensor:$dq, LM_Tensor:$dk, LM_Tensor:$dv);
@@ -108,6 +132,15 @@ def Kernel_AttentionBackwardOp : Kernel_Op<"attention_backward", [AttrSizedOpera
 
 def Kernel_RowwiseOp : Kernel_Op<"rowwise"> {
   let summary = "Row ops only: element-wise work, row reductions, neighbour rows, gathers";
+  let description = [{
+    ```mlir
+    %0:2 = kernel.rowwise(%dy) : (tensor<8x4xf32>) -> (tensor<8x4xf32>, tensor<f32>) {
+      ^bb0(%a: tensor<8x4xf32>):
+      %1 = lm.sum %a : tensor<8x4xf32> -> tensor<f32>
+      kernel.yield %a, %1 : tensor<8x4xf32>, tensor<f32>
+    }
+    ```
+  }];
   let arguments = (ins Variadic<LM_AnyTensor>:$inputs);
   let results = (outs Variadic<LM_AnyTensor>:$outputs);
   let regions = (region SizedRegion<1>:$body);
@@ -116,6 +149,13 @@ def Kernel_RowwiseOp : Kernel_Op<"rowwise"> {
 
 def Kernel_EmbeddingBackwardOp : Kernel_Op<"embedding_backward", [AttrSizedOperandSegments]> {
   let summary = "lm.embedding_backward with a region that gives dy; tokens in order, so the same bits always";
+  let description = [{
+    ```mlir
+    %1 = kernel.embedding_backward tokens(%tokens) dy(%dy) result() : (tensor<8xi32>, tensor<8x4xf32>) -> tensor<16x4xf32>
+      dy { ^bb0(%a: tensor<8x4xf32>): kernel.yield %a : tensor<8x4xf32> }
+      result { ^bb0(%a: tensor<16x4xf32>): kernel.yield %a : tensor<16x4xf32> }
+    ```
+  }];
   let arguments = (ins LM_IndexVector:$tokens, Variadic<LM_AnyTensor>:$dy_inputs, Variadic<LM_AnyTensor>:$result_inputs);
   let results = (outs Variadic<LM_AnyTensor>:$outputs);
   let regions = (region SizedRegion<1>:$dy, SizedRegion<1>:$result);
@@ -124,6 +164,11 @@ def Kernel_EmbeddingBackwardOp : Kernel_Op<"embedding_backward", [AttrSizedOpera
 
 def Kernel_RopeTableOp : Kernel_Op<"rope_table"> {
   let summary = "lm.rope_table: the table of cosines and sines, made in the setup program";
+  let description = [{
+    ```mlir
+    %2 = kernel.rope_table %f : tensor<2xf32> -> tensor<8x4xf32>
+    ```
+  }];
   let arguments = (ins LM_Tensor:$frequencies);
   let results = (outs LM_Tensor:$table);
   let assemblyFormat = "$frequencies attr-dict `:` type($frequencies) `->` type($table)";
@@ -134,6 +179,12 @@ def Kernel_AdamWOp : Kernel_Op<"adamw", [SameVariadicOperandSize, SameVariadicRe
   let description = [{
     For parameter i: `m = lerp(g, m, β1)`, `v = lerp(g², v, β2)`, `p −= η·(wd[i]·p + m/(1−β1ᵗ) / (sqrt(v/(1−β2ᵗ)) + eps))`,
     η = lr · lr_scales[i]; `step` is t, the 1-based update count, as a float.
+
+    ```mlir
+    %3:3 = kernel.adamw (%p) gradients (%p) moments (%p : %p) lr (%s) step (%s)
+      {lr_scales = array<f64: 1.0>, weight_decays = array<f64: 0.0>, beta1 = 0.9 : f64, beta2 = 0.95 : f64, eps = 1.0e-8 : f64}
+      : (tensor<16xf32>, tensor<16xf32>, tensor<16xf32>, tensor<16xf32>, tensor<f32>, tensor<f32>) -> (tensor<16xf32>, tensor<16xf32>, tensor<16xf32>)
+    ```
   }];
   let arguments = (ins Variadic<LM_Tensor>:$parameters, Variadic<LM_Tensor>:$gradients, Variadic<LM_Tensor>:$first_moments,
                        Variadic<LM_Tensor>:$second_moments, LM_Scalar:$lr, LM_Scalar:$step,

@@ -40,7 +40,7 @@ def Train_ScheduleOp : Train_Op<"schedule", [Symbol]> {
     order without gaps. `type` is tensor<f32> or tensor<i32> (or a small vector tensor: then only constant schedules).
 
     ```mlir
-    train.schedule @lr : tensor<f32> = [0.0, 9.0, 0.0, 0.1, 10.0, 99.0, 1.0, 0.0]
+    train.schedule @lr : tensor<f32> = [0.0, 9.0, 0.0, 0.1]
     ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttr:$type, DenseF64ArrayAttr:$segments);
@@ -55,6 +55,10 @@ def Train_OptimizerOp : Train_Op<"optimizer", [Symbol]> {
     before it is orthogonalised (muon). `lr` is the peak; the step's rate is lr · setting(lr_schedule) · lr_scales[i].
     `config` of adamw: beta1, beta2, eps, weight_decay (f64). Of muon: weight_decay, nesterov (bool), iterations (i64),
     coefficients (f64 array, three per iteration), momentum_schedule (symbol of a setting).
+
+    ```mlir
+    train.optimizer adamw @group [@w] lr 0.01 @lr {lr_scales = array<f64: 1.0>, weight_decay_scales = array<f64: 0.5>, splits = array<i64: 1>, config = {beta1 = 0.9 : f64}}
+    ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, Train_OptimizerKindAttr:$kind, ArrayAttr:$parameters, F64Attr:$lr,
                        FlatSymbolRefAttr:$lr_schedule, DenseF64ArrayAttr:$lr_scales, DenseF64ArrayAttr:$weight_decay_scales,
@@ -65,14 +69,27 @@ def Train_OptimizerOp : Train_Op<"optimizer", [Symbol]> {
 
 def Train_StateOp : Train_Op<"state", [Symbol]> {
   let summary = "A tensor kept between steps; zero at first";
-  let description = [{An optimiser's, saved in checkpoints; or, with `derived`, one that the `setup` program computes anew (a RoPE table).}];
+  let description = [{
+    An optimiser's, saved in checkpoints; or, with `derived`, one that the `setup` program computes anew (a RoPE table).
+
+    ```mlir
+    train.state @m : tensor<4x8xf32>
+    train.state @table : tensor<8xf32> {derived}
+    ```
+  }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttr:$type, UnitAttr:$derived);
   let assemblyFormat = "$sym_name `:` $type attr-dict";
 }
 
 def Train_RunOp : Train_Op<"run"> {
   let summary = "The run: steps, stages, validation, checkpoints, data; `config` becomes the manifest's `training` and `data`";
-  let description = [{`config` = {training = {…}, data = {…}} with the keys of the bundle manifest (runtime/bundle/README.md).}];
+  let description = [{
+    `config` = {training = {…}, data = {…}} with the keys of the bundle manifest (runtime/bundle/README.md).
+
+    ```mlir
+    train.run {training = {steps = 10 : i64}}
+    ```
+  }];
   let arguments = (ins DictionaryAttr:$config);
   let assemblyFormat = "$config attr-dict";
 }
@@ -83,13 +100,24 @@ def Train_RunOp : Train_Op<"run"> {
 
 def Train_GradientOp : Train_Op<"gradient"> {
   let summary = "Gives a parameter's gradient for this micro-batch";
-  let description = [{Adds to the step's gradient; with `total`, the value contains the earlier micro-batches already and replaces it.}];
+  let description = [{
+    Adds to the step's gradient; with `total`, the value contains the earlier micro-batches already and replaces it.
+
+    ```mlir
+    train.gradient @w, %g : tensor<4x8xf32>
+    ```
+  }];
   let arguments = (ins FlatSymbolRefAttr:$parameter, LM_Tensor:$gradient, UnitAttr:$total);
   let assemblyFormat = "$parameter `,` $gradient attr-dict `:` type($gradient)";
 }
 
 def Train_ReadGradientOp : Train_Op<"read_gradient", [MemoryEffects<[MemRead]>]> {
   let summary = "The gradient accumulated over the step's micro-batches, or rows of it (as lm.read)";
+  let description = [{
+    ```mlir
+    %1 = train.read_gradient @w {first_row = 2 : i64} : tensor<2x8xf32>
+    ```
+  }];
   let arguments = (ins FlatSymbolRefAttr:$parameter, DefaultValuedAttr<I64Attr, "0">:$first_row);
   let results = (outs LM_Tensor:$gradient);
   let assemblyFormat = "$parameter attr-dict `:` type($gradient)";
@@ -97,12 +125,24 @@ def Train_ReadGradientOp : Train_Op<"read_gradient", [MemoryEffects<[MemRead]>]>
 
 def Train_WriteOp : Train_Op<"write"> {
   let summary = "Sets a parameter or state, or rows of it, for the next step";
+  let description = [{
+    ```mlir
+    train.write @w, %1 {first_row = 2 : i64} : tensor<2x8xf32>
+    ```
+  }];
   let arguments = (ins FlatSymbolRefAttr:$symbol, LM_Tensor:$value, DefaultValuedAttr<I64Attr, "0">:$first_row);
   let assemblyFormat = "$symbol `,` $value attr-dict `:` type($value)";
 }
 
 def Train_AdamWOp : Train_Op<"adamw", [Pure, SameVariadicOperandSize, SameVariadicResultSize]> {
   let summary = "AdamW on a group; the equation is kernel.adamw's";
+  let description = [{
+    ```mlir
+    %p, %m, %v = train.adamw (%0) gradients (%g) moments (%0 : %g) lr (%lr) step (%lr)
+      {lr_scales = array<f64: 1.0>, weight_decays = array<f64: 0.0>, beta1 = 0.9 : f64, beta2 = 0.95 : f64, eps = 1.0e-8 : f64}
+      : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<f32>, tensor<f32>) -> (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>)
+    ```
+  }];
   let arguments = (ins Variadic<LM_Tensor>:$parameters, Variadic<LM_Tensor>:$gradients, Variadic<LM_Tensor>:$first_moments,
                        Variadic<LM_Tensor>:$second_moments, LM_Scalar:$lr, LM_Scalar:$step,
                        DenseF64ArrayAttr:$lr_scales, DenseF64ArrayAttr:$weight_decays, F64Attr:$beta1, F64Attr:$beta2, F64Attr:$eps);
@@ -121,6 +161,10 @@ def Train_MuonOp : Train_Op<"muon", [Pure, AllTypesMatch<["parameter", "gradient
     for each coefficient triple (a, b, c): `A = XXᵀ; X = aX + (bA + cAA)X` (XᵀX on the right for tall matrices);
     `p ← p − η·wd·p − η·sqrt(max(1, rows/cols))·X` with η = lr · lr_scale.
     A parameter that is split is read, updated and written block by block. Source: Jordan et al., Muon (2024).
+
+    ```mlir
+    %q, %n = train.muon %p gradient %g momentum %m lr %lr mu %lr {lr_scale = 1.0 : f64, weight_decay = 0.0 : f64, nesterov = true, coefficients = array<f64: 3.0, -4.0, 2.0>} : tensor<4x8xf32>, tensor<f32>, tensor<f32>
+    ```
   }];
   let arguments = (ins LM_Tensor:$parameter, LM_Tensor:$gradient, LM_Tensor:$momentum, LM_Scalar:$lr, LM_Scalar:$mu,
                        F64Attr:$lr_scale, F64Attr:$weight_decay, BoolAttr:$nesterov, DenseF64ArrayAttr:$coefficients);
