@@ -33,7 +33,7 @@ def LM_ParameterOp : LM_Op<"parameter", [Symbol]> {
     `init_value` is the constant, the uniform bound (values in [-b, b)), or the standard deviation.
 
     ```mlir
-    lm.parameter @"layers.0.mlp.up" : tensor<1024x256xf32> uniform 0.054
+    lm.parameter @"layers.0.uniform" : tensor<6x4xf32> uniform 0.5
     ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttr:$type, LM_InitKindAttr:$init, F64Attr:$init_value);
@@ -43,7 +43,13 @@ def LM_ParameterOp : LM_Op<"parameter", [Symbol]> {
 
 def LM_ReadOp : LM_Op<"read", [Diff, MemoryEffects<[MemRead]>, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "The current value of a parameter, optimiser state or other named tensor";
-  let description = [{The whole tensor, or the rows of the result's shape from `first_row` on: a block of rows is optimised like a matrix of its own.}];
+  let description = [{
+    The whole tensor, or the rows of the result's shape from `first_row` on: a block of rows is optimised like a matrix of its own.
+
+    ```mlir
+    %0 = lm.read @"layers.0.uniform" : tensor<6x4xf32>
+    ```
+  }];
   let arguments = (ins FlatSymbolRefAttr:$symbol, DefaultValuedAttr<I64Attr, "0">:$first_row);
   let results = (outs LM_AnyTensor:$value);
   let assemblyFormat = "$symbol attr-dict `:` type($value)";
@@ -51,7 +57,13 @@ def LM_ReadOp : LM_Op<"read", [Diff, MemoryEffects<[MemRead]>, DeclareOpInterfac
 
 def LM_SettingOp : LM_Op<"setting", [Diff, Pure]> {
   let summary = "A value that the runtime sets before a step: window, learning rate, momentum …";
-  let description = [{Named by a `train.schedule` symbol, or `accumulate` / `step`, which the runtime keeps itself.}];
+  let description = [{
+    Named by a `train.schedule` symbol, or `accumulate` / `step`, which the runtime keeps itself.
+
+    ```mlir
+    %2 = lm.setting @window : tensor<i32>
+    ```
+  }];
   let arguments = (ins FlatSymbolRefAttr:$symbol);
   let results = (outs LM_AnyTensor:$value);
   let assemblyFormat = "$symbol attr-dict `:` type($value)";
@@ -59,6 +71,11 @@ def LM_SettingOp : LM_Op<"setting", [Diff, Pure]> {
 
 def LM_ConstantOp : LM_Op<"constant", [Diff, Pure, ConstantLike, LM_RowOp, AllTypesMatch<["value", "result"]>]> {
   let summary = "A constant tensor (a splat, or a small table)";
+  let description = [{
+    ```mlir
+    %3 = lm.constant dense<0.5> : tensor<2x2xf32>
+    ```
+  }];
   let arguments = (ins ElementsAttr:$value);
   let results = (outs LM_AnyTensor:$result);
   let assemblyFormat = "attr-dict $value";
@@ -74,7 +91,13 @@ def LM_ConstantOp : LM_Op<"constant", [Diff, Pure, ConstantLike, LM_RowOp, AllTy
 
 def LM_MatmulOp : LM_Op<"matmul", [Diff, Pure]> {
   let summary = "op(a)·op(b), where op transposes if asked";
-  let description = [{`a` is [M, K] ([K, M] with `transpose_a`), `b` is [K, N] ([N, K] with `transpose_b`); a linear layer is `lm.matmul %x, %w {transpose_b}`.}];
+  let description = [{
+    `a` is [M, K] ([K, M] with `transpose_a`), `b` is [K, N] ([N, K] with `transpose_b`); a linear layer is `lm.matmul %x, %w {transpose_b}`.
+
+    ```mlir
+    %0 = lm.matmul %a, %w {transpose_b} : tensor<3x4xf32>, tensor<5x4xf32> -> tensor<3x5xf32>
+    ```
+  }];
   let arguments = (ins LM_Tensor:$a, LM_Tensor:$b, UnitAttr:$transpose_a, UnitAttr:$transpose_b);
   let results = (outs LM_Tensor:$result);
   let assemblyFormat = "$a `,` $b attr-dict `:` type($a) `,` type($b) `->` type($result)";
@@ -83,7 +106,13 @@ def LM_MatmulOp : LM_Op<"matmul", [Diff, Pure]> {
 
 def LM_EmbeddingOp : LM_PureRowOp<"embedding", [Diff]> {
   let summary = "Rows of a table: result[t] = table[tokens[t]]";
-  let description = [{A token outside the table is undefined behaviour here; the data layer refuses it.}];
+  let description = [{
+    A token outside the table is undefined behaviour here; the data layer refuses it.
+
+    ```mlir
+    %2 = lm.embedding %table, %tokens : tensor<7x4xf32>, tensor<3xi32> -> tensor<3x4xf32>
+    ```
+  }];
   let arguments = (ins LM_Tensor:$table, LM_IndexVector:$tokens);
   let results = (outs LM_Tensor:$result);
   let assemblyFormat = "$table `,` $tokens attr-dict `:` type($table) `,` type($tokens) `->` type($result)";
@@ -92,6 +121,11 @@ def LM_EmbeddingOp : LM_PureRowOp<"embedding", [Diff]> {
 
 def LM_EmbeddingBackwardOp : LM_Op<"embedding_backward", [Pure]> {
   let summary = "Gradient of a table: result[v] = Σ over t with tokens[t] = v of dy[t], in the order of t";
+  let description = [{
+    ```mlir
+    %3 = lm.embedding_backward %tokens, %a : tensor<3xi32>, tensor<3x4xf32> -> tensor<7x4xf32>
+    ```
+  }];
   let arguments = (ins LM_IndexVector:$tokens, LM_Tensor:$dy);
   let results = (outs LM_Tensor:$result);
   let assemblyFormat = "$tokens `,` $dy attr-dict `:` type($tokens) `,` type($dy) `->` type($result)";
@@ -104,6 +138,10 @@ def LM_AttentionRangeOp : LM_PureRowOp<"attention_range"> {
     Without `blocks`: token-exact. With `blocks = B`: the medium record's rule on blocks of B tokens, where `window` is w·B tokens:
     a query sees its own block and the w − 1 blocks before it, so `result[t] = max(document_start[t], (t div B − (max(w, 1) − 1))·B)`.
     (The record counts wholly and partly visible blocks apart; a test shows that both come to this.)
+
+    ```mlir
+    %0 = lm.attention_range %documents, %window : tensor<8xi32>, tensor<i32> -> tensor<8xi32>
+    ```
   }];
   let arguments = (ins LM_IndexVector:$document_start, LM_IndexScalar:$window, OptionalAttr<I64Attr>:$blocks);
   let results = (outs LM_IndexVector:$result);
@@ -116,6 +154,10 @@ def LM_AttentionOp : LM_Op<"attention", [Diff, Pure, AllTypesMatch<["q","k","v"]
   let description = [{
     `result[t,h] = Σ_j softmax_j(scale · q[t,h]·k[j,h]) v[j,h]`, j from `first[t]` to t; `lse[t,h]` is the natural logarithm of the
     softmax denominator (of the scaled scores). q, k, v: [T, H, d].
+
+    ```mlir
+    %2, %3 = lm.attention %q, %q, %q first %0 scale %scale : tensor<8x2x4xf32>, tensor<8xi32>, tensor<f32> -> tensor<8x2x4xf32>, tensor<8x2xf32>
+    ```
   }];
   let arguments = (ins LM_Tensor:$q, LM_Tensor:$k, LM_Tensor:$v, LM_IndexVector:$first, LM_Scalar:$scale);
   let results = (outs LM_Tensor:$result, LM_Tensor:$lse);
@@ -125,6 +167,11 @@ def LM_AttentionOp : LM_Op<"attention", [Diff, Pure, AllTypesMatch<["q","k","v"]
 
 def LM_AttentionBackwardOp : LM_Op<"attention_backward", [Pure, AllTypesMatch<["q","k","v","out","dout","dq","dk","dv"]>]> {
   let summary = "Gradients of attention's q, k and v";
+  let description = [{
+    ```mlir
+    %4, %5, %6 = lm.attention_backward %q, %q, %q first %0 scale %scale out %2, %3, %q : tensor<8x2x4xf32>, tensor<8xi32>, tensor<f32>, tensor<8x2xf32>
+    ```
+  }];
   let arguments = (ins LM_Tensor:$q, LM_Tensor:$k, LM_Tensor:$v, LM_IndexVector:$first, LM_Scalar:$scale,
                        LM_Tensor:$out, LM_Tensor:$lse, LM_Tensor:$dout);
   let results = (outs LM_Tensor:$dq, LM_Tensor:$dk, LM_Tensor:$dv);
@@ -138,6 +185,11 @@ def LM_AttentionBackwardOp : LM_Op<"attention_backward", [Pure, AllTypesMatch<["
 
 def LM_AddOp : LM_PureRowOp<"add", [Diff, Commutative, SameOperandsAndResultType]> {
   let summary = "a + b, same shapes";
+  let description = [{
+    ```mlir
+    %0 = lm.add %x, %x : tensor<3x4xf32>
+    ```
+  }];
   let arguments = (ins LM_Tensor:$a, LM_Tensor:$b);
   let results = (outs LM_Tensor:$result);
   let assemblyFormat = "$a `,` $b attr-dict `:` type($result)";
@@ -146,6 +198,11 @@ def LM_AddOp : LM_PureRowOp<"add", [Diff, Commutative, SameOperandsAndResultType
 
 def LM_MultiplyOp : LM_PureRowOp<"multiply", [Diff, Commutative, SameOperandsAndResultType]> {
   let summary = "a · b, element by element, same shapes";
+  let description = [{
+    ```mlir
+    %1 = lm.multiply %x, %x : tensor<3x4xf32>
+    ```
+  }];
   let arguments = (ins LM_Tensor:$a, LM_Tensor:$b);
   let results = (outs LM_Tensor:$result);
   let assemblyFormat = "$a `,` $b attr-dict `:` type($result)";
@@ -158,7 +215,7 @@ def LM_MixOp : LM_PureRowOp<"mix", [Diff, AttrSizedOperandSegments]> {
     Coefficients are rank 0. The same value twice folds: `mix(x·a + x·b)` becomes `mix(x·(a+b))`.
 
     ```mlir
-    %y = lm.mix %x, %x0 by %a, %b : tensor<64x32xf32>, tensor<f32>
+    %2 = lm.mix %x, %0 by %s, %s : (tensor<3x4xf32>, tensor<3x4xf32>, tensor<f32>, tensor<f32>) -> tensor<3x4xf32>
     ```
   }];
   let arguments = (ins Variadic<LM_Tensor>:$values, Variadic<LM_Scalar>:$coefficients);
@@ -170,6 +227,11 @@ def LM_MixOp : LM_PureRowOp<"mix", [Diff, AttrSizedOperandSegments]> {
 
 def LM_ScaleOp : LM_PureRowOp<"scale", [Diff, AllTypesMatch<["x","result"]>]> {
   let summary = "x · s with s of rank 0";
+  let description = [{
+    ```mlir
+    %3 = lm.scale %x, %s : tensor<3x4xf32>, tensor<f32>
+    ```
+  }];
   let arguments = (ins LM_Tensor:$x, LM_Scalar:$s);
   let results = (outs LM_Tensor:$result);
   let assemblyFormat = "$x `,` $s attr-dict `:` type($x) `,` type($s)";
@@ -178,7 +240,13 @@ def LM_ScaleOp : LM_PureRowOp<"scale", [Diff, AllTypesMatch<["x","result"]>]> {
 
 def LM_RowScaleOp : LM_PureRowOp<"row_scale", [Diff, AllTypesMatch<["x","result"]>]> {
   let summary = "x[..., :] · g[...]: one factor per row, or per row and head";
-  let description = [{x [T, D] with g [T] or [T, 1]; x [T, H, d] with g [T, H], [T, 1] (every head alike) or [T].}];
+  let description = [{
+    x [T, D] with g [T] or [T, 1]; x [T, H, d] with g [T, H], [T, 1] (every head alike) or [T].
+
+    ```mlir
+    %4 = lm.row_scale %x, %g : tensor<3x4xf32>, tensor<3xf32>
+    ```
+  }];
   let arguments = (ins LM_Tensor:$x, LM_Tensor:$g);
   let results = (outs LM_Tensor:$result);
   let assemblyFormat = "$x `,` $g attr-dict `:` type($x) `,` type($g)";
@@ -187,7 +255,13 @@ def LM_RowScaleOp : LM_PureRowOp<"row_scale", [Diff, AllTypesMatch<["x","result"
 
 def LM_RowDotOp : LM_PureRowOp<"row_dot", [AllTypesMatch<["a","b"]>]> {
   let summary = "Σ over the axes that g lacks of a·b; the gradient of row_scale's factor";
-  let description = [{a, b [T, D] → [T] or [T, 1]; a, b [T, H, d] → [T, H], [T, 1] or [T].}];
+  let description = [{
+    a, b [T, D] → [T] or [T, 1]; a, b [T, H, d] → [T, H], [T, 1] or [T].
+
+    ```mlir
+    %6 = lm.row_dot %x, %x : tensor<3x4xf32> -> tensor<3x1xf32>
+    ```
+  }];
   let arguments = (ins LM_Tensor:$a, LM_Tensor:$b);
   let results = (outs LM_Tensor:$result);
   let assemblyFormat = "$a `,` $b attr-dict `:` type($a) `->` type($result)";
@@ -196,6 +270,13 @@ def LM_RowDotOp : LM_PureRowOp<"row_dot", [AllTypesMatch<["a","b"]>]> {
 
 def LM_UnaryOp : LM_PureRowOp<"unary", [Diff, SameOperandsAndResultType]> {
   let summary = "One function applied to every element";
+  let description = [{
+    gelu is x·Φ(x) itself (erf), not its tanh approximation.
+
+    ```mlir
+    %7 = lm.unary silu %x : tensor<3x4xf32>
+    ```
+  }];
   let arguments = (ins LM_UnaryKindAttr:$kind, LM_Tensor:$x);
   let results = (outs LM_Tensor:$result);
   let assemblyFormat = "`` $kind $x attr-dict `:` type($x)";
@@ -204,7 +285,13 @@ def LM_UnaryOp : LM_PureRowOp<"unary", [Diff, SameOperandsAndResultType]> {
 
 def LM_UnaryBackwardOp : LM_PureRowOp<"unary_backward", [SameOperandsAndResultType]> {
   let summary = "dy · f'(x); with `from_output`, x is f's result instead (relu_squared: 2·sqrt(y))";
-  let description = [{`from_output` is for kinds whose derivative is a function of their value: sigmoid, tanh, relu, relu_squared, exp, sqrt, reciprocal.}];
+  let description = [{
+    `from_output` is for kinds whose derivative is a function of their value: sigmoid, tanh, relu, relu_squared, exp, sqrt, reciprocal.
+
+    ```mlir
+    %8 = lm.unary_backward silu %x, %x : tensor<3x4xf32>
+    ```
+  }];
   let arguments = (ins LM_UnaryKindAttr:$kind, LM_Tensor:$x, LM_Tensor:$dy, UnitAttr:$from_output);
   let results = (outs LM_Tensor:$dx);
   let assemblyFormat = "`` $kind $x `,` $dy attr-dict `:` type($x)";
@@ -214,6 +301,11 @@ def LM_UnaryBackwardOp : LM_PureRowOp<"unary_backward", [SameOperandsAndResultTy
 
 def LM_CastOp : LM_PureRowOp<"cast", [Diff]> {
   let summary = "Conversion between float types, round to nearest even";
+  let description = [{
+    ```mlir
+    %10 = lm.cast %x : tensor<3x4xf32> -> tensor<3x4xbf16>
+    ```
+  }];
   let arguments = (ins LM_Tensor:$x);
   let results = (outs LM_Tensor:$result);
   let assemblyFormat = "$x attr-dict `:` type($x) `->` type($result)";
@@ -223,6 +315,11 @@ def LM_CastOp : LM_PureRowOp<"cast", [Diff]> {
 
 def LM_BroadcastOp : LM_PureRowOp<"broadcast", [Diff]> {
   let summary = "A rank-0 value at every element of the result; or [T] / [T, H] repeated along the last axis";
+  let description = [{
+    ```mlir
+    %11 = lm.broadcast %s : tensor<f32> -> tensor<3x4xf32>
+    ```
+  }];
   let arguments = (ins LM_Tensor:$x);
   let results = (outs LM_Tensor:$result);
   let assemblyFormat = "$x attr-dict `:` type($x) `->` type($result)";
@@ -236,6 +333,11 @@ def LM_BroadcastOp : LM_PureRowOp<"broadcast", [Diff]> {
 
 def LM_ReshapeOp : LM_PureRowOp<"reshape", [Diff]> {
   let summary = "The same elements, another shape with the same first axis: [T, H·d] ↔ [T, H, d]";
+  let description = [{
+    ```mlir
+    %0 = lm.reshape %x : tensor<3x8xf32> -> tensor<3x2x4xf32>
+    ```
+  }];
   let arguments = (ins LM_Tensor:$x);
   let results = (outs LM_Tensor:$result);
   let assemblyFormat = "$x attr-dict `:` type($x) `->` type($result)";
@@ -245,6 +347,11 @@ def LM_ReshapeOp : LM_PureRowOp<"reshape", [Diff]> {
 
 def LM_SplitOp : LM_PureRowOp<"split", [Diff]> {
   let summary = "Cuts the last axis into consecutive pieces";
+  let description = [{
+    ```mlir
+    %1:2 = lm.split %x : (tensor<3x8xf32>) -> (tensor<3x3xf32>, tensor<3x5xf32>)
+    ```
+  }];
   let arguments = (ins LM_Tensor:$x);
   let results = (outs Variadic<LM_Tensor>:$parts);
   let assemblyFormat = "$x attr-dict `:` functional-type(operands, results)";
@@ -254,6 +361,11 @@ def LM_SplitOp : LM_PureRowOp<"split", [Diff]> {
 
 def LM_ConcatOp : LM_PureRowOp<"concat", [Diff]> {
   let summary = "Joins along the last axis";
+  let description = [{
+    ```mlir
+    %2 = lm.concat %1#1, %1#0 : (tensor<3x5xf32>, tensor<3x3xf32>) -> tensor<3x8xf32>
+    ```
+  }];
   let arguments = (ins Variadic<LM_Tensor>:$parts);
   let results = (outs LM_Tensor:$result);
   let assemblyFormat = "$parts attr-dict `:` functional-type(operands, results)";
@@ -267,6 +379,11 @@ def LM_ConcatOp : LM_PureRowOp<"concat", [Diff]> {
 
 def LM_RMSNormOp : LM_PureRowOp<"rms_norm", [Diff, SameOperandsAndResultType]> {
   let summary = "x · rsqrt(mean(x²) + eps) over the last axis, no learned weight";
+  let description = [{
+    ```mlir
+    %0 = lm.rms_norm %x {eps = 0.25} : tensor<3x8xf32>
+    ```
+  }];
   let arguments = (ins LM_Tensor:$x, F64Attr:$eps);
   let results = (outs LM_Tensor:$result);
   let assemblyFormat = "$x attr-dict `:` type($x)";
@@ -275,6 +392,11 @@ def LM_RMSNormOp : LM_PureRowOp<"rms_norm", [Diff, SameOperandsAndResultType]> {
 
 def LM_RMSNormBackwardOp : LM_PureRowOp<"rms_norm_backward", [SameOperandsAndResultType]> {
   let summary = "r·(dy − y·mean(dy·y)), with y = r·x, r = rsqrt(mean(x²) + eps)";
+  let description = [{
+    ```mlir
+    %1 = lm.rms_norm_backward %x, %x {eps = 0.25} : tensor<3x8xf32>
+    ```
+  }];
   let arguments = (ins LM_Tensor:$x, LM_Tensor:$dy, F64Attr:$eps);
   let results = (outs LM_Tensor:$dx);
   let assemblyFormat = "$x `,` $dy attr-dict `:` type($x)";
@@ -283,7 +405,13 @@ def LM_RMSNormBackwardOp : LM_PureRowOp<"rms_norm_backward", [SameOperandsAndRes
 
 def LM_RopeTableOp : LM_Op<"rope_table", [Pure]> {
   let summary = "table[t, j] = cos(t·f[j]), table[t, n+j] = sin(t·f[j]); n frequencies, table [T, 2n]";
-  let description = [{Depends only on constants and settings: it is hoisted into the `setup` program. Angles in float64, then rounded.}];
+  let description = [{
+    Depends only on constants and settings: it is hoisted into the `setup` program. Angles in float64, then rounded.
+
+    ```mlir
+    %table = lm.rope_table %f : tensor<2xf32> -> tensor<3x4xf32>
+    ```
+  }];
   let arguments = (ins LM_Tensor:$frequencies);
   let results = (outs LM_Tensor:$table);
   let assemblyFormat = "$frequencies attr-dict `:` type($frequencies) `->` type($table)";
@@ -295,6 +423,10 @@ def LM_RopeOp : LM_PureRowOp<"rope", [Diff, AllTypesMatch<["x","result"]>]> {
   let description = [{
     `y1 = x1·cos + x2·sin`, `y2 = −x1·sin + x2·cos` with x1 = x[j], x2 = x[j + d/2]; `inverse` rotates back (the gradient).
     Row of the table: t, or t − document_start[t] when `document_start` is given.
+
+    ```mlir
+    %2 = lm.rope %k, %table {inverse} : tensor<3x2x4xf32>, tensor<3x4xf32>
+    ```
   }];
   let arguments = (ins LM_Tensor:$x, LM_Tensor:$table, Optional<LM_IndexVector>:$document_start, UnitAttr:$inverse);
   let results = (outs LM_Tensor:$result);
@@ -320,7 +452,7 @@ def LM_TokenShiftOp : LM_ShiftBase<"token_shift", [Diff, AttrSizedOperandSegment
     earlier row keeps its own features. gate: [T] or [T, 1], or [T, H] for heads.
 
     ```mlir
-    %y = lm.token_shift replace %k {features = array<i64: 32, 64, 96, 128>, heads = array<i64>} cross : tensor<256x6x128xf32>
+    %6 = lm.token_shift replace cross %k {features = array<i64: 1, 2, 3, 4>, heads = array<i64: 1>} : (tensor<3x2x4xf32>) -> tensor<3x2x4xf32>
     ```
   }];
   let arguments = !con((ins LM_Tensor:$x, Optional<LM_Scalar>:$scale, Optional<LM_Tensor>:$gate, Optional<LM_IndexVector>:$document_start), shiftAttributes);
@@ -331,7 +463,13 @@ def LM_TokenShiftOp : LM_ShiftBase<"token_shift", [Diff, AttrSizedOperandSegment
 
 def LM_TokenShiftAdjointOp : LM_ShiftBase<"token_shift_adjoint", [AttrSizedOperandSegments]> {
   let summary = "Transpose of token_shift as a linear map of x: the gradient of x given that of the result";
-  let description = [{Row t reads dy[t] and dy[t + distance]. In replace mode a row that kept its own features receives its own gradient beside the later row's.}];
+  let description = [{
+    Row t reads dy[t] and dy[t + distance]. In replace mode a row that kept its own features receives its own gradient beside the later row's.
+
+    ```mlir
+    %8 = lm.token_shift_adjoint add mask %k scale %s document_start %documents {features = array<i64: 0, 2>, heads = array<i64>} : (tensor<3x2x4xf32>, tensor<f32>, tensor<3xi32>) -> tensor<3x2x4xf32>
+    ```
+  }];
   let arguments = !con((ins LM_Tensor:$dy, Optional<LM_Scalar>:$scale, Optional<LM_Tensor>:$gate, Optional<LM_IndexVector>:$document_start), shiftAttributes);
   let results = (outs LM_Tensor:$dx);
   let assemblyFormat = "`` $mode `` $documents $dy (`scale` $scale^)? (`gate` $gate^)? (`document_start` $document_start^)? attr-dict `:` functional-type(operands, results)";
@@ -340,7 +478,13 @@ def LM_TokenShiftAdjointOp : LM_ShiftBase<"token_shift_adjoint", [AttrSizedOpera
 
 def LM_TokenShiftDotOp : LM_ShiftBase<"token_shift_dot", []> {
   let summary = "Gradient of the coefficient c: p[t] = Σ dy[t]·(e − x[t] if replace), over the shifted features; 0 where nothing is shifted";
-  let description = [{Result [T], [T, 1], or [T, H] (per head). `scale` and `gate` are not operands: dscale = Σ gate·p, dgate = scale·p.}];
+  let description = [{
+    Result [T], [T, 1], or [T, H] (per head). `scale` and `gate` are not operands: dscale = Σ gate·p, dgate = scale·p.
+
+    ```mlir
+    %9 = lm.token_shift_dot replace cross %k, %k {features = array<i64>, heads = array<i64>} : (tensor<3x2x4xf32>, tensor<3x2x4xf32>) -> tensor<3x2xf32>
+    ```
+  }];
   let arguments = !con((ins LM_Tensor:$x, LM_Tensor:$dy, Optional<LM_IndexVector>:$document_start), shiftAttributes);
   let results = (outs LM_Tensor:$result);
   let assemblyFormat = "`` $mode `` $documents $x `,` $dy (`document_start` $document_start^)? attr-dict `:` functional-type(operands, results)";
@@ -349,6 +493,11 @@ def LM_TokenShiftDotOp : LM_ShiftBase<"token_shift_dot", []> {
 
 def LM_GateOp : LM_PureRowOp<"gate", [Diff]> {
   let summary = "σ(x[:, :n]·wᵀ): G gates per row from the first n features; w is [G, n], result [T, G]";
+  let description = [{
+    ```mlir
+    %gate = lm.gate %x, %w : tensor<3x8xf32>, tensor<2x6xf32> -> tensor<3x2xf32>
+    ```
+  }];
   let arguments = (ins LM_Tensor:$x, LM_Tensor:$w);
   let results = (outs LM_Tensor:$result);
   let assemblyFormat = "$x `,` $w attr-dict `:` type($x) `,` type($w) `->` type($result)";
@@ -357,6 +506,11 @@ def LM_GateOp : LM_PureRowOp<"gate", [Diff]> {
 
 def LM_GateBackwardOp : LM_PureRowOp<"gate_backward", [AllTypesMatch<["x","dx"]>, AllTypesMatch<["w","dw"]>, AllTypesMatch<["gate","dgate"]>]> {
   let summary = "Gradients of gate's x (zero beyond the first n features) and w (accumulated over rows), from the gate's value and its gradient";
+  let description = [{
+    ```mlir
+    %4, %5 = lm.gate_backward %x, %w, %gate, %gate : tensor<3x8xf32>, tensor<2x6xf32>, tensor<3x2xf32>
+    ```
+  }];
   let arguments = (ins LM_Tensor:$x, LM_Tensor:$w, LM_Tensor:$gate, LM_Tensor:$dgate);
   let results = (outs LM_Tensor:$dx, LM_Tensor:$dw);
   let assemblyFormat = "$x `,` $w `,` $gate `,` $dgate attr-dict `:` type($x) `,` type($w) `,` type($gate)";
@@ -369,6 +523,11 @@ def LM_GateBackwardOp : LM_PureRowOp<"gate_backward", [AllTypesMatch<["x","dx"]>
 
 def LM_SoftcapOp : LM_PureRowOp<"softcap", [Diff, SameOperandsAndResultType]> {
   let summary = "tanh: A·tanh(z/τ); sigmoid: A·σ(z/τ); rsqrt: A·z·rsqrt(z² + A²)";
+  let description = [{
+    ```mlir
+    %0 = lm.softcap rsqrt %z {amplitude = 15.0, temperature = 1.0} : tensor<3x8xf32>
+    ```
+  }];
   let arguments = (ins LM_SoftcapKindAttr:$kind, LM_Tensor:$x, F64Attr:$amplitude, F64Attr:$temperature);
   let results = (outs LM_Tensor:$result);
   let assemblyFormat = "`` $kind $x attr-dict `:` type($x)";
@@ -377,6 +536,11 @@ def LM_SoftcapOp : LM_PureRowOp<"softcap", [Diff, SameOperandsAndResultType]> {
 
 def LM_SoftcapBackwardOp : LM_PureRowOp<"softcap_backward", [SameOperandsAndResultType]> {
   let summary = "dy · softcap'(x)";
+  let description = [{
+    ```mlir
+    %1 = lm.softcap_backward sigmoid %z, %z {amplitude = 30.0, temperature = 7.5} : tensor<3x8xf32>
+    ```
+  }];
   let arguments = (ins LM_SoftcapKindAttr:$kind, LM_Tensor:$x, LM_Tensor:$dy, F64Attr:$amplitude, F64Attr:$temperature);
   let results = (outs LM_Tensor:$dx);
   let assemblyFormat = "`` $kind $x `,` $dy attr-dict `:` type($x)";
@@ -385,6 +549,11 @@ def LM_SoftcapBackwardOp : LM_PureRowOp<"softcap_backward", [SameOperandsAndResu
 
 def LM_CrossEntropyOp : LM_PureRowOp<"cross_entropy", [Diff]> {
   let summary = "loss[t] = log Σ exp(z[t]) − z[t, targets[t]]; 0 where the target is −1; lse[t] = log Σ exp(z[t])";
+  let description = [{
+    ```mlir
+    %2, %3 = lm.cross_entropy %z, %targets : tensor<3x8xf32>, tensor<3xi32> -> tensor<3xf32>, tensor<3xf32>
+    ```
+  }];
   let arguments = (ins LM_Tensor:$logits, LM_IndexVector:$targets);
   let results = (outs LM_Tensor:$loss, LM_Tensor:$lse);
   let assemblyFormat = "$logits `,` $targets attr-dict `:` type($logits) `,` type($targets) `->` type($loss) `,` type($lse)";
@@ -393,6 +562,11 @@ def LM_CrossEntropyOp : LM_PureRowOp<"cross_entropy", [Diff]> {
 
 def LM_CrossEntropyBackwardOp : LM_PureRowOp<"cross_entropy_backward", [AllTypesMatch<["logits","dlogits"]>, AllTypesMatch<["lse","dloss"]>]> {
   let summary = "dloss[t] · (softmax(z[t]) − onehot(targets[t])); 0 where the target is −1";
+  let description = [{
+    ```mlir
+    %4 = lm.cross_entropy_backward %z, %targets, %3, %2 : tensor<3x8xf32>, tensor<3xi32>, tensor<3xf32>
+    ```
+  }];
   let arguments = (ins LM_Tensor:$logits, LM_IndexVector:$targets, LM_Tensor:$lse, LM_Tensor:$dloss);
   let results = (outs LM_Tensor:$dlogits);
   let assemblyFormat = "$logits `,` $targets `,` $lse `,` $dloss attr-dict `:` type($logits) `,` type($targets) `,` type($lse)";
@@ -405,6 +579,11 @@ def LM_CrossEntropyBackwardOp : LM_PureRowOp<"cross_entropy_backward", [AllTypes
 
 def LM_SumOp : LM_PureRowOp<"sum", [Diff]> {
   let summary = "Σ of all elements, a rank-0 result (rows added in order)";
+  let description = [{
+    ```mlir
+    %5 = lm.sum %2 : tensor<3xf32> -> tensor<f32>
+    ```
+  }];
   let arguments = (ins LM_Tensor:$x);
   let results = (outs LM_Scalar:$result);
   let assemblyFormat = "$x attr-dict `:` type($x) `->` type($result)";
@@ -412,6 +591,11 @@ def LM_SumOp : LM_PureRowOp<"sum", [Diff]> {
 
 def LM_DotOp : LM_PureRowOp<"dot", [AllTypesMatch<["a","b"]>]> {
   let summary = "Σ a·b over all elements, a rank-0 result: the gradient of a scalar coefficient";
+  let description = [{
+    ```mlir
+    %6 = lm.dot %z, %z : tensor<3x8xf32> -> tensor<f32>
+    ```
+  }];
   let arguments = (ins LM_Tensor:$a, LM_Tensor:$b);
   let results = (outs LM_Scalar:$result);
   let assemblyFormat = "$a `,` $b attr-dict `:` type($a) `->` type($result)";
@@ -419,6 +603,11 @@ def LM_DotOp : LM_PureRowOp<"dot", [AllTypesMatch<["a","b"]>]> {
 
 def LM_CountOp : LM_PureRowOp<"count_targets"> {
   let summary = "How many targets are not −1, as a float of rank 0 (at least 1): the divisor of a mean loss";
+  let description = [{
+    ```mlir
+    %7 = lm.count_targets %targets : tensor<3xi32> -> tensor<f32>
+    ```
+  }];
   let arguments = (ins LM_IndexVector:$targets);
   let results = (outs LM_Scalar:$result);
   let assemblyFormat = "$targets attr-dict `:` type($targets) `->` type($result)";
