@@ -84,6 +84,24 @@ struct AdamWConstants {
 void updateAdamW(const AdamWConstants &constants, const Tensor &gradient, Tensor &parameter,
                  Tensor &first, Tensor &second);
 
+/// train.adamw and kernel.adamw: every parameter of the group by the one equation.
+template <typename AdamWOp>
+mlir::LogicalResult evaluateAdamW(AdamWOp op, Frame &frame) {
+  for (size_t i = 0; i < op.getParameters().size(); ++i) {
+    Tensor &parameter = frame.define(op.getNewParameters()[i], frame[op.getParameters()[i]]);
+    Tensor &first = frame.define(op.getNewFirstMoments()[i], frame[op.getFirstMoments()[i]]);
+    Tensor &second = frame.define(op.getNewSecondMoments()[i], frame[op.getSecondMoments()[i]]);
+    AdamWConstants constants{frame[op.getLr()].item() * op.getLrScales()[i],
+                             op.getWeightDecays()[i],
+                             op.getBeta1().convertToDouble(),
+                             op.getBeta2().convertToDouble(),
+                             op.getEps().convertToDouble(),
+                             frame[op.getStep()].item()};
+    updateAdamW(constants, frame[op.getGradients()[i]], parameter, first, second);
+  }
+  return mlir::success();
+}
+
 } // namespace smelt::reference
 
 #endif

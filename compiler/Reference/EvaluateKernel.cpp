@@ -74,22 +74,6 @@ static LogicalResult evaluateEmbeddingBackwardKernel(kernel::EmbeddingBackwardOp
   return success();
 }
 
-static LogicalResult evaluateAdamWKernel(kernel::AdamWOp op, Frame &frame) {
-  for (size_t i = 0; i < op.getParameters().size(); ++i) {
-    Tensor &parameter = frame.define(op.getNewParameters()[i], frame[op.getParameters()[i]]);
-    Tensor &first = frame.define(op.getNewFirstMoments()[i], frame[op.getFirstMoments()[i]]);
-    Tensor &second = frame.define(op.getNewSecondMoments()[i], frame[op.getSecondMoments()[i]]);
-    AdamWConstants constants{frame[op.getLr()].item() * op.getLrScales()[i],
-                             op.getWeightDecays()[i],
-                             op.getBeta1().convertToDouble(),
-                             op.getBeta2().convertToDouble(),
-                             op.getEps().convertToDouble(),
-                             frame[op.getStep()].item()};
-    updateAdamW(constants, frame[op.getGradients()[i]], parameter, first, second);
-  }
-  return success();
-}
-
 Evaluation smelt::reference::evaluateKernel(Operation *op, Frame &frame) {
   return TypeSwitch<Operation *, Evaluation>(op)
       .Case([&](kernel::GemmOp op) { return evaluateGemm(op, frame); })
@@ -112,6 +96,6 @@ Evaluation smelt::reference::evaluateKernel(Operation *op, Frame &frame) {
         frame.define(op.getTable(), computeRopeTable(frame[op.getFrequencies()], rows));
         return success();
       })
-      .Case([&](kernel::AdamWOp op) { return evaluateAdamWKernel(op, frame); })
+      .Case([&](kernel::AdamWOp op) { return evaluateAdamW(op, frame); })
       .Default([](Operation *) -> Evaluation { return std::nullopt; });
 }

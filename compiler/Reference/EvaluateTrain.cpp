@@ -71,22 +71,6 @@ static LogicalResult evaluateMuon(train::MuonOp op, Frame &frame) {
   return success();
 }
 
-static LogicalResult evaluateAdamW(train::AdamWOp op, Frame &frame) {
-  for (size_t i = 0; i < op.getParameters().size(); ++i) {
-    Tensor &parameter = frame.define(op.getNewParameters()[i], frame[op.getParameters()[i]]);
-    Tensor &first = frame.define(op.getNewFirstMoments()[i], frame[op.getFirstMoments()[i]]);
-    Tensor &second = frame.define(op.getNewSecondMoments()[i], frame[op.getSecondMoments()[i]]);
-    AdamWConstants constants{frame[op.getLr()].item() * op.getLrScales()[i],
-                             op.getWeightDecays()[i],
-                             op.getBeta1().convertToDouble(),
-                             op.getBeta2().convertToDouble(),
-                             op.getEps().convertToDouble(),
-                             frame[op.getStep()].item()};
-    updateAdamW(constants, frame[op.getGradients()[i]], parameter, first, second);
-  }
-  return success();
-}
-
 /// Replaces the whole tensor or rows of it; a state that was never written is zero.
 static LogicalResult evaluateWrite(train::WriteOp op, Frame &frame) {
   const Tensor &value = frame[op.getValue()];
