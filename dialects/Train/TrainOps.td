@@ -23,7 +23,8 @@ def Train_Dialect : Dialect {
 class Train_Op<string mnemonic, list<Trait> traits = []> : Op<Train_Dialect, mnemonic, traits>;
 
 def Train_OptimizerKind : I32EnumAttr<"OptimizerKind", "Update rule of a group of parameters", [
-  I32EnumAttrCase<"adamw", 0>, I32EnumAttrCase<"muon", 1>]> {
+  I32EnumAttrCase<"adamw", 0>, I32EnumAttrCase<"muon", 1>, I32EnumAttrCase<"adam", 2>, I32EnumAttrCase<"normuon", 3>,
+  I32EnumAttrCase<"snoo", 4>]> {
   let cppNamespace = "::mlir::train";
   let genSpecializedAttr = 0;
 }
@@ -37,10 +38,12 @@ def Train_ScheduleOp : Train_Op<"schedule", [Symbol]> {
   let summary = "A setting's value at every step, as straight pieces";
   let description = [{
     `segments` holds (first step, last step, value at first, slope per step) one after the other; the pieces cover all steps from 0 in
-    order without gaps. `type` is tensor<f32> or tensor<i32> (or a small vector tensor: then only constant schedules).
+    order without gaps. `type` is tensor<f32> or tensor<i32>. Of a small vector, tensor<NxT>, a piece is (first step, last step,
+    N values) and is constant: the frequencies of a rotary embedding, which change with the window.
 
     ```mlir
     train.schedule @lr : tensor<f32> = [0.0, 9.0, 0.0, 0.1]
+    train.schedule @frequencies : tensor<2xf32> = [0.0, 4.0, 1.0, 0.5, 5.0, 9.0, 0.75, 0.25]
     ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttr:$type, DenseF64ArrayAttr:$segments);
@@ -53,8 +56,14 @@ def Train_OptimizerOp : Train_Op<"optimizer", [Symbol]> {
   let description = [{
     `lr_scales` and `weight_decay_scales` have one entry per parameter; `splits` says into how many equal row blocks a matrix is cut
     before it is orthogonalised (muon). `lr` is the peak; the step's rate is lr · setting(lr_schedule) · lr_scales[i].
-    `config` of adamw: beta1, beta2, eps, weight_decay (f64). Of muon: weight_decay, nesterov (bool), iterations (i64),
-    coefficients (f64 array, three per iteration), momentum_schedule (symbol of a setting).
+    Keys of `config`, beside `every` and `offset` (i64; the group updates after steps s with s mod every = offset, 1 and 0 without them):
+    - adamw, adam: beta1, beta2, eps, weight_decay (f64), state ("f32" or "bf16": the moments' type).
+    - muon, normuon: momentum_schedule (symbol of a setting), nesterov (bool), weight_decay (f64), coefficients (f64 array, three per
+      iteration), iterations (i64), norm_scale, norm_eps (f64: X = u / (‖u‖·norm_scale + norm_eps)); cautious (bool: decay only where
+      update and parameter agree in sign), update_smoothing (f64), master ("parameter": the parameter itself; "f32"; "bf16_plus_16": the
+      parameter is bf16 and a state holds the other 16 bits).
+    - normuon also: beta2 (f64), variance_axes (i64 array, one per parameter: 1 averages v² over the columns, one number a row; 0 over the rows).
+    - snoo, which lists every parameter: momentum (f64), nesterov (bool). It runs after the others.
 
     ```mlir
     train.optimizer adamw @group [@w] lr 0.01 @lr {lr_scales = array<f64: 1.0>, weight_decay_scales = array<f64: 0.5>, splits = array<i64: 1>, config = {beta1 = 0.9 : f64}}

@@ -6,12 +6,19 @@ using namespace mlir::train;
 
 LogicalResult ScheduleOp::verify() {
   ArrayRef<double> segments = getSegments();
-  if (segments.empty() || segments.size() % 4)
+  auto type = dyn_cast<RankedTensorType>(getType());
+  if (!type || !type.hasStaticShape() || type.getRank() > 1)
+    return emitOpError("schedules a number or a vector, not ") << getType();
+  size_t count = type.getRank() ? 2 + type.getDimSize(0) : 4;
+  if (segments.empty() || segments.size() % count) {
+    if (type.getRank())
+      return emitOpError("needs segments of ") << count << " numbers each: first step, last step, " << count - 2 << " values";
     return emitOpError("needs segments of four numbers each: first step, last step, value, slope");
+  }
   double next = 0;
-  for (size_t i = 0; i < segments.size(); i += 4) {
+  for (size_t i = 0; i < segments.size(); i += count) {
     if (!(segments[i] == next) || !(segments[i + 1] >= segments[i]))
-      return emitOpError("segment ") << i / 4 << " covers steps " << segments[i] << " to " << segments[i + 1] << ", but step "
+      return emitOpError("segment ") << i / count << " covers steps " << segments[i] << " to " << segments[i + 1] << ", but step "
                                      << next << " must come next";
     next = segments[i + 1] + 1;
   }

@@ -38,6 +38,10 @@ struct ApplyOptimizersPass : smelt::impl::ApplyOptimizersPassBase<ApplyOptimizer
       case train::OptimizerKind::muon:
         buildMuonUpdate(program, group);
         break;
+      case train::OptimizerKind::adam:
+      case train::OptimizerKind::normuon:
+      case train::OptimizerKind::snoo:
+        llvm_unreachable("refused by collect");
       }
       updated += group.members.size();
     }
@@ -55,6 +59,11 @@ struct ApplyOptimizersPass : smelt::impl::ApplyOptimizersPassBase<ApplyOptimizer
       if (!schedule)
         return op.emitError("follows ") << op.getLrScheduleAttr() << ", which is no train.schedule";
       group.lrType = schedule.getType();
+      if (op.getKind() != train::OptimizerKind::adamw && op.getKind() != train::OptimizerKind::muon)
+        return op.emitError("has no update program yet");
+      if (auto every = op.getConfig().getAs<IntegerAttr>("every"); every && every.getInt() != 1)
+        return op.emitError("updates every ")
+               << every.getInt() << " steps, which has no update program yet";
       if (op.getKind() == train::OptimizerKind::muon && failed(checkMuon(op, symbols)))
         return failure();
       for (auto [index, attribute] : llvm::enumerate(op.getParameters())) {

@@ -10,6 +10,21 @@ train.schedule @lr : tensor<f32> = [0.0, 9.0, 0.0, 0.1, 11.0, 20.0, 1.0, 0.0]
 
 // -----
 
+// expected-error@+1 {{needs segments of 4 numbers each: first step, last step, 2 values}}
+train.schedule @frequencies : tensor<2xf32> = [0.0, 4.0, 1.0, 0.5, 5.0, 9.0, 0.75]
+
+// -----
+
+// expected-error@+1 {{segment 1 covers steps 6.000000e+00 to 9.000000e+00, but step 5.000000e+00 must come next}}
+train.schedule @frequencies : tensor<2xf32> = [0.0, 4.0, 1.0, 0.5, 6.0, 9.0, 0.75, 0.25]
+
+// -----
+
+// expected-error@+1 {{schedules a number or a vector, not 'tensor<2x2xf32>'}}
+train.schedule @table : tensor<2x2xf32> = [0.0, 4.0, 1.0, 0.5, 0.0, 0.0]
+
+// -----
+
 // expected-error@+1 {{needs one lr scale, weight decay scale and split per parameter}}
 train.optimizer adamw @group [@w] lr 0.01 @lr {lr_scales = array<f64>, weight_decay_scales = array<f64: 0.5>, splits = array<i64: 1>, config = {}}
 

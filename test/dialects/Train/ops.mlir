@@ -4,6 +4,8 @@
 lm.parameter @w : tensor<4x8xf32> constant 0.0
 // CHECK: train.schedule @lr : tensor<f32> = [0.000000e+00, 9.000000e+00, 0.000000e+00, 1.000000e-01]
 train.schedule @lr : tensor<f32> = [0.0, 9.0, 0.0, 0.1]
+// CHECK: train.schedule @frequencies : tensor<2xf32> = [0.000000e+00, 4.000000e+00, 1.000000e+00, 5.000000e-01, 5.000000e+00, 9.000000e+00, 7.500000e-01, 2.500000e-01]
+train.schedule @frequencies : tensor<2xf32> = [0.0, 4.0, 1.0, 0.5, 5.0, 9.0, 0.75, 0.25]
 // CHECK: train.optimizer adamw @group [@w] lr 1.000000e-02 @lr
 train.optimizer adamw @group [@w] lr 0.01 @lr {lr_scales = array<f64: 1.0>, weight_decay_scales = array<f64: 0.5>, splits = array<i64: 1>, config = {beta1 = 0.9 : f64}}
 // CHECK: train.state @m : tensor<4x8xf32>
