@@ -45,6 +45,7 @@ Evaluation evaluateTokenShift(mlir::Operation *op, Frame &frame);
 Evaluation evaluateContraction(mlir::Operation *op, Frame &frame);
 Evaluation evaluateAttention(mlir::Operation *op, Frame &frame);
 Evaluation evaluateLoss(mlir::Operation *op, Frame &frame);
+Evaluation evaluateFormats(mlir::Operation *op, Frame &frame);
 Evaluation evaluateTrain(mlir::Operation *op, Frame &frame);
 Evaluation evaluateKernel(mlir::Operation *op, Frame &frame);
 

@@ -188,7 +188,7 @@ Evaluation smelt::reference::evaluateElementwise(Operation *op, Frame &frame) {
         return success();
       })
       .Case([&](CastOp op) {
-        // Without rounding of results a cast changes nothing.
+        // The interpreter rounds results; a cast does nothing else.
         Tensor &result = frame.define(op.getResult());
         result.values = frame[op.getX()].values;
         return success();

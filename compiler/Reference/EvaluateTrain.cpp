@@ -99,6 +99,7 @@ Evaluation smelt::reference::evaluateTrain(Operation *op, Frame &frame) {
           entry->second = gradient;
         else if (!isNew)
           entry->second = addScaled(entry->second, 1.0, gradient, 1.0);
+        frame.interpreter.round(op.getGradient().getType(), entry->second);
         return success();
       })
       .Case([&](train::ReadGradientOp op) -> LogicalResult {

@@ -72,11 +72,18 @@ static LogicalResult evaluate(Operation *op, Frame &frame) {
   static constexpr Evaluator evaluators[] = {
       evaluateNamed,       evaluateElementwise, evaluateRows, evaluateTokenShift,
       evaluateContraction, evaluateAttention,   evaluateLoss, evaluateTrain,
-      evaluateKernel,      evaluateCall};
+      evaluateKernel,      evaluateFormats,     evaluateCall};
   for (Evaluator evaluator : evaluators)
     if (Evaluation evaluation = evaluator(op, frame))
       return *evaluation;
   return op->emitOpError("has no reference meaning");
+}
+
+void Interpreter::round(Type type, Tensor &tensor) const {
+  Type elementType = getElementTypeOrSelf(type);
+  bool isNarrow = isa<FloatType>(elementType) && elementType.getIntOrFloatBitWidth() < 32;
+  if (options.rounding == Rounding::all || (options.rounding == Rounding::narrow && isNarrow))
+    roundTo(elementType, tensor);
 }
 
 FailureOr<std::vector<Tensor>> Interpreter::run(StringRef name, ArrayRef<Tensor> inputs) {
@@ -100,9 +107,8 @@ FailureOr<std::vector<Tensor>> Interpreter::run(Region &region, ArrayRef<Tensor>
   for (Operation &op : block.without_terminator()) {
     if (failed(evaluate(&op, frame)))
       return failure();
-    if (options.roundResults)
-      for (Value result : op.getResults())
-        roundTo(cast<RankedTensorType>(result.getType()).getElementType(), frame.edit(result));
+    for (Value result : op.getResults())
+      round(result.getType(), frame.edit(result));
   }
   std::vector<Tensor> results;
   for (Value operand : block.getTerminator()->getOperands())

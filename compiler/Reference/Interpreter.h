@@ -10,10 +10,20 @@
 
 namespace smelt::reference {
 
+/// Which results are rounded to the element type of their tensor.
+enum class Rounding {
+  /// None: every number is a double. Casts and quantisation then change nothing but the scale, so
+  /// that programs with them have central differences.
+  none,
+  /// Those narrower than f32: a bf16, f16 or f8 tensor holds only numbers of its type, f32 stands
+  /// for the reals.
+  narrow,
+  /// All, as a lowering does that stores every result.
+  all
+};
+
 struct InterpreterOptions {
-  /// Round every result to the element type of its tensor, as a lowering does that stores it. Off:
-  /// everything is a double.
-  bool roundResults = false;
+  Rounding rounding = Rounding::narrow;
 };
 
 /// Runs functions of a module at the lm, train and kernel phases. Errors (an op without a meaning
@@ -38,6 +48,10 @@ public:
   mlir::FailureOr<std::vector<Tensor>> run(mlir::Region &region, llvm::ArrayRef<Tensor> inputs);
 
   mlir::ModuleOp getModule() const { return module; }
+  Rounding getRounding() const { return options.rounding; }
+
+  /// Rounds `tensor`, a value of type `type`, as the options say.
+  void round(mlir::Type type, Tensor &tensor) const;
 
 private:
   mlir::ModuleOp module;

@@ -2,6 +2,7 @@
 #include "compiler/Reference/Tensor.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "llvm/ADT/APFloat.h"
+#include <algorithm>
 #include <cassert>
 #include <cmath>
 #include <limits>
@@ -37,6 +38,10 @@ double smelt::reference::roundTo(Type elementType, double value) {
     return float(value);
   if (auto type = dyn_cast<FloatType>(elementType)) {
     llvm::APFloat number(value);
+    if (type.getWidth() == 8 && !std::isnan(value)) {
+      double largest = llvm::APFloat::getLargest(type.getFloatSemantics()).convertToDouble();
+      number = llvm::APFloat(std::clamp(value, -largest, largest));
+    }
     bool losesInfo;
     number.convert(type.getFloatSemantics(), llvm::APFloat::rmNearestTiesToEven, &losesInfo);
     return number.convertToDouble();

@@ -43,8 +43,8 @@ struct Tensor {
   }
 };
 
-/// `value` rounded to the nearest number of `elementType` (ties to even; infinities beyond its
-/// range).
+/// `value` rounded to the nearest number of `elementType` (ties to even). Beyond its range:
+/// infinities, but in f8 the largest number.
 double roundTo(mlir::Type elementType, double value);
 void roundTo(mlir::Type elementType, Tensor &tensor);
 

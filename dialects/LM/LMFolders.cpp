@@ -83,7 +83,9 @@ OpFoldResult UnaryOp::fold(FoldAdaptor adaptor) {
 static bool isLossless(Type from, Type to) {
   if (from == to || to.isF64())
     return true;
-  return to.isF32() && !from.isF64();
+  if (to.isF32())
+    return !from.isF64();
+  return (to.isBF16() || to.isF16()) && isa<Float8E4M3FNType, Float8E5M2Type>(from);
 }
 
 /// A cast to the same type, or back from a type that holds every number of it, is nothing.

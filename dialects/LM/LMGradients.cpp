@@ -40,6 +40,8 @@ Gradients ConstantOp::buildGradients(OpBuilder &, ValueRange, ArrayRef<bool>) {
 Gradients MatmulOp::buildGradients(OpBuilder &builder, ValueRange dresults, ArrayRef<bool> needed) {
   Location loc = getLoc();
   Value dc = dresults[0];
+  if (isa<Float8E4M3FNType, Float8E5M2Type>(getElementTypeOrSelf(getA())))
+    return emitOpError("of f8 operands has no gradient; lm.quantized_matmul has one");
   SmallVector<Value> gradients(2);
   auto multiply = [&](Type type, Value left, Value right, bool transposeLeft,
                       bool transposeRight) -> Value {

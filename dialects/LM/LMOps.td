@@ -93,6 +93,7 @@ def LM_MatmulOp : LM_Op<"matmul", [Diff, Pure]> {
   let summary = "op(a)·op(b), where op transposes if asked";
   let description = [{
     `a` is [M, K] ([K, M] with `transpose_a`), `b` is [K, N] ([N, K] with `transpose_b`); a linear layer is `lm.matmul %x, %w {transpose_b}`.
+    Products and sums are f32 whatever the operands are; f8 operands stand together and give an f32 result.
 
     ```mlir
     %0 = lm.matmul %a, %w {transpose_b} : tensor<3x4xf32>, tensor<5x4xf32> -> tensor<3x5xf32>
@@ -300,8 +301,10 @@ def LM_UnaryBackwardOp : LM_PureRowOp<"unary_backward", [SameOperandsAndResultTy
 }
 
 def LM_CastOp : LM_PureRowOp<"cast", [Diff]> {
-  let summary = "Conversion between float types, round to nearest even";
+  let summary = "Conversion between float types, round to nearest even; into f8 it saturates";
   let description = [{
+    Beyond the range of bf16 and f16 lies infinity; beyond that of f8 its largest number (infinities too). NaN stays NaN.
+
     ```mlir
     %10 = lm.cast %x : tensor<3x4xf32> -> tensor<3x4xbf16>
     ```
@@ -612,4 +615,6 @@ def LM_CountOp : LM_PureRowOp<"count_targets"> {
   let results = (outs LM_Scalar:$result);
   let assemblyFormat = "$targets attr-dict `:` type($targets) `->` type($result)";
 }
+
+include "dialects/LM/LMNumberFormats.td"
 #endif

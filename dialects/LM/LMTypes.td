@@ -4,12 +4,19 @@
 
 include "mlir/IR/OpBase.td"
 
-def LM_Float : AnyTypeOf<[F32, BF16, F64, F16]>;
+def LM_Float8 : AnyTypeOf<[F8E4M3FN, F8E5M2]>;
+def LM_Float : AnyTypeOf<[F32, BF16, F64, F16, F8E4M3FN, F8E5M2]>;
 def LM_Tensor : StaticShapeTensorOf<[LM_Float]>;
+def LM_Float8Tensor : StaticShapeTensorOf<[LM_Float8]>;
+def LM_WideTensor : StaticShapeTensorOf<[F32, BF16, F64, F16]>;
+/// A master weight of 32 bits is a bf16 parameter (its high half) and these low 16 bits.
+def LM_HighTensor : StaticShapeTensorOf<[BF16]>;
+def LM_LowBitsTensor : StaticShapeTensorOf<[I16]>;
+def LM_MasterTensor : StaticShapeTensorOf<[F32]>;
 def LM_Scalar : 0DTensorOf<[LM_Float]>;
 def LM_IndexTensor : StaticShapeTensorOf<[I32]>;
 def LM_IndexVector : 1DTensorOf<[I32]>;
 def LM_IndexScalar : 0DTensorOf<[I32]>;
-def LM_AnyTensor : AnyTypeOf<[LM_Tensor, LM_IndexTensor]>;
+def LM_AnyTensor : AnyTypeOf<[LM_Tensor, LM_IndexTensor, LM_LowBitsTensor]>;
 
 #endif

@@ -62,6 +62,8 @@ LogicalResult ConstantOp::verify() {
 
 //===- Contractions, embedding, attention -----------------------------------===//
 
+static bool isFloat8(Type type) { return isa<Float8E4M3FNType, Float8E5M2Type>(type); }
+
 LogicalResult MatmulOp::verify() {
   RankedTensorType a = getTensorType(getA()), b = getTensorType(getB()),
                    result = getTensorType(getResult());
@@ -71,6 +73,11 @@ LogicalResult MatmulOp::verify() {
   int64_t bk = b.getDimSize(getTransposeB()), n = b.getDimSize(!getTransposeB());
   if (k != bk)
     return emitOpError("has inner sizes ") << k << " and " << bk;
+  bool isF8 = isFloat8(a.getElementType());
+  if (isF8 != isFloat8(b.getElementType()))
+    return emitOpError("multiplies f8 with another type: ") << a << " and " << b;
+  if (isF8 && !result.getElementType().isF32())
+    return emitOpError("of f8 operands gives f32, not ") << result;
   return verifyShape(*this, "result", result, {m, n});
 }
 

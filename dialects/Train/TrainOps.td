@@ -139,7 +139,7 @@ def Train_WriteOp : Train_Op<"write"> {
     train.write @w, %1 {first_row = 2 : i64} : tensor<2x8xf32>
     ```
   }];
-  let arguments = (ins FlatSymbolRefAttr:$symbol, LM_Tensor:$value, DefaultValuedAttr<I64Attr, "0">:$first_row);
+  let arguments = (ins FlatSymbolRefAttr:$symbol, LM_AnyTensor:$value, DefaultValuedAttr<I64Attr, "0">:$first_row);
   let assemblyFormat = "$symbol `,` $value attr-dict `:` type($value)";
 }
 

@@ -15,11 +15,18 @@ struct DTypeRow {
   uint64_t bytes;
 };
 constexpr DTypeRow kDTypes[] = {
-    {DType::F64, "f64", "F64", 8},    {DType::F32, "f32", "F32", 4},
-    {DType::BF16, "bf16", "BF16", 2}, {DType::F16, "f16", "F16", 2},
-    {DType::I64, "i64", "I64", 8},    {DType::I32, "i32", "I32", 4},
-    {DType::I16, "i16", "I16", 2},    {DType::I8, "i8", "I8", 1},
-    {DType::U8, "u8", "U8", 1},       {DType::Bool, "bool", "BOOL", 1},
+    {DType::F64, "f64", "F64", 8},
+    {DType::F32, "f32", "F32", 4},
+    {DType::BF16, "bf16", "BF16", 2},
+    {DType::F16, "f16", "F16", 2},
+    {DType::F8E4M3, "f8e4m3", "F8_E4M3", 1},
+    {DType::F8E5M2, "f8e5m2", "F8_E5M2", 1},
+    {DType::I64, "i64", "I64", 8},
+    {DType::I32, "i32", "I32", 4},
+    {DType::I16, "i16", "I16", 2},
+    {DType::I8, "i8", "I8", 1},
+    {DType::U8, "u8", "U8", 1},
+    {DType::Bool, "bool", "BOOL", 1},
 };
 
 const DTypeRow &rowOf(DType dtype) { return kDTypes[static_cast<size_t>(dtype)]; }
@@ -82,6 +89,49 @@ double f16ToDouble(uint16_t half) {
     return sign * std::ldexp(mantissa, -24);
   return sign * std::ldexp(mantissa + 1024, exponent - 25);
 }
+
+/// An 8-bit float: e4m3 has no infinity and one NaN (all ones), e5m2 is like f16.
+struct Float8Format {
+  int mantissaBits, bias;
+  double largest;
+  uint8_t largestCode, nan;
+};
+constexpr Float8Format kE4M3 = {3, 7, 448.0, 0x7e, 0x7f};
+constexpr Float8Format kE5M2 = {2, 15, 57344.0, 0x7b, 0x7e};
+
+uint8_t doubleToF8(const Float8Format &format, double value) {
+  uint8_t sign = std::signbit(value) ? 0x80 : 0;
+  double magnitude = std::fabs(value);
+  if (std::isnan(value))
+    return sign | format.nan;
+  if (magnitude >= format.largest)
+    return sign | format.largestCode;
+  if (magnitude == 0)
+    return sign;
+  int exponent = 0;
+  std::frexp(magnitude, &exponent); // magnitude = m * 2^exponent, m in [0.5, 1)
+  int smallest = 1 - format.bias - format.mantissaBits;
+  int unit = std::max(exponent - 1 - format.mantissaBits, smallest);
+  auto count = static_cast<uint32_t>(std::nearbyint(std::ldexp(magnitude, -unit)));
+  auto steps = static_cast<uint32_t>(unit - smallest);
+  // As for f16: a full count carries into the exponent by itself.
+  return static_cast<uint8_t>(sign | (count + (steps << format.mantissaBits)));
+}
+
+double f8ToDouble(const Float8Format &format, uint8_t code) {
+  double sign = code & 0x80 ? -1.0 : 1.0;
+  int magnitude = code & 0x7f;
+  if (magnitude > format.largestCode) {
+    bool isInfinite = format.nan == 0x7e && magnitude == 0x7c;
+    return isInfinite ? sign * std::numeric_limits<double>::infinity() : std::nan("");
+  }
+  int exponent = magnitude >> format.mantissaBits;
+  int mantissa = magnitude & ((1 << format.mantissaBits) - 1);
+  int smallest = 1 - format.bias - format.mantissaBits;
+  if (exponent == 0)
+    return sign * std::ldexp(mantissa, smallest);
+  return sign * std::ldexp(mantissa + (1 << format.mantissaBits), exponent - 1 + smallest);
+}
 } // namespace
 
 const char *dtypeName(DType dtype) { return rowOf(dtype).name; }
@@ -102,9 +152,7 @@ std::optional<DType> parseSafetensorsDType(std::string_view name) {
   return std::nullopt;
 }
 
-bool isFloat(DType dtype) {
-  return dtype == DType::F64 || dtype == DType::F32 || dtype == DType::BF16 || dtype == DType::F16;
-}
+bool isFloat(DType dtype) { return dtype <= DType::F8E5M2; }
 
 std::optional<uint64_t> shapeBytes(const std::vector<int64_t> &shape, DType dtype) {
   constexpr uint64_t limit = uint64_t(1) << 62;
@@ -144,6 +192,12 @@ void storeElement(DType dtype, double value, void *to) {
     std::memcpy(to, &half, 2);
     return;
   }
+  case DType::F8E4M3:
+  case DType::F8E5M2: {
+    uint8_t code = doubleToF8(dtype == DType::F8E4M3 ? kE4M3 : kE5M2, value);
+    std::memcpy(to, &code, 1);
+    return;
+  }
   case DType::I64:
     return storeInteger<int64_t>(value, to);
   case DType::I32:
@@ -177,6 +231,12 @@ double loadElement(DType dtype, const void *from) {
     uint16_t half;
     std::memcpy(&half, from, 2);
     return f16ToDouble(half);
+  }
+  case DType::F8E4M3:
+  case DType::F8E5M2: {
+    uint8_t code;
+    std::memcpy(&code, from, 1);
+    return f8ToDouble(dtype == DType::F8E4M3 ? kE4M3 : kE5M2, code);
   }
   case DType::I64:
     return loadAs<int64_t>(from);

@@ -9,7 +9,7 @@
 
 namespace smelt::runtime {
 
-enum class DType { F64, F32, BF16, F16, I64, I32, I16, I8, U8, Bool };
+enum class DType { F64, F32, BF16, F16, F8E4M3, F8E5M2, I64, I32, I16, I8, U8, Bool };
 
 /// The name in manifests: "f32", "bf16", "i32", "bool" …
 const char *dtypeName(DType dtype);
@@ -25,8 +25,8 @@ bool isFloat(DType dtype);
 /// overflows 2^62.
 std::optional<uint64_t> shapeBytes(const std::vector<int64_t> &shape, DType dtype);
 
-/// Stores `value` as one element of `dtype` at `to`: floats round to nearest even, integers to
-/// nearest with clamping.
+/// Stores `value` as one element of `dtype` at `to`: floats round to nearest even (f8 saturates),
+/// integers to nearest with clamping.
 void storeElement(DType dtype, double value, void *to);
 /// Reads one element of `dtype`.
 double loadElement(DType dtype, const void *from);

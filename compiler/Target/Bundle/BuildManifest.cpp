@@ -35,8 +35,14 @@ std::optional<runtime::DType> getDType(Type type) {
     return runtime::DType::F16;
   if (type.isF64())
     return runtime::DType::F64;
+  if (isa<Float8E4M3FNType>(type))
+    return runtime::DType::F8E4M3;
+  if (isa<Float8E5M2Type>(type))
+    return runtime::DType::F8E5M2;
   if (type.isInteger(32))
     return runtime::DType::I32;
+  if (type.isInteger(16))
+    return runtime::DType::I16;
   return std::nullopt;
 }
 

@@ -331,15 +331,22 @@ TEST(Rounding, FollowsTheElementType) {
     return %a, %b : tensor<3xbf16>, tensor<3xf32>
   })");
   Tensor x({3}, {1 + 0x1p-8, 1 + 3 * 0x1p-8, 1 + 0x1p-25}); // bf16 has 8 bits: ties go to even.
-  auto exact = program.run("f", {x});
-  expectNear(exact[0], x, 0);
-  smelt::reference::InterpreterOptions options;
-  options.roundResults = true;
-  smelt::reference::Interpreter rounding(program.getInterpreter().getModule(), options);
-  auto rounded = rounding.run("f", {x});
-  ASSERT_TRUE(mlir::succeeded(rounded));
-  expectNear((*rounded)[0], Tensor({3}, {1, 1 + 0x1p-6, 1}), 0);
-  expectNear((*rounded)[1], Tensor({3}, {1 + 0x1p-8, 1 + 3 * 0x1p-8, 1}), 0);
+  auto run = [&](smelt::reference::Rounding rounding) {
+    smelt::reference::Interpreter interpreter(program.getInterpreter().getModule(), {rounding});
+    auto results = interpreter.run("f", {x});
+    EXPECT_TRUE(mlir::succeeded(results));
+    return *results;
+  };
+  auto none = run(smelt::reference::Rounding::none);
+  expectNear(none[0], x, 0);
+  expectNear(none[1], x, 0);
+  Tensor bf16({3}, {1, 1 + 0x1p-6, 1});
+  auto narrow = run(smelt::reference::Rounding::narrow);
+  expectNear(narrow[0], bf16, 0);
+  expectNear(narrow[1], x, 0);
+  auto all = run(smelt::reference::Rounding::all);
+  expectNear(all[0], bf16, 0);
+  expectNear(all[1], Tensor({3}, {1 + 0x1p-8, 1 + 3 * 0x1p-8, 1}), 0);
 }
 
 TEST(Errors, AreDiagnostics) {

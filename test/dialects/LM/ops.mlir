@@ -137,3 +137,20 @@ func.func @loss(%z: tensor<3x8xf32>, %targets: tensor<3xi32>) {
   %7 = lm.count_targets %targets : tensor<3xi32> -> tensor<f32>
   return
 }
+
+// CHECK-LABEL: func.func @number_formats
+func.func @number_formats(%x: tensor<3x4xf32>, %w: tensor<5x4xf32>, %high: tensor<3x4xbf16>, %low: tensor<3x4xi16>) {
+  // CHECK: lm.quantize %{{.*}} {scale = 5.000000e-01 : f64} : tensor<3x4xf32> -> tensor<3x4xf8E4M3FN>
+  %q = lm.quantize %x {scale = 0.5 : f64} : tensor<3x4xf32> -> tensor<3x4xf8E4M3FN>
+  // CHECK: lm.quantize %{{.*}} : tensor<3x4xf32> -> tensor<3x4xf8E5M2>
+  %g = lm.quantize %x {scale = 0.5 : f64} : tensor<3x4xf32> -> tensor<3x4xf8E5M2>
+  // CHECK: lm.matmul %{{.*}}, %{{.*}} {transpose_a} : tensor<3x4xf8E5M2>, tensor<3x4xf8E4M3FN> -> tensor<4x4xf32>
+  %p = lm.matmul %g, %q {transpose_a} : tensor<3x4xf8E5M2>, tensor<3x4xf8E4M3FN> -> tensor<4x4xf32>
+  // CHECK: lm.quantized_matmul %{{.*}}, %{{.*}} {gradient_scale = 2.500000e-01 : f64, w_scale = 0.001953125 : f64, x_scale = 6.250000e-02 : f64} : tensor<3x4xf32>, tensor<5x4xf32> -> tensor<3x5xf32>
+  %z = lm.quantized_matmul %x, %w {x_scale = 0.0625 : f64, w_scale = 0.001953125 : f64, gradient_scale = 0.25 : f64} : tensor<3x4xf32>, tensor<5x4xf32> -> tensor<3x5xf32>
+  // CHECK: lm.join_master %{{.*}}, %{{.*}} : tensor<3x4xbf16>, tensor<3x4xi16> -> tensor<3x4xf32>
+  %m = lm.join_master %high, %low : tensor<3x4xbf16>, tensor<3x4xi16> -> tensor<3x4xf32>
+  // CHECK: lm.split_master %{{.*}} : tensor<3x4xf32> -> tensor<3x4xbf16>, tensor<3x4xi16>
+  %h, %l = lm.split_master %m : tensor<3x4xf32> -> tensor<3x4xbf16>, tensor<3x4xi16>
+  return
+}

@@ -50,6 +50,34 @@ TEST(DTypeTest, EveryHalfRoundTrips) {
   }
 }
 
+TEST(DTypeTest, Float8RoundsAndSaturates) {
+  double infinity = std::numeric_limits<double>::infinity();
+  EXPECT_EQ(roundTrip(DType::F8E4M3, 17), 16);     // tie, to even
+  EXPECT_EQ(roundTrip(DType::F8E4M3, 19), 20);     // tie, to even
+  EXPECT_EQ(roundTrip(DType::F8E4M3, 0x1p-10), 0); // half of the smallest number
+  EXPECT_EQ(roundTrip(DType::F8E4M3, 0x1.1p-10), 0x1p-9);
+  EXPECT_EQ(roundTrip(DType::F8E4M3, -infinity), -448);
+  EXPECT_EQ(roundTrip(DType::F8E5M2, 9), 8);
+  EXPECT_EQ(roundTrip(DType::F8E5M2, 1e9), 57344);
+  EXPECT_TRUE(std::isnan(roundTrip(DType::F8E4M3, std::nan(""))));
+  EXPECT_TRUE(std::isnan(roundTrip(DType::F8E5M2, std::nan(""))));
+  uint8_t infinite = 0x7c;
+  EXPECT_EQ(loadElement(DType::F8E5M2, &infinite), infinity);
+}
+
+TEST(DTypeTest, EveryFloat8RoundTrips) {
+  for (DType dtype : {DType::F8E4M3, DType::F8E5M2})
+    for (int bits = 0; bits < 256; ++bits) {
+      auto code = static_cast<uint8_t>(bits);
+      double value = loadElement(dtype, &code);
+      if (!std::isfinite(value))
+        continue;
+      uint8_t back = 0xee;
+      storeElement(dtype, value, &back);
+      ASSERT_EQ(back, code) << dtypeName(dtype);
+    }
+}
+
 TEST(DTypeTest, IntegersRoundAndClamp) {
   EXPECT_EQ(roundTrip(DType::I32, 383.6), 384);
   EXPECT_EQ(roundTrip(DType::I32, -2.5), -2);

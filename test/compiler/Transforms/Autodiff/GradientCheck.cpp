@@ -148,7 +148,7 @@ double smelt::test::checkGradients(const std::string &text) {
        objective = module->lookupSymbol<func::FuncOp>("objective");
   std::mt19937_64 random(std::hash<std::string>()(text));
   std::vector<Tensor> inputs = makeInputs(f, objective, random);
-  reference::Interpreter interpreter(*module);
+  reference::Interpreter interpreter(*module, {reference::Rounding::none});
   auto results = interpreter.run("objective", inputs);
   if (failed(results)) {
     ADD_FAILURE() << "the objective does not run";

@@ -106,7 +106,7 @@ TEST(WholeModelGradients, MatchCentralDifferences) {
   passes.addPass(smelt::createAutodiffPass());
   ASSERT_TRUE(succeeded(passes.run(*module)));
 
-  smelt::reference::Interpreter interpreter(*module);
+  smelt::reference::Interpreter interpreter(*module, {smelt::reference::Rounding::none});
   std::vector<std::string> parameters = setParameters(*module, interpreter);
   auto results = interpreter.run("train", inputs);
   ASSERT_TRUE(succeeded(results));

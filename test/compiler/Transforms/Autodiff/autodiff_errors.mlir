@@ -54,3 +54,38 @@ func.func @some_rows() -> tensor<f32> attributes {smelt.role = "train"} {
   %s = lm.sum %w : tensor<4x4xf32> -> tensor<f32>
   return %s : tensor<f32>
 }
+
+// -----
+
+lm.parameter @w : tensor<4x4xf32> normal 1.0
+func.func @quantize() -> tensor<f32> attributes {smelt.role = "train"} {
+  %w = lm.read @w : tensor<4x4xf32>
+  // expected-error @below {{rounds to f8 and has no gradient; lm.quantized_matmul has one}}
+  %q = lm.quantize %w {scale = 1.0 : f64} : tensor<4x4xf32> -> tensor<4x4xf8E4M3FN>
+  %c = lm.cast %q : tensor<4x4xf8E4M3FN> -> tensor<4x4xf32>
+  %s = lm.sum %c : tensor<4x4xf32> -> tensor<f32>
+  return %s : tensor<f32>
+}
+
+// -----
+
+lm.parameter @w : tensor<4x4xf32> normal 1.0
+func.func @f8_matmul(%x: tensor<4x4xf8E4M3FN>) -> tensor<f32> attributes {smelt.role = "train"} {
+  %w = lm.read @w : tensor<4x4xf32>
+  %q = lm.cast %w : tensor<4x4xf32> -> tensor<4x4xf8E4M3FN>
+  // expected-error @below {{of f8 operands has no gradient; lm.quantized_matmul has one}}
+  %y = lm.matmul %x, %q : tensor<4x4xf8E4M3FN>, tensor<4x4xf8E4M3FN> -> tensor<4x4xf32>
+  %s = lm.sum %y : tensor<4x4xf32> -> tensor<f32>
+  return %s : tensor<f32>
+}
+
+// -----
+
+lm.parameter @w : tensor<4x4xbf16> normal 1.0
+func.func @join_master(%low: tensor<4x4xi16>) -> tensor<f32> attributes {smelt.role = "train"} {
+  %w = lm.read @w : tensor<4x4xbf16>
+  // expected-error @below {{has no gradient, but a parameter reaches the objective through it}}
+  %m = lm.join_master %w, %low : tensor<4x4xbf16>, tensor<4x4xi16> -> tensor<4x4xf32>
+  %s = lm.sum %m : tensor<4x4xf32> -> tensor<f32>
+  return %s : tensor<f32>
+}
