@@ -24,6 +24,10 @@
 #if SMELT_HAS_KERNELTOCPU
 #include "compiler/Conversion/KernelToCPU/LowerKernelsToCPU.h"
 #endif
+#if SMELT_HAS_KERNELTOGPU
+#include "compiler/Conversion/KernelToGPU/LowerKernelsToGPU.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#endif
 #if SMELT_HAS_KERNELTOEXEC
 #include "compiler/Conversion/KernelToExec/Passes.h"
 #endif
@@ -57,6 +61,9 @@ void smelt::registerDialects(mlir::DialectRegistry &registry) {
 #if SMELT_HAS_KERNEL
   registry.insert<mlir::kernel::KernelDialect>();
 #endif
+#if SMELT_HAS_KERNELTOGPU
+  registry.insert<mlir::NVVM::NVVMDialect>();
+#endif
 #if SMELT_HAS_EXEC
   registry.insert<mlir::exec::ExecDialect>();
 #endif
@@ -81,6 +88,9 @@ void smelt::registerPasses() {
 #endif
 #if SMELT_HAS_KERNELTOCPU
   registerKernelToCPUPasses();
+#endif
+#if SMELT_HAS_KERNELTOGPU
+  registerKernelToGPUPasses();
 #endif
 #if SMELT_HAS_KERNELTOEXEC
   registerSmeltKernelToExecPasses();

@@ -1,0 +1,23 @@
+//===- EmitKernels.cpp - From a kernel op to its emitter ------------------===//
+#include "compiler/Conversion/KernelToGPU/EmitKernels.h"
+
+using namespace mlir;
+
+namespace smelt {
+
+LogicalResult emitGPUKernel(GPUEmission &emission) {
+  return llvm::TypeSwitch<Operation *, LogicalResult>(emission.getKernel())
+      .Case([&](kernel::GemmOp op) {
+        return whyNotFastGemm(op, emission).empty() ? emitFastGemm(op, emission)
+                                                    : emitGeneric(op, emission);
+      })
+      .Case<kernel::AttentionOp, kernel::AttentionBackwardOp>([&](auto op) {
+        return whyNotFastAttention(op, emission).empty() ? emitFastAttention(op, emission)
+                                                         : emitGeneric(op, emission);
+      })
+      .Case<kernel::RowwiseOp, kernel::EmbeddingBackwardOp, kernel::RopeTableOp, kernel::AdamWOp>(
+          [&](auto op) { return emitGeneric(op, emission); })
+      .Default([](Operation *op) { return op->emitOpError("has no code generator for GPUs"); });
+}
+
+} // namespace smelt

@@ -1,0 +1,36 @@
+//===- EmitKernels.h - One emitter per kernel op ----------------*- C++ -*-===//
+//
+// Each emitter reports at the op what it cannot do. `whyNotFast…` says (empty: it can) whether the
+// Hopper generator takes a kernel; the generic emitters take everything and are the reference.
+//
+//===----------------------------------------------------------------------===//
+#ifndef SMELT_COMPILER_CONVERSION_KERNELTOGPU_EMITKERNELS_H
+#define SMELT_COMPILER_CONVERSION_KERNELTOGPU_EMITKERNELS_H
+
+#include "compiler/Conversion/KernelToGPU/GPUEmission.h"
+#include "dialects/Kernel/KernelOps.h"
+
+namespace smelt {
+
+/// Emits the kernel op of `emission` by the fastest emitter that takes it.
+mlir::LogicalResult emitGPUKernel(GPUEmission &emission);
+
+// The Hopper generators (GemmFast.cpp …, AttentionFast.cpp …).
+std::string whyNotFastGemm(mlir::kernel::GemmOp op, const GPUEmission &emission);
+mlir::LogicalResult emitFastGemm(mlir::kernel::GemmOp op, GPUEmission &emission);
+std::string whyNotFastAttention(mlir::kernel::AttentionOp op, const GPUEmission &emission);
+mlir::LogicalResult emitFastAttention(mlir::kernel::AttentionOp op, GPUEmission &emission);
+std::string whyNotFastAttention(mlir::kernel::AttentionBackwardOp op, const GPUEmission &emission);
+mlir::LogicalResult emitFastAttention(mlir::kernel::AttentionBackwardOp op, GPUEmission &emission);
+
+// The generic emitters: any regions, any shapes, sm_80 on.
+mlir::LogicalResult emitGeneric(mlir::kernel::GemmOp op, GPUEmission &emission);
+mlir::LogicalResult emitGeneric(mlir::kernel::AttentionOp op, GPUEmission &emission);
+mlir::LogicalResult emitGeneric(mlir::kernel::AttentionBackwardOp op, GPUEmission &emission);
+mlir::LogicalResult emitGeneric(mlir::kernel::RowwiseOp op, GPUEmission &emission);
+mlir::LogicalResult emitGeneric(mlir::kernel::EmbeddingBackwardOp op, GPUEmission &emission);
+mlir::LogicalResult emitGeneric(mlir::kernel::RopeTableOp op, GPUEmission &emission);
+mlir::LogicalResult emitGeneric(mlir::kernel::AdamWOp op, GPUEmission &emission);
+
+} // namespace smelt
+#endif

@@ -1,0 +1,38 @@
+//===- LowerKernelsToGPU.h - Outlined kernels to GPU functions --*- C++ -*-===//
+#ifndef SMELT_COMPILER_CONVERSION_KERNELTOGPU_LOWERKERNELSTOGPU_H
+#define SMELT_COMPILER_CONVERSION_KERNELTOGPU_LOWERKERNELSTOGPU_H
+
+#include "compiler/Conversion/KernelToGPU/GPULaunch.h"
+#include "compiler/Target/CUDA/GPUTarget.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
+#include "mlir/Pass/Pass.h"
+#include "llvm/ADT/StringMap.h"
+
+namespace smelt {
+
+/// The code of all kernels of a module.
+struct GPUKernels {
+  mlir::OwningOpRef<mlir::ModuleOp> module;        ///< llvm.func kernels, ready for emitGPUCode.
+  llvm::StringMap<std::vector<GPULaunch>> launches; ///< By name of the outlined function.
+};
+
+/// By name of the outlined function: for each of its buffers, what divides its address in all
+/// launches.
+using GPUAlignments = llvm::StringMap<llvm::SmallVector<int64_t>>;
+
+/// Emits every outlined kernel function of `module`, which is not changed; its `kernel.workspace`
+/// attributes must be set. None, with errors at the ops, if one cannot be lowered.
+std::optional<GPUKernels> lowerKernelsToGPU(mlir::ModuleOp module, const GPUTarget &target,
+                                            const GPUAlignments &alignments = {});
+
+/// Sets `kernel.workspace` on each outlined kernel function that wants a workspace on the GPU
+/// `chip`, by emitting it.
+std::unique_ptr<mlir::Pass> createPlanGPUWorkspacePass(std::string chip = "sm_90a");
+/// Replaces the module's outlined kernel functions by their GPU code, for tests: the launches are
+/// printed as an attribute `smelt.launches` on each first function.
+std::unique_ptr<mlir::Pass> createKernelToGPUPass(std::string chip = "sm_90a");
+void registerKernelToGPUPasses();
+
+} // namespace smelt
+#endif
