@@ -45,6 +45,7 @@ void smelt::buildToExecPipeline(OpPassManager &passes, const PipelineOptions &op
   passes.addPass(createHoistSetupPass());
   passes.addPass(createBufferizeKernelsPass());
   passes.addPass(createSymbolDCEPass()); // Kernels that only reshape are no launches.
+  passes.addPass(createSchedulePass());
   passes.addPass(createPlanMemoryPass());
 }
 

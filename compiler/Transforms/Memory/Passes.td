@@ -4,6 +4,33 @@
 
 include "mlir/Pass/PassBase.td"
 
+def SchedulePass : Pass<"smelt-schedule", "::mlir::ModuleOp"> {
+  let summary = "Reorder the launches of each program so that it needs less workspace memory";
+  let description = [{
+    A launch may move past another one unless both touch the same bytes of a buffer and one of them writes: in-place writes, accumulated
+    gradients and blocks of rows (`in @base`) keep their order where they meet. Of the orders that are tried (see LaunchOrder.h) the
+    one whose memory plan is smallest is taken; program order stays unless another one is smaller. The result depends on nothing but
+    the module, and the values that a program computes do not change: only independent launches change places.
+
+    ```mlir
+    // before: @a and @b wait for their readers together
+    exec.launch @make reads [@w] writes [@a] …
+    exec.launch @make reads [@w] writes [@b] …
+    exec.launch @use reads [@a] writes [@gradient.u] …
+    exec.launch @use reads [@b] writes [@gradient.v] …
+    // after: one after the other
+    exec.launch @make reads [@w] writes [@a] …
+    exec.launch @use reads [@a] writes [@gradient.u] …
+    exec.launch @make reads [@w] writes [@b] …
+    exec.launch @use reads [@b] writes [@gradient.v] …
+    ```
+  }];
+  let dependentDialects = ["::mlir::exec::ExecDialect"];
+  let statistics = [Statistic<"programs", "reordered", "Programs that need less memory in another order">,
+                    Statistic<"bytesBefore", "bytes before", "Workspace bytes of those programs in program order">,
+                    Statistic<"bytesAfter", "bytes after", "Workspace bytes of those programs in the order that was taken">];
+}
+
 def PlanMemoryPass : Pass<"smelt-plan-memory", "::mlir::ModuleOp"> {
   let summary = "Place every buffer in the arena";
   let description = [{

@@ -1,0 +1,33 @@
+//===- Schedule.cpp - Reorder launches for less memory --------------------===//
+#include "compiler/Transforms/Memory/LaunchDependences.h"
+#include "compiler/Transforms/Memory/Passes.h"
+
+using namespace mlir;
+using namespace mlir::exec;
+
+namespace smelt {
+#define GEN_PASS_DEF_SCHEDULEPASS
+#include "compiler/Transforms/Memory/Passes.h.inc"
+} // namespace smelt
+
+using namespace smelt;
+
+namespace {
+struct SchedulePass : smelt::impl::SchedulePassBase<SchedulePass> {
+  void runOnOperation() override {
+    LaunchDependences dependences(getOperation());
+    for (auto program : getOperation().getOps<ProgramOp>()) {
+      LaunchGraph graph = dependences.buildGraph(program);
+      SmallVector<unsigned> order = orderLaunches(graph);
+      if (llvm::is_sorted(order))
+        continue;
+      auto launches = llvm::to_vector(program.getOps<LaunchOp>());
+      ++programs;
+      bytesBefore += getPlannedBytes(graph, llvm::to_vector(llvm::seq<unsigned>(order.size())));
+      bytesAfter += getPlannedBytes(graph, order);
+      for (unsigned launch : order)
+        launches[launch]->moveBefore(&program.getBody().front(), program.getBody().front().end());
+    }
+  }
+};
+} // namespace
