@@ -56,8 +56,9 @@ llvm::LogicalResult defineRows(mlir::Operation *op, mlir::Value result, const Te
 
 //===- Meanings that lm and kernel ops share --------------------------------===//
 
-/// op(A)·op(B), where op transposes if asked.
-Tensor multiplyMatrices(const Tensor &a, const Tensor &b, bool transposeA, bool transposeB);
+/// op(A)·op(B), where op transposes if asked; `groups` such products of matrices below each other.
+Tensor multiplyMatrices(const Tensor &a, const Tensor &b, bool transposeA, bool transposeB,
+                        int64_t groups = 1);
 
 struct AttentionResult {
   Tensor out; // [T, H, d]

@@ -8,17 +8,21 @@ using namespace mlir::lm;
 using namespace smelt::reference;
 
 Tensor smelt::reference::multiplyMatrices(const Tensor &a, const Tensor &b, bool transposeA,
-                                          bool transposeB) {
-  int64_t m = a.getDim(transposeA ? 1 : 0), k = a.getDim(transposeA ? 0 : 1),
-          n = b.getDim(transposeB ? 0 : 1);
-  Tensor c = Tensor::filled({m, n}, NAN);
-  for (int64_t row = 0; row < m; ++row)
-    for (int64_t column = 0; column < n; ++column) {
-      double sum = 0;
-      for (int64_t i = 0; i < k; ++i)
-        sum += (transposeA ? a(i, row) : a(row, i)) * (transposeB ? b(column, i) : b(i, column));
-      c(row, column) = sum;
-    }
+                                          bool transposeB, int64_t groups) {
+  int64_t aRows = a.getDim(0) / groups, bRows = b.getDim(0) / groups;
+  int64_t m = transposeA ? a.getDim(1) : aRows, k = transposeA ? aRows : a.getDim(1),
+          n = transposeB ? bRows : b.getDim(1);
+  Tensor c = Tensor::filled({groups * m, n}, NAN);
+  for (int64_t group = 0; group < groups; ++group)
+    for (int64_t row = 0; row < m; ++row)
+      for (int64_t column = 0; column < n; ++column) {
+        int64_t a0 = group * aRows, b0 = group * bRows;
+        double sum = 0;
+        for (int64_t i = 0; i < k; ++i)
+          sum += (transposeA ? a(a0 + i, row) : a(a0 + row, i)) *
+                 (transposeB ? b(b0 + column, i) : b(b0 + i, column));
+        c(group * m + row, column) = sum;
+      }
   return c;
 }
 
@@ -53,8 +57,9 @@ static LogicalResult evaluateEmbedding(EmbeddingOp op, Frame &frame) {
 Evaluation smelt::reference::evaluateContraction(Operation *op, Frame &frame) {
   return TypeSwitch<Operation *, Evaluation>(op)
       .Case([&](MatmulOp op) {
-        frame.define(op.getResult(), multiplyMatrices(frame[op.getA()], frame[op.getB()],
-                                                      op.getTransposeA(), op.getTransposeB()));
+        frame.define(op.getResult(),
+                     multiplyMatrices(frame[op.getA()], frame[op.getB()], op.getTransposeA(),
+                                      op.getTransposeB(), op.getGroups()));
         return success();
       })
       .Case([&](EmbeddingOp op) { return evaluateEmbedding(op, frame); })

@@ -33,6 +33,8 @@ static double applyUnary(UnaryKind kind, double x) {
     return std::sqrt(x);
   case UnaryKind::reciprocal:
     return 1.0 / x;
+  case UnaryKind::step:
+    return x >= 0 ? 1.0 : 0.0;
   }
   llvm_unreachable("every kind is above");
 }
@@ -63,6 +65,8 @@ static double differentiateUnary(UnaryKind kind, double x) {
     return 0.5 / std::sqrt(x);
   case UnaryKind::reciprocal:
     return -1.0 / (x * x);
+  case UnaryKind::step:
+    return 0.0;
   }
   llvm_unreachable("every kind is above");
 }
@@ -206,6 +210,32 @@ Evaluation smelt::reference::evaluateElementwise(Operation *op, Frame &frame) {
         for (double value : frame[op.getX()].values)
           sum += value;
         frame.define(op.getResult(), Tensor::scalar(sum));
+        return success();
+      })
+      .Case([&](GroupSumOp op) {
+        const Tensor &x = frame[op.getX()];
+        Tensor &result = frame.define(op.getResult());
+        int64_t rows = x.getDim(0) / result.getDim(0);
+        for (int64_t group = 0; group < result.getDim(0); ++group) {
+          result(group) = 0;
+          for (int64_t row = 0; row < rows; ++row)
+            result(group) += x(group * rows + row);
+        }
+        return success();
+      })
+      .Case([&](ExpandGroupsOp op) {
+        const Tensor &x = frame[op.getX()];
+        Tensor &result = frame.define(op.getResult());
+        int64_t rows = result.getDim(0) / x.getDim(0);
+        for (int64_t row = 0; row < result.getDim(0); ++row)
+          result(row) = x(row / rows);
+        return success();
+      })
+      .Case([&](AtLeastOp op) {
+        const Tensor &x = frame[op.getX()];
+        Tensor &result = frame.define(op.getResult());
+        for (int64_t i = 0; i < x.getNumElements(); ++i)
+          result(i) = std::max(x(i), op.getBound().convertToDouble());
         return success();
       })
       .Case([&](DotOp op) {

@@ -25,9 +25,9 @@ static LogicalResult evaluateGemm(kernel::GemmOp op, Frame &frame) {
   auto a = runRegion(op, 0, frame), b = runRegion(op, 1, frame);
   if (failed(a) || failed(b))
     return failure();
-  auto results =
-      runRegion(op, 2, frame,
-                {multiplyMatrices(a->front(), b->front(), op.getTransposeA(), op.getTransposeB())});
+  auto results = runRegion(op, 2, frame,
+                           {multiplyMatrices(a->front(), b->front(), op.getTransposeA(),
+                                             op.getTransposeB(), op.getGroups())});
   if (failed(results))
     return failure();
   defineAll(op.getOutputs(), *results, frame);

@@ -56,7 +56,8 @@ def Kernel_GemmOp : Kernel_Op<"gemm", [AttrSizedOperandSegments]> {
   let summary = "C = op(A)·op(B), with regions on operand load and on result";
   let description = [{
     Region `a` yields A [M, K] ([K, M] with `transpose_a`), region `b` yields B [K, N] ([N, K] with `transpose_b`), region `result`
-    takes C [M, N] as its first argument and yields the op's results.
+    takes C [M, N] as its first argument and yields the op's results. With `groups = G`, A, B and C are G such matrices below each other,
+    and block i of C is block i of op(A) times block i of op(B).
 
     ```mlir
     %0 = kernel.gemm a(%x) b(%w) result(%r) {transpose_b} : (tensor<8x4xf32>, tensor<6x4xf32>, tensor<8x6xf32>) -> tensor<8x6xf32>
@@ -66,7 +67,7 @@ def Kernel_GemmOp : Kernel_Op<"gemm", [AttrSizedOperandSegments]> {
     ```
   }];
   let arguments = (ins Variadic<LM_AnyTensor>:$a_inputs, Variadic<LM_AnyTensor>:$b_inputs, Variadic<LM_AnyTensor>:$result_inputs,
-                       UnitAttr:$transpose_a, UnitAttr:$transpose_b);
+                       UnitAttr:$transpose_a, UnitAttr:$transpose_b, DefaultValuedAttr<I64Attr, "1">:$groups);
   let results = (outs Variadic<LM_AnyTensor>:$outputs);
   let regions = (region SizedRegion<1>:$a, SizedRegion<1>:$b, SizedRegion<1>:$result);
   let assemblyFormat = [{
@@ -76,7 +77,8 @@ def Kernel_GemmOp : Kernel_Op<"gemm", [AttrSizedOperandSegments]> {
   let extraClassDeclaration = [{
     ::mlir::RankedTensorType getAType(); // as yielded by region a
     ::mlir::RankedTensorType getBType(); // as yielded by region b
-    int64_t getM(); int64_t getN(); int64_t getK();
+    int64_t getM(); int64_t getN(); int64_t getK(); // of one group
+    int64_t getResultRows() { return getM() * int64_t(getGroups()); }
   }];
 }
 

@@ -41,9 +41,13 @@ static RankedTensorType yieldedType(Region &region) {
 
 RankedTensorType GemmOp::getAType() { return yieldedType(getA()); }
 RankedTensorType GemmOp::getBType() { return yieldedType(getB()); }
-int64_t GemmOp::getM() { return getAType().getDimSize(getTransposeA() ? 1 : 0); }
-int64_t GemmOp::getK() { return getAType().getDimSize(getTransposeA() ? 0 : 1); }
-int64_t GemmOp::getN() { return getBType().getDimSize(getTransposeB() ? 0 : 1); }
+/// Size of an axis of a matrix of groups below each other, in one group.
+static int64_t getSize(RankedTensorType matrices, unsigned axis, int64_t groups) {
+  return axis == 0 ? matrices.getDimSize(0) / groups : matrices.getDimSize(1);
+}
+int64_t GemmOp::getM() { return getSize(getAType(), getTransposeA() ? 1 : 0, getGroups()); }
+int64_t GemmOp::getK() { return getSize(getAType(), getTransposeA() ? 0 : 1, getGroups()); }
+int64_t GemmOp::getN() { return getSize(getBType(), getTransposeB() ? 0 : 1, getGroups()); }
 RankedTensorType AttentionOp::getHeadsType() { return yieldedType(getQ()); }
 RankedTensorType AttentionBackwardOp::getHeadsType() { return yieldedType(getQ()); }
 
@@ -53,12 +57,15 @@ LogicalResult GemmOp::verify() {
   RankedTensorType a = getAType(), b = getBType();
   if (!a || !b || a.getRank() != 2 || b.getRank() != 2)
     return emitOpError("regions 'a' and 'b' must each yield one matrix");
-  int64_t kOfB = b.getDimSize(getTransposeB() ? 1 : 0);
+  int64_t groups = getGroups();
+  if (groups < 1 || a.getDimSize(0) % groups || b.getDimSize(0) % groups)
+    return emitOpError("cannot cut its matrices into ") << groups << " groups";
+  int64_t kOfB = getSize(b, getTransposeB() ? 1 : 0, groups);
   if (getK() != kOfB)
     return emitOpError("contracts ") << getK() << " with " << kOfB;
   auto c = dyn_cast<RankedTensorType>(getResult().front().getArgument(0).getType());
-  if (!c || c.getShape() != ArrayRef<int64_t>({getM(), getN()}))
-    return emitOpError("region 'result' must take the ") << getM() << "x" << getN() << " product first";
+  if (!c || c.getShape() != ArrayRef<int64_t>({getResultRows(), getN()}))
+    return emitOpError("region 'result' must take the ") << getResultRows() << "x" << getN() << " product first";
   return verifyYields(*this, getResult(), "result", getOutputs().getTypes());
 }
 

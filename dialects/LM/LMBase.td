@@ -42,7 +42,8 @@ def LM_DocumentRuleAttr : EnumAttr<LM_Dialect, LM_DocumentRule, "document_rule">
 def LM_UnaryKind : LM_Enum<"UnaryKind", "A function of one number", [
   I32EnumAttrCase<"identity", 0>, I32EnumAttrCase<"negate", 1>, I32EnumAttrCase<"sigmoid", 2>, I32EnumAttrCase<"tanh", 3>,
   I32EnumAttrCase<"relu", 4>, I32EnumAttrCase<"relu_squared", 5>, I32EnumAttrCase<"gelu", 6>, I32EnumAttrCase<"silu", 7>,
-  I32EnumAttrCase<"exp", 8>, I32EnumAttrCase<"sqrt", 9>, I32EnumAttrCase<"reciprocal", 10>]>;
+  I32EnumAttrCase<"exp", 8>, I32EnumAttrCase<"sqrt", 9>, I32EnumAttrCase<"reciprocal", 10>,
+  I32EnumAttrCase<"step", 11>]>;
 def LM_UnaryKindAttr : EnumAttr<LM_Dialect, LM_UnaryKind, "unary_kind">;
 
 def LM_SoftcapKind : LM_Enum<"SoftcapKind", "Soft cap: tanh A·tanh(z/t); sigmoid A·sigmoid(z/t); rsqrt A·z/sqrt(z²+A²)", [

@@ -36,7 +36,7 @@ Gradients ConstantOp::buildGradients(OpBuilder &, ValueRange, ArrayRef<bool>) {
 //===- Contractions, embedding, attention -----------------------------------===//
 
 /// C = op(A)·op(B) gives d op(A) = dC·op(B)ᵀ and d op(B) = op(A)ᵀ·dC; an operand that is stored
-/// transposed takes the transposed product.
+/// transposed takes the transposed product. Groups are products of their own, each with its gradients.
 Gradients MatmulOp::buildGradients(OpBuilder &builder, ValueRange dresults, ArrayRef<bool> needed) {
   Location loc = getLoc();
   Value dc = dresults[0];
@@ -45,7 +45,8 @@ Gradients MatmulOp::buildGradients(OpBuilder &builder, ValueRange dresults, Arra
   SmallVector<Value> gradients(2);
   auto multiply = [&](Type type, Value left, Value right, bool transposeLeft,
                       bool transposeRight) -> Value {
-    return MatmulOp::create(builder, loc, type, left, right, transposeLeft, transposeRight);
+    return MatmulOp::create(builder, loc, type, left, right, transposeLeft, transposeRight,
+                            getGroups());
   };
   if (needed[0])
     gradients[0] = getTransposeA()
@@ -149,6 +150,9 @@ Gradients UnaryOp::buildGradients(OpBuilder &builder, ValueRange dresults, Array
     return SmallVector<Value>{dresults[0]};
   case UnaryKind::negate:
     return SmallVector<Value>{UnaryOp::create(builder, getLoc(), UnaryKind::negate, dresults[0])};
+  case UnaryKind::step:
+    return SmallVector<Value>{
+        ConstantOp::create(builder, getLoc(), cast<RankedTensorType>(getX().getType()), 0.0)};
   default:
     break;
   }
@@ -296,4 +300,21 @@ Gradients SumOp::buildGradients(OpBuilder &builder, ValueRange dresults, ArrayRe
   if (dy.getType() != scalar)
     dy = CastOp::create(builder, getLoc(), scalar, dy);
   return SmallVector<Value>{BroadcastOp::create(builder, getLoc(), type, dy)};
+}
+
+//===- Groups of rows -------------------------------------------------------===//
+
+Gradients GroupSumOp::buildGradients(OpBuilder &builder, ValueRange dresults,
+                                     ArrayRef<bool> needed) {
+  if (!needed[0])
+    return SmallVector<Value>(1);
+  return SmallVector<Value>{
+      ExpandGroupsOp::create(builder, getLoc(), getX().getType(), dresults[0])};
+}
+
+Gradients ExpandGroupsOp::buildGradients(OpBuilder &builder, ValueRange dresults,
+                                         ArrayRef<bool> needed) {
+  if (!needed[0])
+    return SmallVector<Value>(1);
+  return SmallVector<Value>{GroupSumOp::create(builder, getLoc(), getX().getType(), dresults[0])};
 }

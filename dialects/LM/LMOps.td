@@ -90,16 +90,19 @@ def LM_ConstantOp : LM_Op<"constant", [Diff, Pure, ConstantLike, LM_RowOp, AllTy
 //===----------------------------------------------------------------------===//
 
 def LM_MatmulOp : LM_Op<"matmul", [Diff, Pure]> {
-  let summary = "op(a)·op(b), where op transposes if asked";
+  let summary = "op(a)·op(b), where op transposes if asked; with groups, block by block";
   let description = [{
     `a` is [M, K] ([K, M] with `transpose_a`), `b` is [K, N] ([N, K] with `transpose_b`); a linear layer is `lm.matmul %x, %w {transpose_b}`.
     Products and sums are f32 whatever the operands are; f8 operands stand together and give an f32 result.
+
+    With `groups = G` the rows of `a`, `b` and the result are cut into G equal blocks, each a matrix of the shapes above, and
+    `result_i = op(a_i)·op(b_i)`: many matrices of one shape that lie below each other, as the optimisers' banks have them.
 
     ```mlir
     %0 = lm.matmul %a, %w {transpose_b} : tensor<3x4xf32>, tensor<5x4xf32> -> tensor<3x5xf32>
     ```
   }];
-  let arguments = (ins LM_Tensor:$a, LM_Tensor:$b, UnitAttr:$transpose_a, UnitAttr:$transpose_b);
+  let arguments = (ins LM_Tensor:$a, LM_Tensor:$b, UnitAttr:$transpose_a, UnitAttr:$transpose_b, DefaultValuedAttr<I64Attr, "1">:$groups);
   let results = (outs LM_Tensor:$result);
   let assemblyFormat = "$a `,` $b attr-dict `:` type($a) `,` type($b) `->` type($result)";
   let hasVerifier = 1;
@@ -272,7 +275,7 @@ def LM_RowDotOp : LM_PureRowOp<"row_dot", [AllTypesMatch<["a","b"]>]> {
 def LM_UnaryOp : LM_PureRowOp<"unary", [Diff, SameOperandsAndResultType]> {
   let summary = "One function applied to every element";
   let description = [{
-    gelu is x·Φ(x) itself (erf), not its tanh approximation.
+    gelu is x·Φ(x) itself (erf), not its tanh approximation. step is 1 where x ≥ 0, else 0 (its gradient is 0).
 
     ```mlir
     %7 = lm.unary silu %x : tensor<3x4xf32>
@@ -617,4 +620,5 @@ def LM_CountOp : LM_PureRowOp<"count_targets"> {
 }
 
 include "dialects/LM/LMNumberFormats.td"
+include "dialects/LM/LMGroups.td"
 #endif

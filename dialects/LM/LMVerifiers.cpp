@@ -69,8 +69,14 @@ LogicalResult MatmulOp::verify() {
                    result = getTensorType(getResult());
   if (a.getRank() != 2 || b.getRank() != 2)
     return emitOpError("multiplies matrices, not ") << a << " and " << b;
-  int64_t m = a.getDimSize(getTransposeA()), k = a.getDimSize(!getTransposeA());
-  int64_t bk = b.getDimSize(getTransposeB()), n = b.getDimSize(!getTransposeB());
+  int64_t groups = getGroups();
+  if (groups < 1 || a.getDimSize(0) % groups || b.getDimSize(0) % groups)
+    return emitOpError("cannot cut ") << a << " and " << b << " into " << groups << " groups";
+  int64_t aRows = a.getDimSize(0) / groups, bRows = b.getDimSize(0) / groups;
+  int64_t m = getTransposeA() ? a.getDimSize(1) : aRows,
+          k = getTransposeA() ? aRows : a.getDimSize(1);
+  int64_t bk = getTransposeB() ? b.getDimSize(1) : bRows,
+          n = getTransposeB() ? bRows : b.getDimSize(1);
   if (k != bk)
     return emitOpError("has inner sizes ") << k << " and " << bk;
   bool isF8 = isFloat8(a.getElementType());
@@ -78,7 +84,7 @@ LogicalResult MatmulOp::verify() {
     return emitOpError("multiplies f8 with another type: ") << a << " and " << b;
   if (isF8 && !result.getElementType().isF32())
     return emitOpError("of f8 operands gives f32, not ") << result;
-  return verifyShape(*this, "result", result, {m, n});
+  return verifyShape(*this, "result", result, {groups * m, n});
 }
 
 /// table [V, D], tokens [T], rows [T, D].
@@ -172,6 +178,7 @@ bool UnaryBackwardOp::supportsFromOutput(UnaryKind kind) {
   case UnaryKind::negate:
   case UnaryKind::gelu:
   case UnaryKind::silu:
+  case UnaryKind::step:
     return false;
   }
   return false;
@@ -191,4 +198,26 @@ LogicalResult BroadcastOp::verify() {
                "can repeat a rank-0 value everywhere or [T], [T, H] along one more axis, but not ")
            << x << " to " << result;
   return success();
+}
+
+//===- Groups of rows -------------------------------------------------------===//
+
+/// rows [N·R], groups [N].
+static LogicalResult verifyGroups(Operation *op, RankedTensorType rows, RankedTensorType groups) {
+  if (rows.getRank() != 1 || groups.getRank() != 1)
+    return op->emitOpError("works on one number per row, not on ") << rows << " and " << groups;
+  if (rows.getElementType() != groups.getElementType())
+    return op->emitOpError("mixes ") << rows.getElementType() << " and " << groups.getElementType();
+  if (groups.getDimSize(0) == 0 || rows.getDimSize(0) % groups.getDimSize(0))
+    return op->emitOpError("cannot cut ")
+           << rows.getDimSize(0) << " rows into " << groups.getDimSize(0) << " groups";
+  return success();
+}
+
+LogicalResult GroupSumOp::verify() {
+  return verifyGroups(*this, getTensorType(getX()), getTensorType(getResult()));
+}
+
+LogicalResult ExpandGroupsOp::verify() {
+  return verifyGroups(*this, getTensorType(getResult()), getTensorType(getX()));
 }

@@ -171,6 +171,8 @@ GemmPlan::GemmPlan(kernel::GemmOp op, const CPUTarget &target)
   check("result", programResult);
   if (!op.getAType().getElementType().isF32() || !op.getBType().getElementType().isF32())
     whyNot = "the CPU multiplies f32 matrices only";
+  if (op.getGroups() != 1)
+    whyNot = "the CPU has no code for groups yet";
 }
 
 int64_t getWorkspaceBytes(kernel::GemmOp op, const CPUTarget &target) {

@@ -112,6 +112,9 @@ Value RowEmitter::computeUnary(UnaryKind kind, Value x) {
     return math::SqrtOp::create(b, loc, x);
   case UnaryKind::reciprocal:
     return div(one(), x);
+  case UnaryKind::step:
+    return select(arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGE, x, zero()), one(),
+                  zero());
   }
   llvm_unreachable("unknown unary kind");
 }
@@ -161,6 +164,8 @@ Value RowEmitter::computeUnaryBackward(UnaryBackwardOp op, Value x, Value dy) {
     Value y = output();
     return neg(mul(dy, mul(y, y)));
   }
+  case UnaryKind::step:
+    return zero;
   }
   llvm_unreachable("unknown unary kind");
 }
@@ -180,6 +185,10 @@ Value RowEmitter::computeElementwise(Operation *op, Value row, const FeatureChun
       })
       .Case<ScaleOp>([&](ScaleOp x) { return mul(pull(x.getX()), pull(x.getS())); })
       .Case<UnaryOp>([&](UnaryOp x) { return computeUnary(x.getKind(), pull(x.getX())); })
+      .Case<AtLeastOp>([&](AtLeastOp x) {
+        Value value = pull(x.getX());
+        return larger(value, number(x.getBound().convertToDouble(), value.getType()));
+      })
       .Case<UnaryBackwardOp>([&](UnaryBackwardOp x) {
         return computeUnaryBackward(x, pull(x.getX()), pull(x.getDy()));
       })

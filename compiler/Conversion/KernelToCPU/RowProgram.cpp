@@ -43,6 +43,8 @@ int64_t featuresOf(RankedTensorType type) {
 llvm::StringRef whyNotRowProgram(Operation *op) {
   if (!op->getName().hasTrait<RowOp>())
     return "it is not a row op";
+  if (isa<GroupSumOp, ExpandGroupsOp>(op))
+    return "the CPU has no code for groups of rows yet";
   for (Type type : llvm::concat<const Type>(op->getOperandTypes(), op->getResultTypes())) {
     auto tensor = dyn_cast<RankedTensorType>(type);
     if (!tensor || !tensor.hasStaticShape())

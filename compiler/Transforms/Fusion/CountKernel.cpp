@@ -22,6 +22,7 @@ static int64_t countUnaryFlops(lm::UnaryKind kind) {
   case lm::UnaryKind::identity:
   case lm::UnaryKind::negate:
   case lm::UnaryKind::relu:
+  case lm::UnaryKind::step:
     return 1;
   case lm::UnaryKind::relu_squared:
   case lm::UnaryKind::reciprocal:
@@ -49,7 +50,7 @@ int64_t smelt::countRowOpFlops(Operation *op) {
     widest = std::max(widest, countElements(value));
   return llvm::TypeSwitch<Operation *, int64_t>(op)
       .Case<lm::ConstantOp, lm::ReshapeOp, lm::SplitOp, lm::ConcatOp, lm::EmbeddingOp,
-            lm::BroadcastOp, lm::CastOp>([](auto) { return 0; })
+            lm::BroadcastOp, lm::CastOp, lm::ExpandGroupsOp>([](auto) { return 0; })
       .Case<lm::MixOp>([&](lm::MixOp mix) { return 2 * int64_t(mix.getValues().size()) * widest; })
       .Case<lm::UnaryOp>(
           [&](lm::UnaryOp unary) { return countUnaryFlops(unary.getKind()) * widest; })
@@ -94,7 +95,7 @@ smelt::KernelCounts smelt::countKernel(Operation *kernel) {
       counts.flops += countRowOpFlops(&op);
   counts.flops +=
       llvm::TypeSwitch<Operation *, int64_t>(kernel)
-          .Case<GemmOp>([](GemmOp gemm) { return 2 * gemm.getM() * gemm.getN() * gemm.getK(); })
+          .Case<GemmOp>([](GemmOp gemm) { return 2 * gemm.getResultRows() * gemm.getN() * gemm.getK(); })
           .Case<AttentionOp>(
               [](AttentionOp op) { return 4 * countAttentionPairs(op.getHeadsType()); })
           .Case<AttentionBackwardOp>(

@@ -33,7 +33,7 @@ static void addIdentity(OpBuilder &builder, Location loc, Region &region, Type t
 
 static Operation *formGemm(OpBuilder &builder, lm::MatmulOp op) {
   auto gemm = GemmOp::create(builder, op.getLoc(), op.getResult().getType(), op.getA(), op.getB(),
-                             ValueRange(), op.getTransposeA(), op.getTransposeB());
+                             ValueRange(), op.getTransposeA(), op.getTransposeB(), op.getGroups());
   addIdentity(builder, op.getLoc(), gemm.getA(), op.getA().getType());
   addIdentity(builder, op.getLoc(), gemm.getB(), op.getB().getType());
   addIdentity(builder, op.getLoc(), gemm.getResult(), op.getResult().getType());

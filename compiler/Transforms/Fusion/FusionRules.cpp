@@ -76,7 +76,7 @@ static bool isRowReduction(Operation *op) {
 
 static std::optional<int64_t> getResultRows(Operation *host) {
   if (auto gemm = dyn_cast<GemmOp>(host))
-    return gemm.getM();
+    return gemm.getResultRows();
   return getRows(host->getRegion(*getResultRegion(host)));
 }
 

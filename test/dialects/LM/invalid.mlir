@@ -733,3 +733,59 @@ func.func @split_of_bf16(%x: tensor<8x4xbf16>) {
   %0, %1 = lm.split_master %x : tensor<8x4xbf16> -> tensor<8x4xbf16>, tensor<8x4xi16>
   return
 }
+
+// -----
+
+func.func @matmul_groups_of_a(%a: tensor<6x4xf32>, %b: tensor<8x4xf32>) {
+  // expected-error @below {{cannot cut 'tensor<6x4xf32>' and 'tensor<8x4xf32>' into 4 groups}}
+  %0 = lm.matmul %a, %b {groups = 4 : i64, transpose_b} : tensor<6x4xf32>, tensor<8x4xf32> -> tensor<6x2xf32>
+  return
+}
+
+// -----
+
+func.func @matmul_no_groups(%a: tensor<6x4xf32>, %b: tensor<8x4xf32>) {
+  // expected-error @below {{into 0 groups}}
+  %0 = lm.matmul %a, %b {groups = 0 : i64, transpose_b} : tensor<6x4xf32>, tensor<8x4xf32> -> tensor<6x2xf32>
+  return
+}
+
+// -----
+
+func.func @matmul_groups_inner(%a: tensor<6x4xf32>, %b: tensor<6x5xf32>) {
+  // expected-error @below {{has inner sizes 4 and 3}}
+  %0 = lm.matmul %a, %b {groups = 2 : i64} : tensor<6x4xf32>, tensor<6x5xf32> -> tensor<6x5xf32>
+  return
+}
+
+// -----
+
+func.func @matmul_groups_result(%a: tensor<6x4xf32>, %b: tensor<8x5xf32>) {
+  // expected-error @below {{result must have shape [6, 5], but is 'tensor<3x5xf32>'}}
+  %0 = lm.matmul %a, %b {groups = 2 : i64} : tensor<6x4xf32>, tensor<8x5xf32> -> tensor<3x5xf32>
+  return
+}
+
+// -----
+
+func.func @group_sum_rank(%x: tensor<6x2xf32>) {
+  // expected-error @below {{works on one number per row, not on 'tensor<6x2xf32>' and 'tensor<3xf32>'}}
+  %0 = lm.group_sum %x : tensor<6x2xf32> -> tensor<3xf32>
+  return
+}
+
+// -----
+
+func.func @group_sum_ragged(%x: tensor<7xf32>) {
+  // expected-error @below {{cannot cut 7 rows into 3 groups}}
+  %0 = lm.group_sum %x : tensor<7xf32> -> tensor<3xf32>
+  return
+}
+
+// -----
+
+func.func @expand_groups_type(%x: tensor<3xf32>) {
+  // expected-error @below {{mixes 'bf16' and 'f32'}}
+  %0 = lm.expand_groups %x : tensor<3xf32> -> tensor<6xbf16>
+  return
+}

@@ -154,3 +154,20 @@ func.func @number_formats(%x: tensor<3x4xf32>, %w: tensor<5x4xf32>, %high: tenso
   %h, %l = lm.split_master %m : tensor<3x4xf32> -> tensor<3x4xbf16>, tensor<3x4xi16>
   return
 }
+
+// CHECK-LABEL: func.func @groups
+func.func @groups(%r: tensor<6xf32>, %x: tensor<3x4xf32>, %a: tensor<6x4xf32>, %b: tensor<10x4xf32>) {
+  // CHECK: lm.group_sum %{{.*}} : tensor<6xf32> -> tensor<3xf32>
+  %8 = lm.group_sum %r : tensor<6xf32> -> tensor<3xf32>
+  // CHECK: lm.expand_groups %{{.*}} : tensor<3xf32> -> tensor<6xf32>
+  %9 = lm.expand_groups %8 : tensor<3xf32> -> tensor<6xf32>
+  // CHECK: lm.at_least %{{.*}} {bound = 1.000000e-10 : f64} : tensor<3x4xf32>
+  %10 = lm.at_least %x {bound = 1.0e-10 : f64} : tensor<3x4xf32>
+  // CHECK: lm.matmul %{{.*}}, %{{.*}} {groups = 2 : i64, transpose_b} : tensor<6x4xf32>, tensor<10x4xf32> -> tensor<6x5xf32>
+  %11 = lm.matmul %a, %b {groups = 2 : i64, transpose_b} : tensor<6x4xf32>, tensor<10x4xf32> -> tensor<6x5xf32>
+  // CHECK: lm.matmul %{{.*}}, %{{.*}} {groups = 2 : i64, transpose_a} : tensor<6x4xf32>, tensor<6x5xf32> -> tensor<8x5xf32>
+  %12 = lm.matmul %a, %11 {groups = 2 : i64, transpose_a} : tensor<6x4xf32>, tensor<6x5xf32> -> tensor<8x5xf32>
+  // CHECK: lm.unary step %{{.*}} : tensor<3x4xf32>
+  %13 = lm.unary step %x : tensor<3x4xf32>
+  return
+}

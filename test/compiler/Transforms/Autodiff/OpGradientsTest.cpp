@@ -44,6 +44,18 @@ std::vector<OpCase> makeCases() {
     %y = lm.quantized_matmul %x, %w {x_scale = 0.3 : f64, w_scale = 0.7 : f64, gradient_scale = 0.6 : f64}
         : tensor<3x4xf64>, tensor<5x4xf64> -> tensor<3x5xf64>
     return %y : tensor<3x5xf64>)");
+  // Three products of matrices below each other, in every transposition.
+  for (int ta = 0; ta < 2; ++ta)
+    for (int tb = 0; tb < 2; ++tb) {
+      std::string a = ta ? "tensor<12x2xf64>" : "tensor<6x4xf64>",
+                  b = tb ? "tensor<15x4xf64>" : "tensor<12x5xf64>";
+      std::string attributes = std::string("{groups = 3 : i64") + (ta ? ", transpose_a" : "") +
+                               (tb ? ", transpose_b}" : "}");
+      add(std::string("matmul_groups_") + (ta ? "t" : "n") + (tb ? "t" : "n"),
+          "%a: " + a + ", %b: " + b, "tensor<6x5xf64>",
+          "%y = lm.matmul %a, %b " + attributes + " : " + a + ", " + b +
+              " -> tensor<6x5xf64>\nreturn %y : tensor<6x5xf64>");
+    }
   add("embedding",
       "%table: tensor<5x3xf64>, %tokens: tensor<4xi32> {smelt.values = dense<[1, 4, 1, 0]> : "
       "tensor<4xi32>}",
@@ -166,6 +178,23 @@ std::vector<OpCase> makeCases() {
     %inverse = lm.unary reciprocal %count : tensor<f64>
     %mean = lm.scale %sum, %inverse : tensor<f64>, tensor<f64>
     return %mean : tensor<f64>)");
+
+  // Groups of rows.
+  add("group_sum", "%x: tensor<6xf64>", "tensor<2xf64>",
+      "%y = lm.group_sum %x : tensor<6xf64> -> tensor<2xf64>\nreturn %y : tensor<2xf64>");
+  add("expand_groups", "%x: tensor<2xf64>", "tensor<6xf64>",
+      "%y = lm.expand_groups %x : tensor<2xf64> -> tensor<6xf64>\nreturn %y : tensor<6xf64>");
+  // Each group divided by its norm; step multiplies, its own gradient is zero.
+  add("group_norm", "%x: tensor<6xf64>", "tensor<6xf64>", R"(
+    %r = lm.multiply %x, %x : tensor<6xf64>
+    %g = lm.group_sum %r : tensor<6xf64> -> tensor<2xf64>
+    %e = lm.expand_groups %g : tensor<2xf64> -> tensor<6xf64>
+    %n = lm.unary sqrt %e : tensor<6xf64>
+    %i = lm.unary reciprocal %n : tensor<6xf64>
+    %y = lm.multiply %x, %i : tensor<6xf64>
+    %s = lm.unary step %x : tensor<6xf64>
+    %z = lm.multiply %y, %s : tensor<6xf64>
+    return %z : tensor<6xf64>)");
 
   // A value with many uses, in ops of several kinds, and of one op twice.
   add("many_uses", "%x: tensor<3x4xf64>, %w: tensor<4x4xf64>, %s: tensor<f64>",
