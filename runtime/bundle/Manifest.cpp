@@ -7,7 +7,7 @@ namespace smelt::runtime {
 namespace {
 constexpr const char *kBufferKinds[] = {"parameter", "state",  "gradient", "setting",
                                         "input",     "output", "constant", "workspace"};
-constexpr const char *kSampleOrders[] = {"random", "contiguous", "documents"};
+constexpr const char *kSampleOrders[] = {"random", "contiguous", "documents", "aligned"};
 
 template <typename Enum, size_t N>
 std::optional<Enum> parseEnum(const char *const (&names)[N], std::string_view name) {

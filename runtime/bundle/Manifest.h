@@ -33,8 +33,8 @@ std::optional<BufferKind> parseBufferKind(std::string_view name);
 enum class InitKind { Zeros, Constant, Uniform, Normal, Values };
 
 /// Initial values: zeros; `value` everywhere; uniform in [-value, value); normal with standard
-/// deviation `value`; `values` one by one. Random values depend on the run's seed, the buffer's name and the element
-/// index alone.
+/// deviation `value`; `values` one by one. Random values depend on the run's seed, the buffer's
+/// name and the element index alone.
 struct Init {
   InitKind kind = InitKind::Zeros;
   double value = 0;
@@ -47,11 +47,11 @@ struct Buffer {
   std::string name; ///< Unique among parameters and among states; used in checkpoints.
   BufferKind kind = BufferKind::Workspace;
   DType dtype = DType::F32;
-  std::vector<int64_t> shape; ///< Empty: one element.
-  uint64_t offset = 0;        ///< In bytes, a multiple of kBufferAlignment.
-  uint64_t bytes = 0;         ///< At least shape × element size.
+  std::vector<int64_t> shape;   ///< Empty: one element.
+  uint64_t offset = 0;          ///< In bytes, a multiple of kBufferAlignment.
+  uint64_t bytes = 0;           ///< At least shape × element size.
   std::optional<uint32_t> base; ///< This buffer is a range of that one (rows of a parameter).
-  std::optional<Init> init;   ///< Of parameters, states and constants; absent means zeros.
+  std::optional<Init> init;     ///< Of parameters, states and constants; absent means zeros.
 };
 
 /// A line over steps `first`..`last` (0-based, inclusive): value + slope * (step - first).
@@ -118,6 +118,7 @@ struct Training {
   std::vector<Stage> stages; ///< Contiguous from step 0 to steps-1.
   Validation validation;
   int64_t checkpointEvery = 0; ///< 0 = only at the end.
+  int64_t checkpointKeep = 0;  ///< How many checkpoints stay; 0 = what the runtime thinks best.
   int64_t optimizerEvery =
       1; ///< `update` runs at every so many steps, gradients accumulate between.
 };
@@ -128,6 +129,7 @@ enum class SampleOrder {
               ///< with `sequence` = 0, as Contiguous.
   Contiguous, ///< In stream order; `sequence` > 0 cuts it into documents of that many tokens.
   Documents,  ///< In stream order; a document begins at each `startToken`.
+  Aligned,    ///< Runs of whole documents, each cut to `maxTokens`; the last one is cut to fit.
 };
 const char *sampleOrderName(SampleOrder order);
 std::optional<SampleOrder> parseSampleOrder(std::string_view name);
@@ -140,6 +142,11 @@ struct Data {
   int64_t sequence = 0;     ///< 0 = not cut.
   SampleOrder order = SampleOrder::Random;
   int64_t startToken = -1; ///< First token of each document; -1 = none.
+  int64_t maxTokens = 0;   ///< Order Aligned: longer documents are cut; 0 = none is.
+  /// The runs (a rank's sequences) of one step of the loader, which lie in one shard: a shard that
+  /// has no more than a part of them left is followed by the next. 0: the files are one stream that
+  /// is cycled. See runtime/data/README.md.
+  int64_t ranks = 0;
 };
 
 struct CpuTarget {

@@ -168,6 +168,7 @@ Training readTraining(const json &value, Status &failure) {
     validation.finish();
   }
   training.checkpointEvery = object.integer("checkpoint_every", 0, kMaxSteps, 0);
+  training.checkpointKeep = object.integer("checkpoint_keep", 0, 1 << 20, 0);
   training.optimizerEvery = object.integer("optimizer_every", 1, 1 << 20, 1);
   object.finish();
   return training;
@@ -189,6 +190,8 @@ Data readData(const json &value, Status &failure) {
     else
       documents.fail(concat("unknown order \"", order, "\""));
     data.startToken = documents.integer("start_token", -1, 1 << 30, -1);
+    data.maxTokens = documents.integer("max_tokens", 0, kMaxTokens, 0);
+    data.ranks = documents.integer("ranks", 0, 1 << 20, 0);
     documents.finish();
   }
   object.finish();

@@ -253,8 +253,13 @@ Status checkTraining(const Manifest &manifest) {
 Status checkData(const Data &data) {
   if (data.vocabulary < 1 || data.sequence < 0 || data.startToken >= data.vocabulary)
     return corruptError("data: vocabulary, sequence or start_token is out of range");
-  if (data.order == SampleOrder::Documents && data.startToken < 0)
-    return corruptError("data: order documents needs a start_token");
+  bool byToken = data.order == SampleOrder::Documents || data.order == SampleOrder::Aligned;
+  if (byToken && data.startToken < 0)
+    return corruptError("data: order ", sampleOrderName(data.order), " needs a start_token");
+  if (data.order == SampleOrder::Aligned && data.ranks < 1)
+    return corruptError("data: order aligned needs ranks");
+  if (data.maxTokens < 0 || data.ranks < 0 || (data.order == SampleOrder::Random && data.ranks))
+    return corruptError("data: max_tokens or ranks is out of range");
   return Status::ok();
 }
 } // namespace

@@ -80,17 +80,21 @@ ordered_json trainingJson(const Training &training, const Manifest &manifest) {
             {"tokens", training.validation.tokens},
             {"program", training.validation.program}}},
           {"checkpoint_every", training.checkpointEvery},
+          {"checkpoint_keep", training.checkpointKeep},
           {"optimizer_every", training.optimizerEvery}};
 }
 
 ordered_json dataJson(const Data &data) {
-  return {
-      {"train", data.train},
-      {"validation", data.validation},
-      {"tokenizer", data.tokenizer},
-      {"vocabulary", data.vocabulary},
-      {"sequence", data.sequence},
-      {"documents", {{"order", sampleOrderName(data.order)}, {"start_token", data.startToken}}}};
+  return {{"train", data.train},
+          {"validation", data.validation},
+          {"tokenizer", data.tokenizer},
+          {"vocabulary", data.vocabulary},
+          {"sequence", data.sequence},
+          {"documents",
+           {{"order", sampleOrderName(data.order)},
+            {"start_token", data.startToken},
+            {"max_tokens", data.maxTokens},
+            {"ranks", data.ranks}}}};
 }
 
 ordered_json filesJson(const std::map<std::string, FileRecord> &files) {

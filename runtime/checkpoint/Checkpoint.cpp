@@ -40,17 +40,41 @@ StatusOr<FileRecord> writeTensors(const std::string &path,
   return FileRecord{file.bytes().size(), hash.finish()};
 }
 
+nlohmann::ordered_json positionJson(const DataPosition &position) {
+  return {{"samples", position.samples},
+          {"tokens", position.tokens},
+          {"shard", position.shard},
+          {"document", position.document},
+          {"run", position.run}};
+}
+
+DataPosition readPosition(JsonObject &info, Status &failure) {
+  JsonObject object(info.value("position"), "position", failure);
+  auto number = [&](const char *key) {
+    return object.unsignedInteger(key, std::numeric_limits<uint64_t>::max());
+  };
+  DataPosition position;
+  position.samples = number("samples");
+  position.tokens = number("tokens");
+  if (object.has("shard")) { // Checkpoints of the first smelt lack these.
+    position.shard = number("shard");
+    position.document = number("document");
+    position.run = number("run");
+  }
+  object.finish();
+  return position;
+}
+
 std::string manifestText(const CheckpointInfo &info,
                          const std::map<std::string, FileRecord> &files) {
-  nlohmann::ordered_json document = {
-      {"format", "smelt-checkpoint"},
-      {"version", kCheckpointVersion},
-      {"step", info.step},
-      {"seed", info.seed},
-      {"model", info.model},
-      {"bundle_sha256", info.bundleSha256},
-      {"position", {{"samples", info.position.samples}, {"tokens", info.position.tokens}}},
-      {"train_milliseconds", info.trainMilliseconds}};
+  nlohmann::ordered_json document = {{"format", "smelt-checkpoint"},
+                                     {"version", kCheckpointVersion},
+                                     {"step", info.step},
+                                     {"seed", info.seed},
+                                     {"model", info.model},
+                                     {"bundle_sha256", info.bundleSha256},
+                                     {"position", positionJson(info.position)},
+                                     {"train_milliseconds", info.trainMilliseconds}};
   for (const auto &[name, record] : files)
     document["files"][name] = {{"bytes", record.bytes}, {"sha256", record.sha256}};
   return document.dump(1, ' ', false, json::error_handler_t::replace) + "\n";
@@ -71,10 +95,7 @@ StatusOr<CheckpointInfo> parseInfo(const std::string &text,
   info.seed = object.unsignedInteger("seed", any);
   info.model = object.text("model");
   info.bundleSha256 = object.text("bundle_sha256");
-  JsonObject position(object.value("position"), "position", failure);
-  info.position.samples = position.unsignedInteger("samples", any);
-  info.position.tokens = position.unsignedInteger("tokens", any);
-  position.finish();
+  info.position = readPosition(object, failure);
   info.trainMilliseconds = object.number("train_milliseconds");
   for (const auto &[name, value] : object.object("files")) {
     JsonObject record(value, concat("files[\"", name, "\"]"), failure);

@@ -9,7 +9,7 @@
 
 #include "runtime/base/SealedFolder.h"
 #include "runtime/checkpoint/Safetensors.h"
-#include "runtime/data/BatchLoader.h"
+#include "runtime/data/Batch.h"
 
 #include <optional>
 

@@ -1,5 +1,6 @@
 #include "runtime/data/Shard.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstring>
@@ -30,34 +31,43 @@ StatusOr<Shard> Shard::openBin(const std::string &path, int64_t vocabulary) {
     return corruptError("shard ", path, ": byte ", std::min<uint64_t>(bytes.size(), expected),
                         ": the header promises ", count, " tokens, so ", expected,
                         " bytes, but the file has ", bytes.size());
-  for (uint64_t i = 0; i < count; ++i) {
-    uint16_t token;
-    std::memcpy(&token, bytes.data() + kShardHeaderBytes + i * sizeof token, sizeof token);
-    if (token >= vocabulary)
-      return corruptError("shard ", path, ": byte ", kShardHeaderBytes + i * sizeof token,
-                          ": token ", token, " is not below the vocabulary ", vocabulary);
-  }
-  return Shard(std::move(file), sizeof(uint16_t), kShardHeaderBytes, count);
+  return Shard(path, std::move(file), sizeof(uint16_t), kShardHeaderBytes, count, vocabulary);
 }
 
 StatusOr<Shard> Shard::openText(const std::string &path) {
   SMELT_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path));
   uint64_t count = file.bytes().size();
-  return Shard(std::move(file), 1, 0, count);
+  return Shard(path, std::move(file), 1, 0, count, 256);
 }
 
-void Shard::read(uint64_t first, std::span<int32_t> out) const {
-  const std::byte *from = file_.bytes().data() + headerBytes_ + first * tokenBytes_;
+namespace {
+/// Copies little-endian tokens; their maximum.
+template <typename Stored> int32_t copyTokens(const std::byte *from, std::span<int32_t> out) {
+  int32_t largest = 0;
   for (int32_t &token : out) {
-    if (tokenBytes_ == 1) {
-      token = static_cast<uint8_t>(*from);
-    } else {
-      uint16_t value;
-      std::memcpy(&value, from, sizeof value);
-      token = value;
-    }
-    from += tokenBytes_;
+    Stored value;
+    std::memcpy(&value, from, sizeof value);
+    from += sizeof value;
+    token = value;
+    largest = std::max(largest, token);
   }
+  return largest;
+}
+} // namespace
+
+Status Shard::read(uint64_t first, std::span<int32_t> out) const {
+  uint64_t offset = headerBytes_ + first * tokenBytes_;
+  const std::byte *from = file_.bytes().data() + offset;
+  if (tokenBytes_ == 1) {
+    copyTokens<uint8_t>(from, out);
+    return Status::ok();
+  }
+  if (copyTokens<uint16_t>(from, out) < vocabulary_)
+    return Status::ok();
+  auto bad = std::find_if(out.begin(), out.end(), [&](int32_t t) { return t >= vocabulary_; });
+  return corruptError("shard ", path_, ": byte ",
+                      offset + static_cast<uint64_t>(bad - out.begin()) * tokenBytes_, ": token ",
+                      *bad, " is not below the vocabulary ", vocabulary_);
 }
 
 Status writeShard(const std::string &path, std::span<const uint16_t> tokens) {

@@ -19,7 +19,8 @@ StatusOr<Shard> openFile(const std::string &path, const std::string &tokenizer,
     return Shard::openBin(path, vocabulary);
   if (tokenizer != "bytes")
     return corruptError(path, " is text, but the tokenizer is \"", tokenizer,
-                        "\"; pack it into .bin shards first");
+                        "\"; make .bin shards of it first: smelt data pack --tokenizer ",
+                        tokenizer);
   if (vocabulary < 256)
     return corruptError(path, " is text of 256 possible bytes, but the vocabulary is ", vocabulary);
   return Shard::openText(path);
@@ -62,17 +63,33 @@ StatusOr<TokenStream> TokenStream::open(const std::string &paths, const std::str
   return TokenStream(std::move(files), 0, total);
 }
 
-void TokenStream::read(uint64_t first, std::span<int32_t> out) const {
+TokenStream::TokenStream(std::shared_ptr<const Files> files, uint64_t begin, uint64_t end)
+    : files_(std::move(files)), begin_(begin), end_(end) {
+  for (size_t i = 0; i < files_->shards.size(); ++i) {
+    uint64_t first = std::max(files_->starts[i], begin);
+    uint64_t last = std::min(files_->starts[i] + files_->shards[i].size(), end);
+    if (first < last)
+      shards_.push_back({first - begin, last - begin});
+  }
+}
+
+std::string TokenStream::describe() const {
+  size_t more = files_->paths.size() - 1;
+  return more ? concat(files_->paths.front(), " and ", more, " more") : files_->paths.front();
+}
+
+Status TokenStream::read(uint64_t first, std::span<int32_t> out) const {
   first += begin_;
   const std::vector<uint64_t> &starts = files_->starts;
   auto after = std::upper_bound(starts.begin(), starts.end(), first);
   for (size_t shard = static_cast<size_t>(after - starts.begin()) - 1; !out.empty(); ++shard) {
     uint64_t within = first - starts[shard];
     uint64_t count = std::min<uint64_t>(out.size(), files_->shards[shard].size() - within);
-    files_->shards[shard].read(within, out.first(count));
+    SMELT_RETURN_IF_ERROR(files_->shards[shard].read(within, out.first(count)));
     out = out.subspan(count);
     first += count;
   }
+  return Status::ok();
 }
 
 TokenStream TokenStream::slice(uint64_t first, uint64_t last) const {

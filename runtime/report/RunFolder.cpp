@@ -147,6 +147,7 @@ Status RunFolder::logStep(const StepRecord &record) {
                        {"train_loss", number(record.trainLoss)},
                        {"tokens", record.tokens},
                        {"step_ms", record.stepMilliseconds},
+                       {"data_wait_ms", record.waitMilliseconds},
                        {"train_time_ms", record.trainMilliseconds},
                        {"settings", numbers(record.settings)},
                        {"scalars", numbers(record.scalars)}};

@@ -39,6 +39,7 @@ struct StepRecord {
   double trainLoss = 0; ///< Mean over the step's valid targets.
   double trainMilliseconds = 0;
   double stepMilliseconds = 0;
+  double waitMilliseconds = 0;    ///< Of the step, for its batches; near 0 unless data are slow.
   double averageMilliseconds = 0; ///< Per step, of this process.
   int64_t tokens = 0;             ///< Of this step.
   std::map<std::string, double> settings;

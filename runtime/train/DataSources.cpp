@@ -30,6 +30,8 @@ StatusOr<DataSources> openDataSources(const Data &data, const std::string &train
   options.order = data.order;
   options.sequence = data.sequence;
   options.startToken = static_cast<int32_t>(data.startToken);
+  options.maxTokens = data.maxTokens;
+  options.ranks = data.ranks;
   options.seed = seed;
   SMELT_ASSIGN_OR_RETURN(TokenStream stream,
                          TokenStream::open(train, data.tokenizer, data.vocabulary));

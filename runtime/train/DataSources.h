@@ -2,7 +2,8 @@
 #pragma once
 
 #include "runtime/bundle/Manifest.h"
-#include "runtime/data/BatchLoader.h"
+#include "runtime/data/Batch.h"
+#include "runtime/data/TokenStream.h"
 
 namespace smelt::runtime {
 

@@ -8,7 +8,7 @@
 
 #include "runtime/bundle/Bundle.h"
 #include "runtime/checkpoint/Checkpoint.h"
-#include "runtime/data/BatchLoader.h"
+#include "runtime/data/Batch.h"
 #include "runtime/device/Device.h"
 
 #include <map>

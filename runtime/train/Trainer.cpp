@@ -1,6 +1,7 @@
 #include "runtime/train/Trainer.h"
 #include "runtime/base/Interrupt.h"
 #include "runtime/base/Log.h"
+#include "runtime/data/PrefetchingLoader.h"
 #include "runtime/train/Evaluate.h"
 
 #include <chrono>
@@ -22,6 +23,23 @@ const Stage &stageAt(const Training &training, int64_t step) {
     if (step <= stage.last)
       return stage;
   return training.stages.back();
+}
+
+/// The tokens of the n-th micro-batch after `firstStep`.
+BatchPlan planBatches(const Manifest &manifest, int64_t firstStep) {
+  return [&manifest, firstStep](uint64_t batch) {
+    int64_t step = firstStep;
+    for (const Stage &stage : manifest.training.stages) {
+      auto micro = static_cast<uint64_t>(stage.microBatches);
+      auto steps = static_cast<uint64_t>(std::max<int64_t>(stage.last + 1 - step, 0));
+      bool isLast = &stage == &manifest.training.stages.back();
+      if (isLast || batch / micro < steps)
+        return manifest.findProgram(stage.program)->tokens;
+      batch -= steps * micro;
+      step += static_cast<int64_t>(steps);
+    }
+    return int64_t(0); // There is a last stage.
+  };
 }
 
 /// The checkpoint to continue from; nothing for a run from the beginning.
@@ -54,9 +72,10 @@ public:
           RunFolder folder, const CheckpointInfo &start)
       : options_(options), session_(session), training_(session.manifest().training),
         validation_(data.validation, data.options, training_.validation.tokens),
-        loader_(data.train, data.options, start.position), folder_(std::move(folder)),
-        steps_(options.steps.value_or(training_.steps)), seed_(seed), first_(start.step),
-        earlierMilliseconds_(start.trainMilliseconds) {}
+        loader_(makeBatchSource(data.train, data.options), start.position,
+                planBatches(session.manifest(), start.step)),
+        folder_(std::move(folder)), steps_(options.steps.value_or(training_.steps)), seed_(seed),
+        first_(start.step), earlierMilliseconds_(start.trainMilliseconds) {}
 
   StatusOr<TrainResult> run();
 
@@ -69,6 +88,11 @@ private:
   Status finish(TrainResult &result);
   double averageMilliseconds(int64_t completed) const {
     return completed > first_ ? stepMilliseconds_ / static_cast<double>(completed - first_) : 0;
+  }
+  int checkpointsToKeep() const {
+    constexpr int otherwise = 3;
+    auto spec = static_cast<int>(training_.checkpointKeep);
+    return options_.keepCheckpoints.value_or(spec ? spec : otherwise);
   }
   static bool isDue(int64_t completed, int64_t every) {
     return every > 0 && completed % every == 0;
@@ -86,6 +110,7 @@ private:
   double earlierMilliseconds_; ///< Training time before this process.
   double stepMilliseconds_ = 0;
   double lossSum_ = 0; ///< Of the current step.
+  double waitMilliseconds_ = 0;
   int64_t targets_ = 0;
   int64_t savedStep_ = -1, validatedStep_ = -1;
   std::optional<double> validationLoss_;
@@ -95,7 +120,9 @@ Status Trainer::runMicroBatch(const Program &program, int64_t step, int64_t micr
   // Gradients start anew at the first micro-batch after an update.
   bool fresh = micro == 0 && step % training_.optimizerEvery == 0;
   SMELT_RETURN_IF_ERROR(session_.setAutomaticSetting("accumulate", fresh ? 0 : 1));
-  Batch batch = loader_.next(program.tokens);
+  Clock::time_point asked = Clock::now();
+  SMELT_ASSIGN_OR_RETURN(Batch batch, loader_.next());
+  waitMilliseconds_ += millisecondsSince(asked);
   SMELT_RETURN_IF_ERROR(session_.runOnBatch(program, batch));
   SMELT_ASSIGN_OR_RETURN(double objective, session_.readOutput(program, "objective"));
   SMELT_ASSIGN_OR_RETURN(double lossSum, session_.readOutput(program, "loss_sum"));
@@ -120,7 +147,7 @@ Status Trainer::runStep(int64_t step) {
   Clock::time_point start = Clock::now();
   const Stage &stage = stageAt(training_, step);
   const Program &program = *session_.manifest().findProgram(stage.program);
-  lossSum_ = 0;
+  lossSum_ = waitMilliseconds_ = 0;
   targets_ = 0;
   SMELT_RETURN_IF_ERROR(session_.applySettings(step));
   SMELT_RETURN_IF_ERROR(session_.setAutomaticSetting(
@@ -135,6 +162,7 @@ Status Trainer::runStep(int64_t step) {
   record.step = step + 1;
   record.trainLoss = targets_ ? lossSum_ / static_cast<double>(targets_) : 0;
   record.stepMilliseconds = millisecondsSince(start);
+  record.waitMilliseconds = waitMilliseconds_;
   stepMilliseconds_ += record.stepMilliseconds;
   record.trainMilliseconds = earlierMilliseconds_ + stepMilliseconds_;
   record.averageMilliseconds = averageMilliseconds(record.step);
@@ -149,9 +177,9 @@ Status Trainer::validate(int64_t completed) {
   if (!program || validatedStep_ == completed)
     return Status::ok();
   SMELT_ASSIGN_OR_RETURN(Evaluation result, evaluate(session_, *program, validation_));
-  validationLoss_ = result.loss;
+  validationLoss_ = result.loss();
   validatedStep_ = completed;
-  return folder_.logValidation({completed, result.loss, earlierMilliseconds_ + stepMilliseconds_,
+  return folder_.logValidation({completed, result.loss(), earlierMilliseconds_ + stepMilliseconds_,
                                 averageMilliseconds(completed)});
 }
 
@@ -172,7 +200,7 @@ Status Trainer::saveCheckpoint(int64_t completed) {
   SMELT_ASSIGN_OR_RETURN(Snapshot state, session_.snapshot(kinds));
   SMELT_RETURN_IF_ERROR(folder_.sync());
   SMELT_RETURN_IF_ERROR(writeCheckpoint(folder_.checkpointsPath(), info, parameters.tensors(),
-                                        state.tensors(), options_.keepCheckpoints));
+                                        state.tensors(), checkpointsToKeep()));
   savedStep_ = completed;
   return Status::ok();
 }

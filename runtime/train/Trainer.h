@@ -18,7 +18,7 @@ struct TrainOptions {
   std::optional<int64_t> validateEvery;
   std::string resume;     ///< "", "auto" or a checkpoint's path.
   bool overwrite = false; ///< Start anew in a folder that has a run.
-  int keepCheckpoints = 3;
+  std::optional<int> keepCheckpoints;
   int threads = 0;
   Console::Mode console = Console::Mode::Automatic;
 };

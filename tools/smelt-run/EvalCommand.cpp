@@ -29,11 +29,11 @@ Status runEval(const EvalOptions &options) {
   int64_t tokens = options.tokens ? options.tokens : manifest.training.validation.tokens;
   ValidationBatches batches(data.validation, data.options, tokens);
   SMELT_ASSIGN_OR_RETURN(Evaluation result, evaluate(*model.session, *program, batches));
-  if (!std::isfinite(result.loss))
-    return Status(StatusCode::NonFinite, concat("the loss is ", result.loss));
+  if (!std::isfinite(result.loss()))
+    return Status(StatusCode::NonFinite, concat("the loss is ", result.loss()));
   std::printf(options.json ? "{\"step\":%lld,\"val_loss\":%.9g,\"targets\":%lld}\n"
                            : "step:%lld val_loss:%.4f targets:%lld\n",
-              static_cast<long long>(model.step), result.loss,
+              static_cast<long long>(model.step), result.loss(),
               static_cast<long long>(result.targets));
   return Status::ok();
 }

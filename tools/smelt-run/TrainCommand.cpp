@@ -27,7 +27,10 @@ void addTrainOptions(CLI::App &command, TrainOptions &options) {
                      "Steps between checkpoints; 0 = only at the end");
   command.add_option("--validate-every", options.validateEvery,
                      "Steps between validations; 0 = only at the end");
-  command.add_option("--keep", options.keepCheckpoints, "How many checkpoints to keep [3]")
+  command
+      .add_option(
+          "--keep", options.keepCheckpoints,
+          "How many checkpoints to keep instead of what the spec says (3 if it says nothing)")
       ->check(CLI::Range(1, 1000000));
   command.add_flag_callback(
       "--quiet", [&options] { options.console = Console::Mode::Quiet; },

@@ -225,6 +225,8 @@ private:
     manifest.data.vocabulary = getInteger(data, "vocabulary", 256);
     manifest.data.sequence = getInteger(data, "sequence");
     manifest.data.startToken = getInteger(documents, "start_token", -1);
+    manifest.data.maxTokens = getInteger(documents, "max_tokens");
+    manifest.data.ranks = getInteger(documents, "ranks");
     auto order = runtime::parseSampleOrder(getText(documents, "order"));
     if (!order)
       return op.emitError("has no sample order called '") << getText(documents, "order") << "'";
@@ -237,6 +239,7 @@ private:
     training.steps = getInteger(config, "steps");
     training.seed = getInteger(config, "seed");
     training.checkpointEvery = getInteger(config, "checkpoint_every");
+    training.checkpointKeep = getInteger(config, "checkpoint_keep");
     training.optimizerEvery = getInteger(config, "optimizer_every", 1);
     DictionaryAttr validation = getDictionary(config, "validation");
     training.validation = {getInteger(validation, "every"), getInteger(validation, "tokens"), getText(validation, "program")};

@@ -48,6 +48,7 @@ inline Manifest exampleManifest() {
   m.training.seed = 18446744073709551615u;
   m.training.stages = {{0, 5, "train.T16", 1}, {6, 9, "train.T16", 2}};
   m.training.validation = {5, 64, "evaluate.T16"};
+  m.training.checkpointKeep = 5;
   m.data.sequence = 8;
   return m;
 }

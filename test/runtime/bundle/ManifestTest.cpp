@@ -28,14 +28,8 @@ TEST(ManifestTest, RefusesEachBrokenField) {
       {"lie outside the arena", [](Manifest &m) { m.buffers[2].offset = 1 << 20; }},
       {"lie outside the arena", [](Manifest &m) { m.arenaBytes -= 64; }},
       {"not a multiple of", [](Manifest &m) { m.buffers[2].offset += 4; }},
-      {"the shape needs",
-       [](Manifest &m) {
-         m.buffers[1].shape = {4, 9};
-       }},
-      {"overflows",
-       [](Manifest &m) {
-         m.buffers[1].shape = {1 << 30, 1 << 30, 1 << 30};
-       }},
+      {"the shape needs", [](Manifest &m) { m.buffers[1].shape = {4, 9}; }},
+      {"overflows", [](Manifest &m) { m.buffers[1].shape = {1 << 30, 1 << 30, 1 << 30}; }},
       {"overlap", [](Manifest &m) { m.buffers[1].offset = m.buffers[0].offset; }},
       {"overlap", [](Manifest &m) { m.buffers[2].offset = m.buffers[0].offset; }},
       {"two parameters", [](Manifest &m) { m.buffers[1].name = "weight"; }},
@@ -44,10 +38,7 @@ TEST(ManifestTest, RefusesEachBrokenField) {
       {"must begin a segment", [](Manifest &m) { m.settings[0].segments[1].first = 6; }},
       {"segments end at step", [](Manifest &m) { m.settings[0].segments.pop_back(); }},
       {"no segments", [](Manifest &m) { m.settings[0].segments.clear(); }},
-      {"the runtime sets it",
-       [](Manifest &m) {
-         m.settings[1].segments = {{0, 9, 0, 0}};
-       }},
+      {"the runtime sets it", [](Manifest &m) { m.settings[1].segments = {{0, 9, 0, 0}}; }},
       {"appears twice", [](Manifest &m) { m.settings.push_back(m.settings[0]); }},
       {"no symbol", [](Manifest &m) { m.kernels[0].symbol = ""; }},
       {"takes 4 arguments", [](Manifest &m) { m.programs[0].launches[0].arguments.pop_back(); }},
@@ -65,6 +56,13 @@ TEST(ManifestTest, RefusesEachBrokenField) {
       {"no setting \"accumulate\"", [](Manifest &m) { m.settings.pop_back(); }},
       {"role evaluate", [](Manifest &m) { m.training.validation.program = "nothing"; }},
       {"start_token", [](Manifest &m) { m.data.order = SampleOrder::Documents; }},
+      {"aligned needs a start_token", [](Manifest &m) { m.data.order = SampleOrder::Aligned; }},
+      {"aligned needs ranks",
+       [](Manifest &m) {
+         m.data.order = SampleOrder::Aligned;
+         m.data.startToken = 1;
+       }},
+      {"ranks is out of range", [](Manifest &m) { m.data.ranks = 2; }}, // In random order.
       {"not a plain file name", [](Manifest &m) { m.files["../x"] = m.files["cpu.so"]; }},
       {"64 hexadecimal", [](Manifest &m) { m.files["cpu.so"].sha256 = "abc"; }},
   };

@@ -24,7 +24,7 @@ protected:
     info.seed = ~uint64_t(0);
     info.model = "m";
     info.bundleSha256 = "b";
-    info.position = {static_cast<uint64_t>(step) * 10, 7};
+    info.position = {static_cast<uint64_t>(step) * 10, 7, 3, 9, 2};
     info.trainMilliseconds = 1.5;
     TensorView view = {DType::F32, {25000}, std::as_bytes(std::span(values))};
     return writeCheckpoint(root, info, {{"w", view}}, {{"m.w", view}}, keep);
@@ -59,7 +59,7 @@ TEST_F(CheckpointTest, RoundTrips) {
   ASSERT_TRUE(opened.isOk()) << opened.status().message();
   EXPECT_EQ(opened->info.step, 12);
   EXPECT_EQ(opened->info.seed, ~uint64_t(0));
-  EXPECT_EQ(opened->info.position, (DataPosition{120, 7}));
+  EXPECT_EQ(opened->info.position, (DataPosition{120, 7, 3, 9, 2}));
   EXPECT_EQ(opened->info.trainMilliseconds, 1.5);
   EXPECT_EQ(opened->parameters.tensors().at("w").data.size(), 100000u);
   EXPECT_EQ(opened->state.tensors().count("m.w"), 1u);

@@ -13,7 +13,7 @@ static std::string readAll(const std::string &paths) {
   auto stream = TokenStream::open(paths, "bytes", 256);
   EXPECT_TRUE(stream.isOk()) << stream.status().message();
   std::vector<int32_t> tokens(stream->size());
-  stream->read(0, tokens);
+  EXPECT_TRUE(stream->read(0, tokens).isOk());
   return std::string(tokens.begin(), tokens.end());
 }
 

@@ -85,7 +85,7 @@ TEST_F(SessionTest, EvaluationIsTheMeanOverValidTargets) {
   ASSERT_TRUE(result.isOk());
   EXPECT_EQ(result->targets, 101);
   // The sums are single precision: 32 terms of 5.5 keep six digits.
-  EXPECT_TRUE(std::fabs(result->loss - std::log(256.0)) <= 1e-5) << result->loss;
+  EXPECT_TRUE(std::fabs(result->loss() - std::log(256.0)) <= 1e-5) << result->loss();
 }
 
 TEST_F(SessionTest, MissingSymbolsAreRefused) {

@@ -1,4 +1,5 @@
-#include "runtime/data/BatchLoader.h"
+#include "runtime/data/PrefetchingLoader.h"
+#include "runtime/data/ValidationBatches.h"
 #include "test/runtime/TemporaryFolder.h"
 
 #include <gtest/gtest.h>
@@ -10,7 +11,7 @@ using namespace smelt::runtime;
 using smelt::runtime::test::TemporaryFolder;
 
 /// Tokens 0, 1, 2 … so that a token's value is its position.
-class BatchLoaderTest : public ::testing::Test {
+class BatchSourceTest : public ::testing::Test {
 protected:
   TokenStream makeStream(std::vector<uint16_t> tokens) {
     EXPECT_TRUE(writeShard(folder / "s.bin", tokens).isOk());
@@ -24,6 +25,13 @@ protected:
   TemporaryFolder folder;
 };
 
+static Batch loadBatch(const TokenStream &stream, const LoaderOptions &options, int64_t tokens,
+                       DataPosition &position) {
+  StatusOr<Batch> batch = makeBatchSource(stream, options)->load(tokens, position);
+  EXPECT_TRUE(batch.isOk()) << batch.status().message();
+  return batch.isOk() ? *batch : Batch();
+}
+
 static LoaderOptions withOrder(SampleOrder order, int64_t sequence, int32_t startToken = -1) {
   LoaderOptions options;
   options.order = order;
@@ -33,7 +41,7 @@ static LoaderOptions withOrder(SampleOrder order, int64_t sequence, int32_t star
   return options;
 }
 
-TEST_F(BatchLoaderTest, RandomSamplesAreRunsOfTheStream) {
+TEST_F(BatchSourceTest, RandomSamplesAreRunsOfTheStream) {
   TokenStream stream = makeCounting(1000);
   LoaderOptions options = withOrder(SampleOrder::Random, 8);
   DataPosition position;
@@ -53,7 +61,7 @@ TEST_F(BatchLoaderTest, RandomSamplesAreRunsOfTheStream) {
   EXPECT_GT(starts.size(), 15u);
 }
 
-TEST_F(BatchLoaderTest, RandomSamplesDependOnSeedAndPositionAlone) {
+TEST_F(BatchSourceTest, RandomSamplesDependOnSeedAndPositionAlone) {
   TokenStream stream = makeCounting(1000);
   LoaderOptions options = withOrder(SampleOrder::Random, 8);
   DataPosition first, second{6, 0};
@@ -69,7 +77,7 @@ TEST_F(BatchLoaderTest, RandomSamplesDependOnSeedAndPositionAlone) {
   EXPECT_NE(changed.tokens, loadBatch(stream, options, 24, same).tokens);
 }
 
-TEST_F(BatchLoaderTest, RandomSamplesReachBothEndsOfAShortStream) {
+TEST_F(BatchSourceTest, RandomSamplesReachBothEndsOfAShortStream) {
   TokenStream stream = makeCounting(5);
   LoaderOptions options = withOrder(SampleOrder::Random, 3);
   DataPosition position;
@@ -83,7 +91,7 @@ TEST_F(BatchLoaderTest, RandomSamplesReachBothEndsOfAShortStream) {
   EXPECT_EQ(targets, (std::set<int32_t>{1, 2, 3, 4}));
 }
 
-TEST_F(BatchLoaderTest, ContiguousWrapsAround) {
+TEST_F(BatchSourceTest, ContiguousWrapsAround) {
   TokenStream stream = makeCounting(8); // 7 targets
   LoaderOptions options = withOrder(SampleOrder::Contiguous, 0);
   DataPosition position;
@@ -96,7 +104,7 @@ TEST_F(BatchLoaderTest, ContiguousWrapsAround) {
   EXPECT_EQ(position.tokens, 10u);
 }
 
-TEST_F(BatchLoaderTest, DocumentsBeginAtTheStartTokenAndAtTheLengthLimit) {
+TEST_F(BatchSourceTest, DocumentsBeginAtTheStartTokenAndAtTheLengthLimit) {
   TokenStream stream = makeStream({7, 9, 1, 2, 9, 9, 3, 4, 5, 6, 8});
   DataPosition position;
   Batch batch = loadBatch(stream, withOrder(SampleOrder::Documents, 0, 9), 10, position);
@@ -107,7 +115,7 @@ TEST_F(BatchLoaderTest, DocumentsBeginAtTheStartTokenAndAtTheLengthLimit) {
   EXPECT_EQ(batch.documentStart, (std::vector<int32_t>{0, 1, 1, 1, 4, 5, 5, 5, 8, 8}));
 }
 
-TEST_F(BatchLoaderTest, RanksShareTheWorkWithoutOverlap) {
+TEST_F(BatchSourceTest, RanksShareTheWorkWithoutOverlap) {
   TokenStream stream = makeCounting(1000);
   for (SampleOrder order : {SampleOrder::Contiguous, SampleOrder::Random}) {
     LoaderOptions options = withOrder(order, 8);
@@ -126,39 +134,14 @@ TEST_F(BatchLoaderTest, RanksShareTheWorkWithoutOverlap) {
   }
 }
 
-TEST_F(BatchLoaderTest, ValidationCoversEachTargetOnceAndPads) {
-  TokenStream stream = makeCounting(20);
-  ValidationBatches batches(stream, withOrder(SampleOrder::Random, 4), 0);
-  std::vector<int32_t> seen;
-  for (uint64_t first = 0; auto batch = batches.load(first, 8); first += 8) {
-    ASSERT_EQ(batch->tokens.size(), 8u);
-    int64_t valid = 0;
-    for (int t = 0; t < 8; ++t) {
-      ASSERT_LE(batch->documentStart[t], t);
-      if (batch->targets[t] < 0)
-        continue;
-      seen.push_back(batch->targets[t]);
-      ++valid;
-    }
-    EXPECT_EQ(valid, batch->validTargets);
-  }
-  std::vector<int32_t> expected(19);
-  std::iota(expected.begin(), expected.end(), 1);
-  EXPECT_EQ(seen, expected);
-  auto last = batches.load(16, 8); // 3 targets; the padding is a document of its own.
-  EXPECT_EQ(last->documentStart, (std::vector<int32_t>{0, 0, 0, 3, 3, 3, 3, 7}));
-  EXPECT_FALSE(ValidationBatches(stream, withOrder(SampleOrder::Random, 4), 8).load(8, 8));
-}
-
-TEST_F(BatchLoaderTest, PrefetchingChangesNothing) {
-  TokenStream stream = makeCounting(1000);
-  LoaderOptions options = withOrder(SampleOrder::Random, 8);
-  DataPosition expected{3, 0};
-  PrefetchingLoader loader(stream, options, expected);
-  for (int i = 0; i < 200; ++i) {
-    int64_t tokens = i % 50 < 25 ? 16 : 40; // A stage changes the size.
-    Batch batch = loader.next(tokens);
-    EXPECT_EQ(batch.tokens, loadBatch(stream, options, tokens, expected).tokens) << i;
-    EXPECT_EQ(loader.position(), expected) << i;
-  }
+TEST_F(BatchSourceTest, ADamagedTokenIsAFailureOfItsBatch) {
+  ASSERT_TRUE(writeShard(folder / "d.bin", std::vector<uint16_t>{1, 2, 3, 400, 5, 6}).isOk());
+  TokenStream stream = *TokenStream::open(folder / "d.bin", "bytes", 256);
+  auto source = makeBatchSource(stream, withOrder(SampleOrder::Contiguous, 0));
+  DataPosition position;
+  EXPECT_TRUE(source->load(2, position).isOk());
+  Status status = source->load(2, position).status();
+  EXPECT_EQ(status.code(), StatusCode::Corrupt);
+  EXPECT_NE(status.message().find("d.bin: byte 1030: token 400"), std::string::npos)
+      << status.message();
 }
