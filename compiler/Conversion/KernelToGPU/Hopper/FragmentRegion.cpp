@@ -1,0 +1,438 @@
+//===- FragmentRegion.cpp - A GEMM's result region on accumulators --------===//
+#include "compiler/Conversion/KernelToGPU/Hopper/FragmentRegion.h"
+#include "llvm/ADT/TypeSwitch.h"
+#include <numbers>
+
+using namespace mlir;
+using namespace mlir::lm;
+using namespace smelt::gpu;
+
+static RankedTensorType typeOf(Value tensor) { return cast<RankedTensorType>(tensor.getType()); }
+static bool isScalar(Value tensor) { return typeOf(tensor).getRank() == 0; }
+/// One value per row: [M] or [M, 1].
+static bool isRowVector(Value tensor) {
+  RankedTensorType type = typeOf(tensor);
+  return type.getRank() == 1 || (type.getRank() == 2 && type.getDimSize(1) == 1);
+}
+/// Elements of one row.
+static int64_t getWidth(Value tensor) {
+  RankedTensorType type = typeOf(tensor);
+  return type.getRank() < 2 ? 1 : type.getNumElements() / type.getDimSize(0);
+}
+
+//===----------------------------------------------------------------------===//
+// What can be evaluated
+//===----------------------------------------------------------------------===//
+
+std::optional<ColumnRange> FragmentRegion::findColumns(kernel::GemmOp op, Value tensor) {
+  Block &block = op.getResult().front();
+  if (tensor == block.getArgument(0))
+    return ColumnRange{0, op.getN()};
+  Operation *definition = tensor.getDefiningOp();
+  if (!definition || isScalar(tensor))
+    return std::nullopt;
+  if (auto split = dyn_cast<SplitOp>(definition)) {
+    auto whole = findColumns(op, split.getX());
+    if (!whole)
+      return std::nullopt;
+    int64_t offset = whole->offset;
+    for (Value part : split.getParts()) {
+      if (part == tensor)
+        return ColumnRange{offset, getWidth(part)};
+      offset += getWidth(part);
+    }
+  }
+  for (Value operand : definition->getOperands())
+    if (auto columns = findColumns(op, operand); columns && getWidth(operand) == getWidth(tensor))
+      return columns;
+  return std::nullopt;
+}
+
+/// Heads that a tile can normalise or rotate: whole ones, in one thread quad's registers.
+static bool fitsHeads(RankedTensorType type) {
+  int64_t head = type.getDimSize(2);
+  return head == 64 || head == 128;
+}
+
+static std::string whyNotInput(BlockArgument input) {
+  Type element = typeOf(input).getElementType();
+  if (!element.isF32() && !element.isBF16())
+    return "an input of the region is neither f32 nor bf16";
+  if (!isScalar(input) && !isRowVector(input) && getWidth(input) % 2)
+    return "an input's rows are odd: its pairs are not aligned";
+  return "";
+}
+
+static std::string whyNotOp(kernel::GemmOp gemm, Operation &op) {
+  auto name = op.getName().getStringRef().str();
+  if (isa<kernel::YieldOp>(op))
+    return "";
+  for (Value result : op.getResults())
+    if (!isScalar(result) && !isRowVector(result) && !isa<ConstantOp, BroadcastOp>(op) &&
+        !FragmentRegion::findColumns(gemm, result))
+      return name + " does not depend on the product";
+  if (isa<AddOp, MultiplyOp, MixOp, ScaleOp, CastOp, UnaryOp, SplitOp, SoftcapOp>(op))
+    return "";
+  if (auto backward = dyn_cast<UnaryBackwardOp>(op))
+    switch (backward.getKind()) {
+    case UnaryKind::gelu:
+    case UnaryKind::silu:
+      return "the derivative of gelu and silu is not written for fragments";
+    default:
+      return "";
+    }
+  if (auto constant = dyn_cast<ConstantOp>(op))
+    return constant.getValue().isSplat() ? "" : "a table is no fragment";
+  if (auto broadcast = dyn_cast<BroadcastOp>(op))
+    return isScalar(broadcast.getX()) || typeOf(broadcast.getX()).getRank() == 1
+               ? ""
+               : "lm.broadcast from heads";
+  if (auto scale = dyn_cast<RowScaleOp>(op))
+    return isRowVector(scale.getG()) ? "" : "a factor per head is not loaded on fragments";
+  if (isa<ReshapeOp>(op))
+    return "";
+  if (auto norm = dyn_cast<RMSNormOp>(op))
+    return typeOf(norm.getX()).getRank() == 3 && fitsHeads(typeOf(norm.getX()))
+               ? ""
+               : "a norm needs whole rows, a tile has " + std::to_string(tileColumns) + " columns";
+  if (auto rope = dyn_cast<RopeOp>(op))
+    return fitsHeads(typeOf(rope.getX())) && !rope.getDocumentStart() && isa<BlockArgument>(rope.getTable())
+               ? ""
+               : "lm.rope of these heads or of positions in documents";
+  return name + " is not written for fragments";
+}
+
+std::string FragmentRegion::whyNot(kernel::GemmOp op) {
+  for (BlockArgument input : op.getResult().front().getArguments().drop_front())
+    if (std::string reason = whyNotInput(input); !reason.empty())
+      return reason;
+  for (Operation &inner : op.getResult().front())
+    if (std::string reason = whyNotOp(op, inner); !reason.empty())
+      return reason;
+  auto yield = cast<kernel::YieldOp>(op.getResult().front().getTerminator());
+  for (Value output : yield.getValues()) {
+    auto columns = findColumns(op, output);
+    if (!columns)
+      return "an output does not depend on the product";
+    bool whole = columns->offset == 0 && columns->width == op.getN();
+    if (!whole && (columns->offset % tileColumns || columns->width % tileColumns))
+      return "a part of the product begins or ends inside a tile";
+  }
+  return "";
+}
+
+//===----------------------------------------------------------------------===//
+// Evaluation
+//===----------------------------------------------------------------------===//
+
+FragmentRegion::FragmentRegion(CodeBuilder &code, kernel::GemmOp op)
+    : code(code), op(op), block(op.getResult().front()) {}
+
+void FragmentRegion::evaluateScalars() {
+  for (BlockArgument argument : block.getArguments())
+    if (argument.getArgNumber() > 0 && isScalar(argument))
+      scalars[argument] = loadElement(pointers.lookup(argument.getArgNumber() - 1),
+                                      typeOf(argument).getElementType(), code.i32(0));
+  for (Operation &inner : block.without_terminator())
+    if (inner.getNumResults() == 1 && isScalar(inner.getResult(0)))
+      scalars[inner.getResult(0)] = computeScalar(&inner);
+}
+
+void FragmentRegion::beginTile(Value tileRow, Value tileColumn, ArrayRef<Value> registers) {
+  row = tileRow;
+  column = tileColumn;
+  accumulators = registers;
+  known.clear();
+}
+
+Value FragmentRegion::loadElement(Value pointer, Type type, Value index) {
+  int64_t bytes = type.getIntOrFloatBitWidth() / 8;
+  Value address = code.at(pointer, code.mul(index, bytes));
+  if (type.isF32())
+    return code.load(type, address, 4);
+  if (type.isBF16()) {
+    Value bits = code.load(code.builder.getI16Type(), address, 2);
+    Value wide = arith::ExtUIOp::create(code.builder, code.loc, code.i32Type(), bits);
+    return LLVM::BitcastOp::create(code.builder, code.loc, code.f32Type(), code.shiftLeft(wide, 16));
+  }
+  llvm_unreachable("whyNot admits f32 and bf16");
+}
+
+Value FragmentRegion::clampedRow(int m, int h) {
+  Value r = code.add(row, 64 * m + 8 * h);
+  if (op.getM() % tileRows == 0)
+    return r;
+  Value last = code.i32(op.getM() - 1);
+  return code.select(code.less(r, op.getM()), r, last);
+}
+
+Value FragmentRegion::computeScalar(Operation *inner) {
+  auto scalar = [&](Value value) { return scalars.lookup(value); };
+  return llvm::TypeSwitch<Operation *, Value>(inner)
+      .Case([&](ConstantOp constant) {
+        return code.f32(constant.getValue().getSplatValue<APFloat>().convertToDouble());
+      })
+      .Case([&](AddOp add) { return code.fadd(scalar(add.getA()), scalar(add.getB())); })
+      .Case([&](MultiplyOp mul) { return code.fmul(scalar(mul.getA()), scalar(mul.getB())); })
+      .Case([&](ScaleOp scale) { return code.fmul(scalar(scale.getX()), scalar(scale.getS())); })
+      .Case([&](CastOp cast) { return scalar(cast.getX()); })
+      .Case([&](UnaryOp unary) { return applyUnary(unary.getKind(), scalar(unary.getX())); })
+      .Case([&](MixOp mix) {
+        Value sum;
+        for (auto [value, coefficient] : llvm::zip_equal(mix.getValues(), mix.getCoefficients())) {
+          Value c = scalar(coefficient), v = scalar(value);
+          sum = sum ? code.fma(c, v, sum) : code.fmul(c, v);
+        }
+        return sum;
+      });
+}
+
+Value FragmentRegion::applyUnary(UnaryKind kind, Value x) {
+  constexpr double log2e = std::numbers::log2e;
+  auto exponential = [&](Value y) {
+    return code.approximate("ex2.approx.ftz.f32", code.fmul(y, code.f32(log2e)));
+  };
+  auto sigmoid = [&](Value y) {
+    Value e = exponential(code.fneg(y));
+    return code.approximate("rcp.approx.ftz.f32", code.fadd(e, code.f32(1)));
+  };
+  // max that keeps NaN: what has gone wrong must stay visible.
+  auto relu = [&](Value y) -> Value {
+    return arith::MaximumFOp::create(code.builder, code.loc, y, code.f32(0));
+  };
+  switch (kind) {
+  case UnaryKind::identity:
+    return x;
+  case UnaryKind::negate:
+    return code.fneg(x);
+  case UnaryKind::sigmoid:
+    return sigmoid(x);
+  case UnaryKind::tanh:
+    return code.approximate("tanh.approx.f32", x);
+  case UnaryKind::relu:
+    return relu(x);
+  case UnaryKind::relu_squared: {
+    Value y = relu(x);
+    return code.fmul(y, y);
+  }
+  case UnaryKind::gelu: { // x·Φ(x) = x·σ(1.702 x) is too coarse; tanh form, error below 4e-4.
+    Value cube = code.fmul(code.fmul(x, x), x);
+    Value inner = code.fma(cube, code.f32(0.7978845608 * 0.044715), code.fmul(x, code.f32(0.7978845608)));
+    Value half = code.fmul(x, code.f32(0.5));
+    return code.fma(half, code.approximate("tanh.approx.f32", inner), half);
+  }
+  case UnaryKind::silu:
+    return code.fmul(x, sigmoid(x));
+  case UnaryKind::exp:
+    return exponential(x);
+  case UnaryKind::sqrt:
+    return code.approximate("sqrt.approx.ftz.f32", x);
+  case UnaryKind::reciprocal:
+    return code.approximate("rcp.approx.ftz.f32", x);
+  }
+  llvm_unreachable("unknown unary kind");
+}
+
+/// dy·f'(x), or with `from_output` as a function of y = f(x).
+Value FragmentRegion::applyUnaryBackward(UnaryBackwardOp backward, Value x, Value dy) {
+  UnaryKind kind = backward.getKind();
+  bool fromOutput = backward.getFromOutput();
+  auto value = [&] { return fromOutput ? x : applyUnary(kind, x); };
+  auto whenPositive = [&](Value result) {
+    Value positive = arith::CmpFOp::create(code.builder, code.loc, arith::CmpFPredicate::UGT, x, code.f32(0));
+    return code.select(positive, result, code.f32(0));
+  };
+  switch (kind) {
+  case UnaryKind::identity:
+    return dy;
+  case UnaryKind::negate:
+    return code.fneg(dy);
+  case UnaryKind::sigmoid: {
+    Value y = value();
+    return code.fmul(dy, code.fmul(y, code.fsub(code.f32(1), y)));
+  }
+  case UnaryKind::tanh: {
+    Value y = value();
+    return code.fmul(dy, code.fma(code.fneg(y), y, code.f32(1)));
+  }
+  case UnaryKind::relu:
+    return whenPositive(dy);
+  case UnaryKind::relu_squared: {
+    Value root = fromOutput ? code.approximate("sqrt.approx.ftz.f32", x) : applyUnary(UnaryKind::relu, x);
+    return code.fmul(dy, code.fadd(root, root));
+  }
+  case UnaryKind::exp:
+    return code.fmul(dy, value());
+  case UnaryKind::sqrt:
+    return code.fmul(dy, code.approximate("rcp.approx.ftz.f32", code.fadd(value(), value())));
+  case UnaryKind::reciprocal: {
+    Value y = value();
+    return code.fneg(code.fmul(dy, code.fmul(y, y)));
+  }
+  case UnaryKind::gelu:
+  case UnaryKind::silu:
+    break;
+  }
+  llvm_unreachable("whyNot refuses gelu and silu");
+}
+
+Value FragmentRegion::getRowValue(Value tensor, Cell cell) {
+  Cell first{cell.m, 0, cell.h, 0};
+  return get(tensor, first);
+}
+
+/// rsqrt(mean(x²) + eps) of the head that the cell is in: 2 shuffles over the quad of threads that hold its row.
+Value FragmentRegion::getNormFactor(RMSNormOp norm, Cell cell) {
+  int64_t head = typeOf(norm.getX()).getDimSize(2);
+  int blocks = int(head / 8), first = cell.n8 / blocks * blocks;
+  Cell leader{cell.m, first, cell.h, 0};
+  Value &factor = known[{norm.getResult(), Cell::count + leader.index()}];
+  if (factor)
+    return factor;
+  Value sums[4] = {}; // Shorter chains of dependent additions.
+  for (int n8 = first; n8 < first + blocks; ++n8)
+    for (int p = 0; p < 2; ++p) {
+      Value x = get(norm.getX(), {cell.m, n8, cell.h, p});
+      Value &sum = sums[(2 * n8 + p) % 4];
+      sum = sum ? code.fma(x, x, sum) : code.fmul(x, x);
+    }
+  Value sum = code.fadd(code.fadd(sums[0], sums[1]), code.fadd(sums[2], sums[3]));
+  sum = code.fadd(sum, code.shuffleXor(sum, 1));
+  sum = code.fadd(sum, code.shuffleXor(sum, 2));
+  Value mean = code.fma(sum, code.f32(1.0 / double(head)), code.f32(norm.getEps().convertToDouble()));
+  Value result = code.approximate("rsqrt.approx.ftz.f32", mean);
+  return known[{norm.getResult(), Cell::count + leader.index()}] = result;
+}
+
+/// The pair (j, j + d/2) lies in one thread: the other half is d/2 columns away.
+Value FragmentRegion::rotate(RopeOp rope, Cell cell) {
+  int64_t head = typeOf(rope.getX()).getDimSize(2);
+  int half = int(head / 16); // in blocks of 8 columns
+  bool isSecond = cell.n8 / half % 2;
+  Cell partner = cell;
+  partner.n8 += isSecond ? -half : half;
+  Cell firstCell = isSecond ? partner : cell;
+  // Element j of the head; the table has cos in columns 0 … d/2−1 and sin behind.
+  Value table = rope.getTable();
+  auto argument = dyn_cast<BlockArgument>(table);
+  RankedTensorType type = typeOf(table);
+  auto load = [&](int which) {
+    Value &value = known[{table, (which + 2) * Cell::count + firstCell.index()}];
+    if (!value) {
+      int64_t firstColumn = firstCell.n8 % (2 * half) * 8 + firstCell.p + which * head / 2;
+      Value quadColumn = code.rem(column, 8); // 2·(lane mod 4): tiles begin at multiples of 8.
+      Value index = code.add(code.add(code.mul(clampedRow(cell.m, cell.h), type.getDimSize(1)), quadColumn),
+                             firstColumn);
+      Value loaded = loadElement(pointers.lookup(argument.getArgNumber() - 1), type.getElementType(), index);
+      known[{table, (which + 2) * Cell::count + firstCell.index()}] = loaded;
+      return loaded;
+    }
+    return value;
+  };
+  Value cosine = load(0), sine = load(1);
+  if (rope.getInverse())
+    sine = code.fneg(sine);
+  Value x = get(rope.getX(), cell), other = get(rope.getX(), partner);
+  // y1 = x1·cos + x2·sin, y2 = −x1·sin + x2·cos
+  return code.fma(x, cosine, code.fmul(other, isSecond ? code.fneg(sine) : sine));
+}
+
+Value FragmentRegion::computeInput(BlockArgument argument, Cell cell) {
+  RankedTensorType type = typeOf(argument);
+  Value pointer = pointers.lookup(argument.getArgNumber() - 1);
+  Value r = clampedRow(cell.m, cell.h);
+  if (isRowVector(argument))
+    return loadElement(pointer, type.getElementType(), r);
+  // A tile of a matrix: both elements of a pair come in one load.
+  int64_t width = getWidth(argument), bytes = type.getElementTypeBitWidth() / 8;
+  Value address;
+  if (width % tileColumns) {
+    Value c = code.add(column, 8 * cell.n8);
+    c = code.select(code.less(c, width - 1), c, code.i32(width - 2));
+    address = code.atElement(pointer, r, width, c, bytes);
+  } else {
+    Value &first = known[{argument, 4 * Cell::count + 2 * cell.m + cell.h}];
+    if (!first)
+      first = code.atElement(pointer, r, width, column, bytes);
+    address = code.at(first, 8 * cell.n8 * bytes);
+  }
+  std::pair<Value, Value> pair;
+  if (type.getElementType().isBF16()) {
+    pair = code.unpackBF16(code.load(code.i32Type(), address, 4));
+  } else {
+    Value both = code.load(VectorType::get(2, code.f32Type()), address, 8);
+    pair = {LLVM::ExtractElementOp::create(code.builder, code.loc, both, code.i32(0)),
+            LLVM::ExtractElementOp::create(code.builder, code.loc, both, code.i32(1))};
+  }
+  Cell other = cell;
+  other.p = 1 - cell.p;
+  known[{argument, other.index()}] = cell.p ? pair.first : pair.second;
+  return cell.p ? pair.second : pair.first;
+}
+
+Value FragmentRegion::get(Value tensor, Cell cell) {
+  if (isScalar(tensor))
+    return scalars.lookup(tensor);
+  if (tensor == block.getArgument(0))
+    return accumulators[cell.m * 64 + 4 * cell.n8 + 2 * cell.h + cell.p];
+  if (isRowVector(tensor))
+    cell = {cell.m, 0, cell.h, 0};
+  if (Value value = known.lookup({tensor, cell.index()}))
+    return value;
+  Value value = compute(tensor, cell);
+  known[{tensor, cell.index()}] = value;
+  return value;
+}
+
+Value FragmentRegion::compute(Value tensor, Cell cell) {
+  if (auto argument = dyn_cast<BlockArgument>(tensor))
+    return computeInput(argument, cell);
+  return llvm::TypeSwitch<Operation *, Value>(tensor.getDefiningOp())
+      .Case([&](ConstantOp constant) {
+        return code.f32(constant.getValue().getSplatValue<APFloat>().convertToDouble());
+      })
+      .Case([&](BroadcastOp broadcast) {
+        return isScalar(broadcast.getX()) ? scalars.lookup(broadcast.getX())
+                                          : getRowValue(broadcast.getX(), cell);
+      })
+      .Case([&](AddOp add) { return code.fadd(get(add.getA(), cell), get(add.getB(), cell)); })
+      .Case([&](MultiplyOp mul) { return code.fmul(get(mul.getA(), cell), get(mul.getB(), cell)); })
+      .Case([&](ScaleOp scale) { return code.fmul(get(scale.getX(), cell), scalars.lookup(scale.getS())); })
+      .Case([&](RowScaleOp scale) { return code.fmul(get(scale.getX(), cell), getRowValue(scale.getG(), cell)); })
+      .Case([&](CastOp cast) { return get(cast.getX(), cell); }) // Rounded when it is stored.
+      .Case([&](ReshapeOp reshape) { return get(reshape.getX(), cell); })
+      .Case([&](SplitOp split) { return get(split.getX(), cell); })
+      .Case([&](UnaryOp unary) { return applyUnary(unary.getKind(), get(unary.getX(), cell)); })
+      .Case([&](UnaryBackwardOp backward) {
+        return applyUnaryBackward(backward, get(backward.getX(), cell), get(backward.getDy(), cell));
+      })
+      .Case([&](MixOp mix) {
+        Value sum;
+        for (auto [value, coefficient] : llvm::zip_equal(mix.getValues(), mix.getCoefficients())) {
+          Value c = scalars.lookup(coefficient), v = get(value, cell);
+          sum = sum ? code.fma(c, v, sum) : code.fmul(c, v);
+        }
+        return sum;
+      })
+      .Case([&](SoftcapOp softcap) {
+        Value z = get(softcap.getX(), cell);
+        double amplitude = softcap.getAmplitude().convertToDouble();
+        Value scaled = code.fmul(z, code.f32(1 / softcap.getTemperature().convertToDouble()));
+        switch (softcap.getKind()) {
+        case SoftcapKind::tanh:
+          return code.fmul(applyUnary(UnaryKind::tanh, scaled), code.f32(amplitude));
+        case SoftcapKind::sigmoid:
+          return code.fmul(applyUnary(UnaryKind::sigmoid, scaled), code.f32(amplitude));
+        case SoftcapKind::rsqrt: {
+          Value square = code.fma(z, z, code.f32(amplitude * amplitude));
+          return code.fmul(code.fmul(z, code.f32(amplitude)), code.approximate("rsqrt.approx.ftz.f32", square));
+        }
+        }
+        llvm_unreachable("unknown softcap kind");
+      })
+      .Case([&](RMSNormOp norm) {
+        Value factor = getNormFactor(norm, cell);
+        return code.fmul(get(norm.getX(), cell), factor);
+      })
+      .Case([&](RopeOp rope) { return rotate(rope, cell); });
+}

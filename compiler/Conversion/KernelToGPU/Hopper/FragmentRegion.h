@@ -1,0 +1,82 @@
+//===- FragmentRegion.h - A GEMM's result region on accumulators --*- C++ -*-===//
+//
+// Evaluates the row ops of a kernel.gemm's result region element by element on the accumulator registers of a warp group, when a
+// tile of the product is complete. Nothing is evaluated before it is asked for, and nothing twice, so values live as shortly as the
+// order of the stores allows.
+//
+// A tensor of the region covers columns [offset, offset + width) of the product (parts of a split, heads side by side); all values
+// are f32 in registers.
+//
+//===----------------------------------------------------------------------===//
+#ifndef SMELT_COMPILER_CONVERSION_KERNELTOGPU_HOPPER_FRAGMENTREGION_H
+#define SMELT_COMPILER_CONVERSION_KERNELTOGPU_HOPPER_FRAGMENTREGION_H
+
+#include "compiler/Conversion/KernelToGPU/Hopper/CodeBuilder.h"
+#include "dialects/Kernel/KernelOps.h"
+#include "llvm/ADT/DenseMap.h"
+#include <optional>
+#include <string>
+
+namespace smelt::gpu {
+
+/// Rows and columns of a warp group's tile of the product.
+inline constexpr int64_t tileRows = 128, tileColumns = 128;
+
+/// An element of a thread's part of the tile: row 64·m + 16·warp + lane/4 + 8·h, column 8·n8 + 2·(lane mod 4) + p.
+struct Cell {
+  int m = 0, n8 = 0, h = 0, p = 0;
+  int index() const { return ((m * 16 + n8) * 2 + h) * 2 + p; }
+  static constexpr int count = 2 * 16 * 2 * 2;
+};
+
+/// Columns of the product that an output of the region covers.
+struct ColumnRange {
+  int64_t offset = 0, width = 0;
+  bool operator==(const ColumnRange &other) const {
+    return offset == other.offset && width == other.width;
+  }
+};
+
+class FragmentRegion {
+public:
+  FragmentRegion(CodeBuilder &code, mlir::kernel::GemmOp op);
+
+  /// Why the region cannot be evaluated on fragments; empty if it can.
+  static std::string whyNot(mlir::kernel::GemmOp op);
+  /// The columns that a tensor of the region covers; nothing if it does not depend on the product.
+  static std::optional<ColumnRange> findColumns(mlir::kernel::GemmOp op, Value tensor);
+
+  /// Sets where the kernel finds an input of the region (global address).
+  void bindInput(unsigned index, Value pointer) { pointers[index] = pointer; }
+  /// Computes all rank-0 values; once, before the first tile.
+  void evaluateScalars();
+  /// Begins a tile, or a part of it that lies inside one part of a split: this thread's first row, its first column counted from where
+  /// the part begins, and the tile's accumulators (2 × 64 registers).
+  void beginTile(Value row, Value column, llvm::ArrayRef<Value> accumulators);
+  /// An element of a tensor of the region.
+  Value get(Value tensor, Cell cell);
+
+private:
+  Value compute(Value tensor, Cell cell);
+  Value computeInput(mlir::BlockArgument argument, Cell cell);
+  Value computeScalar(mlir::Operation *op);
+  Value applyUnary(mlir::lm::UnaryKind kind, Value x);
+  Value applyUnaryBackward(mlir::lm::UnaryBackwardOp op, Value x, Value dy);
+  Value getRowValue(Value tensor, Cell cell);
+  Value getNormFactor(mlir::lm::RMSNormOp op, Cell cell);
+  Value rotate(mlir::lm::RopeOp op, Cell cell);
+  Value loadElement(Value pointer, Type type, Value index);
+  Value clampedRow(int m, int h);
+
+  CodeBuilder &code;
+  mlir::kernel::GemmOp op;
+  mlir::Block &block;
+  llvm::DenseMap<unsigned, Value> pointers;
+  llvm::DenseMap<Value, Value> scalars;
+  Value row, column;
+  llvm::ArrayRef<Value> accumulators;
+  llvm::DenseMap<std::pair<Value, int>, Value> known;
+};
+
+} // namespace smelt::gpu
+#endif

@@ -1,0 +1,99 @@
+//===- GemmPlan.cpp - How a kernel.gemm runs on Hopper --------------------===//
+#include "compiler/Conversion/KernelToGPU/Hopper/GemmPlan.h"
+#include <limits>
+
+using namespace mlir;
+using namespace smelt::gpu;
+
+/// The operand that a load region passes on as it is; null if it does anything.
+static Value getStoredOperand(Region &region, OperandRange inputs) {
+  auto yield = cast<kernel::YieldOp>(region.front().getTerminator());
+  auto argument = dyn_cast<BlockArgument>(yield.getValues()[0]);
+  if (!argument || argument.getOwner() != &region.front())
+    return {};
+  return inputs[argument.getArgNumber()];
+}
+
+static std::optional<OperandType> getOperandType(Type element) {
+  if (element.isBF16())
+    return OperandType::BF16;
+  if (isa<Float8E4M3FNType>(element))
+    return OperandType::E4M3;
+  if (isa<Float8E5M2Type>(element))
+    return OperandType::E5M2;
+  return std::nullopt;
+}
+
+std::string GemmPlan::whyNot(kernel::GemmOp op, const GPUEmission &emission) {
+  if (!emission.getTarget().hasWarpgroupMMA())
+    return "the target has no wgmma";
+  for (auto [region, inputs, name] :
+       {std::tuple(&op.getA(), op.getAInputs(), "a"), std::tuple(&op.getB(), op.getBInputs(), "b")}) {
+    Value operand = getStoredOperand(*region, inputs);
+    if (!operand)
+      return (Twine("operand ") + name + " is computed while it is loaded").str();
+    auto type = cast<RankedTensorType>(operand.getType());
+    auto kind = getOperandType(type.getElementType());
+    if (!kind)
+      return (Twine("operand ") + name + " is neither bf16 nor fp8").str();
+    if (type.getDimSize(1) * getBytes(*kind) % 16)
+      return (Twine("rows of operand ") + name + " are no multiple of 16 bytes").str();
+    if (emission.getAlignment(emission.getArgument(operand)) % 16)
+      return (Twine("operand ") + name + " does not begin at a multiple of 16 bytes").str();
+    bool isKMajor = StringRef(name) == "a" ? !op.getTransposeA() : op.getTransposeB();
+    if (*kind != OperandType::BF16 && !isKMajor)
+      return (Twine("fp8 operand ") + name + " is not K-major").str();
+  }
+  if (op.getN() % 2)
+    return "rows of the product are odd";
+  return FragmentRegion::whyNot(op);
+}
+
+/// Splits of k that finish soonest: rounds of tiles on all multiprocessors, then the time to add the parts, in units of one k step.
+static int64_t chooseSplits(const GemmPlan &plan, int64_t multiprocessors) {
+  int64_t blocks = (plan.k + plan.blockK() - 1) / plan.blockK();
+  constexpr int64_t fixedSteps = 6;         // Filling the pipeline, storing the tile.
+  constexpr double bytesPerStep = 1.4e6;    // What memory moves in the time of one step (0.35 µs).
+  double best = std::numeric_limits<double>::max();
+  int64_t chosen = 1;
+  for (int64_t splits = 1; splits <= std::max<int64_t>(1, std::min<int64_t>(16, blocks / 8)); ++splits) {
+    int64_t rounds = (plan.tiles() * splits + multiprocessors - 1) / multiprocessors;
+    double cost = double(rounds) * double((blocks + splits - 1) / splits + fixedSteps);
+    if (splits > 1)
+      cost += 10 + double(8 * splits * plan.groups * plan.m * plan.n) / bytesPerStep;
+    if (cost < best) {
+      best = cost;
+      chosen = splits;
+    }
+  }
+  return chosen;
+}
+
+GemmPlan GemmPlan::make(kernel::GemmOp op, const GPUEmission &emission) {
+  GemmPlan plan;
+  Value a = getStoredOperand(op.getA(), op.getAInputs()), b = getStoredOperand(op.getB(), op.getBInputs());
+  plan.aArgument = emission.getArgument(a);
+  plan.bArgument = emission.getArgument(b);
+  plan.aType = *getOperandType(cast<RankedTensorType>(a.getType()).getElementType());
+  plan.bType = *getOperandType(cast<RankedTensorType>(b.getType()).getElementType());
+  plan.aMajor = op.getTransposeA() ? Major::MN : Major::K;
+  plan.bMajor = op.getTransposeB() ? Major::K : Major::MN;
+  plan.m = op.getM();
+  plan.n = op.getN();
+  plan.k = op.getK();
+  auto yield = cast<kernel::YieldOp>(op.getResult().front().getTerminator());
+  for (auto [tensor, result] : llvm::zip_equal(yield.getValues(), op.getOutputs())) {
+    GemmOutput output{tensor, emission.getArgument(result), cast<RankedTensorType>(tensor.getType()).getElementType(),
+                      *FragmentRegion::findColumns(op, tensor), false};
+    output.isStaged = output.element.isBF16() && output.columns.width % 8 == 0 && emission.getAlignment(output.argument) % 16 == 0;
+    plan.outputs.push_back(output);
+  }
+  plan.splits = chooseSplits(plan, emission.getTarget().multiprocessors);
+  int64_t blocks = (plan.k + plan.blockK() - 1) / plan.blockK();
+  plan.blocksPerSplit = (blocks + plan.splits - 1) / plan.splits;
+  plan.splits = (blocks + plan.blocksPerSplit - 1) / plan.blocksPerSplit; // No empty part.
+  bool isStaged = plan.splits == 1 && llvm::any_of(plan.outputs, [](const GemmOutput &output) { return output.isStaged; });
+  plan.stagingChunks = isStaged ? 2 : 0;
+  plan.stages = 6;
+  return plan;
+}

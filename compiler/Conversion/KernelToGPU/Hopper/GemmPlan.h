@@ -1,0 +1,46 @@
+//===- GemmPlan.h - How a kernel.gemm runs on Hopper --------------*- C++ -*-===//
+#ifndef SMELT_COMPILER_CONVERSION_KERNELTOGPU_HOPPER_GEMMPLAN_H
+#define SMELT_COMPILER_CONVERSION_KERNELTOGPU_HOPPER_GEMMPLAN_H
+
+#include "compiler/Conversion/KernelToGPU/GPUEmission.h"
+#include "compiler/Conversion/KernelToGPU/Hopper/FragmentRegion.h"
+#include "compiler/Conversion/KernelToGPU/Hopper/WarpGroupMultiply.h"
+
+namespace smelt::gpu {
+
+/// One output of the result region.
+struct GemmOutput {
+  Value tensor;         ///< As the region yields it.
+  uint32_t argument;    ///< The kernel's buffer.
+  Type element;         ///< f32 or bf16.
+  ColumnRange columns;  ///< Of the product.
+  bool isStaged;        ///< Stored by TMA.
+};
+
+struct GemmPlan {
+  int64_t groups = 1, m = 0, n = 0, k = 0; ///< Of one group.
+  OperandType aType = OperandType::BF16, bType = OperandType::BF16;
+  Major aMajor = Major::K, bMajor = Major::K;
+  uint32_t aArgument = 0, bArgument = 0;
+  std::vector<GemmOutput> outputs;
+
+  int64_t stages = 0;
+  int64_t stagingChunks = 0;  ///< Of each warp group.
+  int64_t splits = 1;         ///< Parts of k whose products are added by a second launch, in order.
+  int64_t blocksPerSplit = 0; ///< Steps of 128 bytes of k.
+
+  int64_t tilesM() const { return (m + tileRows - 1) / tileRows; }
+  int64_t tilesN() const { return (n + tileColumns - 1) / tileColumns; }
+  int64_t tiles() const { return groups * tilesM() * tilesN(); }
+  /// Elements of k in one stage: 128 bytes.
+  int64_t blockK() const { return swizzleRow / getBytes(aType); }
+  static constexpr int64_t tileBytes = tileRows * swizzleRow; ///< Of one operand in one stage.
+
+  /// Why the Hopper generator does not take this kernel; empty if it does.
+  static std::string whyNot(mlir::kernel::GemmOp op, const GPUEmission &emission);
+  /// For a kernel that whyNot admits.
+  static GemmPlan make(mlir::kernel::GemmOp op, const GPUEmission &emission);
+};
+
+} // namespace smelt::gpu
+#endif
