@@ -55,9 +55,18 @@ GPUFunction::GPUFunction(GPUEmission &emission, StringRef role, int64_t threads)
 Value GPUFunction::addParameter(GPUParameter parameter, Type type,
                                 ArrayRef<NamedAttribute> attributes) {
   launch.parameters.push_back(std::move(parameter));
-  unsigned index = function.getNumArguments();
-  (void)function.insertArgument(index, type, b.getDictionaryAttr(attributes), b.getLoc());
-  return function.getArgument(index);
+  // Not insertArgument: it fails for functions without a result.
+  Value argument = function.getBody().front().addArgument(type, b.getLoc());
+  SmallVector<Type> types(function.getBody().front().getArgumentTypes());
+  function.setFunctionType(
+      LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(b.getContext()), types));
+  SmallVector<Attribute> all;
+  if (ArrayAttr known = function.getArgAttrsAttr())
+    all = llvm::to_vector(known);
+  all.resize(types.size() - 1, b.getDictionaryAttr({}));
+  all.push_back(b.getDictionaryAttr(attributes));
+  function.setArgAttrsAttr(b.getArrayAttr(all));
+  return argument;
 }
 
 Value GPUFunction::getPointer(uint32_t argument, int64_t byteOffset) {

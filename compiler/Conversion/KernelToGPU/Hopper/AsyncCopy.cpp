@@ -41,9 +41,8 @@ void smelt::gpu::loadTile(CodeBuilder &code, Value map, Value shared, Value barr
 }
 
 void smelt::gpu::storeTile(CodeBuilder &code, Value map, Value shared, ValueRange coordinates) {
-  NVVM::CpAsyncBulkTensorSharedCTAToGlobalOp::create(code.builder, code.loc, map, shared,
-                                                     coordinates, Value(),
-                                                     NVVM::TMAStoreMode::TILE, Value());
+  NVVM::CpAsyncBulkTensorSharedCTAToGlobalOp::create(
+      code.builder, code.loc, map, shared, coordinates, Value(), NVVM::TMAStoreMode::TILE, Value());
 }
 
 void smelt::gpu::loadBytes(CodeBuilder &code, Value global, Value shared, Value barrier,

@@ -1,7 +1,8 @@
 //===- AsyncCopy.h - Barriers in shared memory and bulk copies ---*- C++ -*-===//
 //
-// A copy by the tensor memory accelerator (TMA) runs beside the threads and tells an mbarrier when its bytes have come. A Ring is the
-// usual producer and consumer arrangement on top: `stages` pieces of shared memory, each with a full and an empty barrier.
+// A copy by the tensor memory accelerator (TMA) runs beside the threads and tells an mbarrier when
+// its bytes have come. A Ring is the usual producer and consumer arrangement on top: `stages`
+// pieces of shared memory, each with a full and an empty barrier.
 //
 //===----------------------------------------------------------------------===//
 #ifndef SMELT_COMPILER_CONVERSION_KERNELTOGPU_HOPPER_ASYNCCOPY_H
@@ -49,14 +50,16 @@ void arriveBarrier(CodeBuilder &code, Value barrier);
 /// Arrives, and announces bytes that copies will bring.
 void expectBytes(CodeBuilder &code, Value barrier, Value bytes);
 
-/// Copies a box of the tensor that `map` describes; coordinates innermost first. Elements outside the tensor are zero.
+/// Copies a box of the tensor that `map` describes; coordinates innermost first. Elements outside
+/// the tensor are zero.
 void loadTile(CodeBuilder &code, Value map, Value shared, Value barrier, ValueRange coordinates);
 /// Copies a box back; elements outside the tensor are left out.
 void storeTile(CodeBuilder &code, Value map, Value shared, ValueRange coordinates);
 /// `bytes` contiguous bytes, a multiple of 16, both ends 16-byte aligned.
 void loadBytes(CodeBuilder &code, Value global, Value shared, Value barrier, Value bytes);
 void commitStores(CodeBuilder &code);
-/// Waits until all but `pending` groups of this thread's stores have read shared memory, or (not `read`) have finished.
+/// Waits until all but `pending` groups of this thread's stores have read shared memory, or (not
+/// `read`) have finished.
 void waitStores(CodeBuilder &code, unsigned pending, bool read);
 /// Makes what threads wrote to shared memory visible to the accelerator.
 void fenceSharedWrites(CodeBuilder &code);
@@ -66,7 +69,8 @@ struct RingPosition {
   Value stage, parity;
 };
 
-/// Stages of shared memory with a full and an empty barrier each: full[0 … stages−1] lie first, then the empty ones.
+/// Stages of shared memory with a full and an empty barrier each: full[0 … stages−1] lie first,
+/// then the empty ones.
 class Ring {
 public:
   Ring(CodeBuilder &code, BarrierArray barriers, int64_t firstBarrier, int64_t stages)

@@ -1,7 +1,8 @@
 //===- CodeBuilder.h - Short names for device code ---------------*- C++ -*-===//
 //
-// What emitters of GPU kernels write most: 32-bit integer and f32 arithmetic, addresses, branches and loops, built as arith, llvm,
-// scf and nvvm ops. Addresses are byte offsets from a pointer; shared memory is address space 3, global memory 1.
+// What emitters of GPU kernels write most: 32-bit integer and f32 arithmetic, addresses, branches
+// and loops, built as arith, llvm, scf and nvvm ops. Addresses are byte offsets from a pointer;
+// shared memory is address space 3, global memory 1.
 //
 //===----------------------------------------------------------------------===//
 #ifndef SMELT_COMPILER_CONVERSION_KERNELTOGPU_HOPPER_CODEBUILDER_H
@@ -85,15 +86,18 @@ public:
   //===- Memory -------------------------------------------------------------===//
   Value at(Value pointer, Value bytes);
   Value at(Value pointer, int64_t bytes);
-  /// The element at `row`, `column` of a row-major matrix; 64-bit arithmetic, since logits exceed 2 GiB.
+  /// The element at `row`, `column` of a row-major matrix; 64-bit arithmetic, since logits exceed 2
+  /// GiB.
   Value atElement(Value matrix, Value row, int64_t columns, Value column, int64_t elementBytes);
   Value load(Type type, Value pointer, unsigned alignment);
   void store(Value value, Value pointer, unsigned alignment);
 
   //===- Control ------------------------------------------------------------===//
   void ifThen(Value condition, llvm::function_ref<void()> then);
-  void ifElse(Value condition, llvm::function_ref<void()> then, llvm::function_ref<void()> otherwise);
-  /// for (iv = first; iv < end; iv += step), unsigned; the body returns the carried values. Returns those after the loop.
+  void ifElse(Value condition, llvm::function_ref<void()> then,
+              llvm::function_ref<void()> otherwise);
+  /// for (iv = first; iv < end; iv += step), unsigned; the body returns the carried values. Returns
+  /// those after the loop.
   llvm::SmallVector<Value>
   loop(Value first, Value end, Value step, ValueRange carried,
        llvm::function_ref<llvm::SmallVector<Value>(Value iv, ValueRange carried)> body);

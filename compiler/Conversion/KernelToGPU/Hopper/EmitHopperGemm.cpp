@@ -1,11 +1,13 @@
 //===- EmitHopperGemm.cpp - Persistent, warp-specialised GEMM -------------===//
 //
-// One block of 384 threads per multiprocessor takes tiles of 128 × 128 in turn. Warp group 0 is the producer: one thread copies
-// operand tiles of 128 bytes of k by TMA into a ring of shared memory. Warp groups 1 and 2 are consumers in ping-pong: each owns a
-// whole tile, and named barriers order their multiplications, so that one stores (and runs the result region) while the other
+// One block of 384 threads per multiprocessor takes tiles of 128 × 128 in turn. Warp group 0 is the
+// producer: one thread copies operand tiles of 128 bytes of k by TMA into a ring of shared memory.
+// Warp groups 1 and 2 are consumers in ping-pong: each owns a whole tile, and named barriers order
+// their multiplications, so that one stores (and runs the result region) while the other
 // multiplies. Measurements and what was tried: tools/bench/RESULTS.md and README.md here.
 //
-// Parts of k (splits) leave f32 products in the workspace; a second launch adds them in order and runs the result region.
+// Parts of k (splits) leave f32 products in the workspace; a second launch adds them in order and
+// runs the result region.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Conversion/KernelToGPU/EmitKernels.h"
@@ -37,8 +39,10 @@ GPUTensorMap::Element getMapElement(OperandType type) {
   return type == OperandType::BF16 ? GPUTensorMap::Element::BF16 : GPUTensorMap::Element::F8;
 }
 
-/// The map of an operand with `rows` rows of the product and k; boxes of one stage, or of a panel of it if MN-major.
-GPUTensorMap describeOperand(OperandType type, Major major, int64_t rows, int64_t k, int64_t groups) {
+/// The map of an operand with `rows` rows of the product and k; boxes of one stage, or of a panel
+/// of it if MN-major.
+GPUTensorMap describeOperand(OperandType type, Major major, int64_t rows, int64_t k,
+                             int64_t groups) {
   int64_t bytes = getBytes(type);
   GPUTensorMap map;
   map.element = getMapElement(type);
@@ -73,28 +77,32 @@ GPUTensorMap describeOutput(const GemmPlan &plan, const GemmOutput &output) {
   return map;
 }
 
-/// Runs the result region on a tile and stores the outputs; serves the kernel itself and the sum of splits.
+/// Runs the result region on a tile and stores the outputs; serves the kernel itself and the sum of
+/// splits.
 class ResultStage {
 public:
-  ResultStage(CodeBuilder &code, GPUFunction &function, kernel::GemmOp op, const GemmPlan &plan, bool mayStage)
+  ResultStage(CodeBuilder &code, GPUFunction &function, kernel::GemmOp op, const GemmPlan &plan,
+              bool mayStage)
       : code(code), plan(plan), region(code, op), mayStage(mayStage) {
     for (auto [i, input] : llvm::enumerate(op.getResultInputs()))
       region.bindInput(i, function.getPointer(input));
     for (const GemmOutput &output : plan.outputs)
-      places.push_back(mayStage && output.isStaged ? function.addTensorMap(output.argument, describeOutput(plan, output))
-                                                   : function.getPointer(output.argument));
+      places.push_back(mayStage && output.isStaged
+                           ? function.addTensorMap(output.argument, describeOutput(plan, output))
+                           : function.getPointer(output.argument));
   }
 
   void begin() { region.evaluateScalars(); }
 
   /// `staging` is null where outputs are stored as pairs.
-  void run(const TileCoordinates &tile, const FragmentThread &thread, ArrayRef<Value> accumulators, StagedStore *staging) {
+  void run(const TileCoordinates &tile, const FragmentThread &thread, CellValue product,
+           StagedStore *staging) {
     std::vector<ColumnRange> ranges;
     for (const GemmOutput &output : plan.outputs)
       if (!llvm::is_contained(ranges, output.columns))
         ranges.push_back(output.columns);
     for (const ColumnRange &range : ranges) {
-      auto body = [&] { runRange(range, tile, thread, accumulators, staging); };
+      auto body = [&] { runRange(range, tile, thread, product, staging); };
       if (range.offset == 0 && range.width == plan.n) {
         body();
         continue;
@@ -106,10 +114,10 @@ public:
 
 private:
   void runRange(const ColumnRange &range, const TileCoordinates &tile, const FragmentThread &thread,
-                ArrayRef<Value> accumulators, StagedStore *staging) {
+                CellValue product, StagedStore *staging) {
     Value column = code.sub(tile.column, range.offset);
     Value row = code.add(tile.row, thread.row), pair = code.add(column, thread.pair);
-    region.beginTile(row, pair, accumulators);
+    region.beginTile(row, pair, product);
     bool isFree = true;
     for (auto [output, place] : llvm::zip_equal(plan.outputs, places)) {
       if (!(output.columns == range))
@@ -137,8 +145,10 @@ class HopperGemm {
 public:
   HopperGemm(kernel::GemmOp op, GPUEmission &emission, const GemmPlan &plan, int64_t partials)
       : plan(plan), function(emission, "gemm", threads), code(function.builder(), op.getLoc()),
-        mapA(function.addTensorMap(plan.aArgument, describeOperand(plan.aType, plan.aMajor, plan.m, plan.k, plan.groups))),
-        mapB(function.addTensorMap(plan.bArgument, describeOperand(plan.bType, plan.bMajor, plan.n, plan.k, plan.groups))) {
+        mapA(function.addTensorMap(
+            plan.aArgument, describeOperand(plan.aType, plan.aMajor, plan.m, plan.k, plan.groups))),
+        mapB(function.addTensorMap(plan.bArgument, describeOperand(plan.bType, plan.bMajor, plan.n,
+                                                                   plan.k, plan.groups))) {
     if (plan.splits == 1)
       result.emplace(code, function, op, plan, /*mayStage=*/plan.stagingChunks > 0);
     else
@@ -165,16 +175,19 @@ public:
     });
     code.barrierAll();
     grid = std::min(plan.tiles() * plan.splits, multiprocessors);
-    code.ifElse(code.equal(group, 0), [&] { emitProducer(); }, [&] { emitConsumer(code.sub(group, 1)); });
+    code.ifElse(
+        code.equal(group, 0), [&] { emitProducer(); }, [&] { emitConsumer(code.sub(group, 1)); });
     function.finish({grid, 1, 1}, layout.getBytes());
   }
 
 private:
   static constexpr int64_t threads = 384, stageBytes = 2 * GemmPlan::tileBytes;
-  /// Named barriers: 1 and 2 of a consumer group's own threads, 3 and 4 order the groups' multiplications.
+  /// Named barriers: 1 and 2 of a consumer group's own threads, 3 and 4 order the groups'
+  /// multiplications.
   static constexpr int64_t ownBarrier = 1, turnBarrier = 3;
 
-  void loadOperand(Value map, Major major, Value place, Value barrier, Value row, Value k, Value group) {
+  void loadOperand(Value map, Major major, Value place, Value barrier, Value row, Value k,
+                   Value group) {
     if (major == Major::K) {
       SmallVector<Value> coordinates{k, row};
       if (group)
@@ -190,13 +203,16 @@ private:
   }
 
   void emitProducer() {
-    NVVM::SetMaxRegisterOp::create(code.builder, code.loc, 40, NVVM::SetMaxRegisterAction::decrease);
+    NVVM::SetMaxRegisterOp::create(code.builder, code.loc, 40,
+                                   NVVM::SetMaxRegisterAction::decrease);
     Value warp = code.uniform(code.shiftRight(thread, 5));
     code.ifThen(code.equal(warp, 0), [&] {
       code.ifThen(code.elected(), [&] {
         RingPosition start = ring->start(/*producer=*/true);
-        code.loop(block, code.i32(plan.tiles() * plan.splits), code.i32(grid), {start.stage, start.parity},
-                  [&](Value tile, ValueRange carried) { return produceTile(tile, {carried[0], carried[1]}); });
+        code.loop(block, code.i32(plan.tiles() * plan.splits), code.i32(grid),
+                  {start.stage, start.parity}, [&](Value tile, ValueRange carried) {
+                    return produceTile(tile, {carried[0], carried[1]});
+                  });
       });
     });
   }
@@ -204,7 +220,8 @@ private:
   SmallVector<Value> produceTile(Value tile, RingPosition start) {
     TileCoordinates place = locate(code, plan, tile);
     Value firstBlock = code.mul(place.split, plan.blocksPerSplit);
-    return code.loop(code.i32(0), code.i32(plan.blocksPerSplit), code.i32(1), {start.stage, start.parity},
+    return code.loop(code.i32(0), code.i32(plan.blocksPerSplit), code.i32(1),
+                     {start.stage, start.parity},
                      [&](Value step, ValueRange carried) -> SmallVector<Value> {
                        RingPosition at{carried[0], carried[1]};
                        waitBarrier(code, ring->empty(at.stage), at.parity);
@@ -213,7 +230,8 @@ private:
                        Value k = code.mul(code.add(firstBlock, step), plan.blockK());
                        Value stage = code.at(shared, code.mul(at.stage, stageBytes));
                        loadOperand(mapA, plan.aMajor, stage, full, place.row, k, place.group);
-                       loadOperand(mapB, plan.bMajor, code.at(stage, GemmPlan::tileBytes), full, place.column, k, place.group);
+                       loadOperand(mapB, plan.bMajor, code.at(stage, GemmPlan::tileBytes), full,
+                                   place.column, k, place.group);
                        RingPosition next = ring->advance(at);
                        return {next.stage, next.parity};
                      });
@@ -244,28 +262,35 @@ private:
   }
 
   void emitConsumer(Value consumer) {
-    NVVM::SetMaxRegisterOp::create(code.builder, code.loc, 232, NVVM::SetMaxRegisterAction::increase);
+    NVVM::SetMaxRegisterOp::create(code.builder, code.loc, 232,
+                                   NVVM::SetMaxRegisterAction::increase);
     FragmentThread fragment = getFragmentThread(code, thread);
     std::optional<StagedStore> staging;
     if (plan.stagingChunks) {
-      Value area = code.at(code.at(function.getDynamicShared(), stagingOffset), code.mul(consumer, plan.stagingChunks * chunkBytes));
+      Value area = code.at(code.at(function.getDynamicShared(), stagingOffset),
+                           code.mul(consumer, plan.stagingChunks * chunkBytes));
       staging.emplace(code, area, plan.stagingChunks, code.add(consumer, ownBarrier), fragment);
     }
     if (result)
       result->begin();
-    // Consumer 1 gives consumer 0 the first turn; its own first tile lies one tile further in the ring.
+    // Consumer 1 gives consumer 0 the first turn; its own first tile lies one tile further in the
+    // ring.
     Value isSecond = code.equal(consumer, 1);
-    Value mine = code.add(consumer, turnBarrier), other = code.sub(code.i32(turnBarrier + 1), consumer);
+    Value mine = code.add(consumer, turnBarrier),
+          other = code.sub(code.i32(turnBarrier + 1), consumer);
     code.ifThen(isSecond, [&] { code.barrierArrive(code.i32(turnBarrier), 256); });
-    RingPosition start = ring->start(/*producer=*/false), later = ring->advance(start, plan.blocksPerSplit);
-    RingPosition from{code.select(isSecond, later.stage, start.stage), code.select(isSecond, later.parity, start.parity)};
+    RingPosition start = ring->start(/*producer=*/false),
+                 later = ring->advance(start, plan.blocksPerSplit);
+    RingPosition from{code.select(isSecond, later.stage, start.stage),
+                      code.select(isSecond, later.parity, start.parity)};
     Value firstTile = code.add(block, code.mul(consumer, grid));
-    code.loop(firstTile, code.i32(plan.tiles() * plan.splits), code.i32(2 * grid), {from.stage, from.parity},
-              [&](Value tile, ValueRange carried) -> SmallVector<Value> {
+    code.loop(firstTile, code.i32(plan.tiles() * plan.splits), code.i32(2 * grid),
+              {from.stage, from.parity}, [&](Value tile, ValueRange carried) -> SmallVector<Value> {
                 if (staging)
                   staging->reclaim();
                 code.barrier(mine, 256);
-                RingPosition end = consumeTile(tile, {carried[0], carried[1]}, other, fragment, staging ? &*staging : nullptr);
+                RingPosition end = consumeTile(tile, {carried[0], carried[1]}, other, fragment,
+                                               staging ? &*staging : nullptr);
                 // The other group's tile lies between this one and the next.
                 RingPosition next = ring->advance(end, plan.blocksPerSplit);
                 return {next.stage, next.parity};
@@ -274,41 +299,51 @@ private:
       code.ifThen(fragment.isFirst, [&] { waitStores(code, 0, /*read=*/false); });
   }
 
-  RingPosition consumeTile(Value tile, RingPosition at, Value other, const FragmentThread &fragment, StagedStore *staging) {
+  RingPosition consumeTile(Value tile, RingPosition at, Value other, const FragmentThread &fragment,
+                           StagedStore *staging) {
     TileCoordinates place = locate(code, plan, tile);
-    Value undefined = LLVM::UndefOp::create(code.builder, code.loc, getAccumulatorType(code, tileColumns));
+    Value undefined =
+        LLVM::UndefOp::create(code.builder, code.loc, getAccumulatorType(code, tileColumns));
     SmallVector<Value> first = multiplyStage(at, {undefined, undefined}, /*first=*/true);
     RingPosition next = ring->advance(at);
-    SmallVector<Value> state = code.loop(
-        code.i32(1), code.i32(plan.blocksPerSplit), code.i32(1), {next.stage, next.parity, at.stage, first[0], first[1]},
-        [&](Value, ValueRange carried) -> SmallVector<Value> {
-          RingPosition here{carried[0], carried[1]};
-          SmallVector<Value> sums = multiplyStage(here, carried.drop_front(3), /*first=*/false);
-          waitMultiply(code, 1); // The stage before has been read.
-          release(carried[2], fragment);
-          RingPosition following = ring->advance(here);
-          return {following.stage, following.parity, here.stage, sums[0], sums[1]};
-        });
+    SmallVector<Value> state =
+        code.loop(code.i32(1), code.i32(plan.blocksPerSplit), code.i32(1),
+                  {next.stage, next.parity, at.stage, first[0], first[1]},
+                  [&](Value, ValueRange carried) -> SmallVector<Value> {
+                    RingPosition here{carried[0], carried[1]};
+                    SmallVector<Value> sums =
+                        multiplyStage(here, carried.drop_front(3), /*first=*/false);
+                    waitMultiply(code, 1); // The stage before has been read.
+                    release(carried[2], fragment);
+                    RingPosition following = ring->advance(here);
+                    return {following.stage, following.parity, here.stage, sums[0], sums[1]};
+                  });
     code.barrierArrive(other, 256);
     waitMultiply(code, 0);
     release(state[2], fragment);
     SmallVector<Value> registers;
     for (int m = 0; m < 2; ++m)
       for (int64_t i = 0; i < tileColumns / 2; ++i)
-        registers.push_back(LLVM::ExtractValueOp::create(code.builder, code.loc, state[3 + m], ArrayRef<int64_t>{i}));
+        registers.push_back(LLVM::ExtractValueOp::create(code.builder, code.loc, state[3 + m],
+                                                         ArrayRef<int64_t>{i}));
+    auto product = [&](Cell cell) {
+      return registers[cell.m * 64 + 4 * cell.n8 + 2 * cell.h + cell.p];
+    };
     if (result)
-      result->run(place, fragment, registers, staging);
+      result->run(place, fragment, product, staging);
     else
-      storePartial(place, fragment, registers);
+      storePartial(place, fragment, product);
     return {state[0], state[1]};
   }
 
   /// An f32 product of a part of k: [splits, m, n] in the workspace.
-  void storePartial(const TileCoordinates &place, const FragmentThread &fragment, ArrayRef<Value> registers) {
-    Value base = LLVM::GEPOp::create(code.builder, code.loc, partialProducts.getType(), code.f32Type(), partialProducts,
-                                     ArrayRef<LLVM::GEPArg>{code.mul(place.split, plan.m * plan.n)});
-    storePairs(code, base, code.f32Type(), plan.m, plan.n, code.add(place.row, fragment.row), code.add(place.column, fragment.pair),
-               [&](Cell cell) { return registers[cell.m * 64 + 4 * cell.n8 + 2 * cell.h + cell.p]; });
+  void storePartial(const TileCoordinates &place, const FragmentThread &fragment,
+                    CellValue product) {
+    Value base = LLVM::GEPOp::create(
+        code.builder, code.loc, partialProducts.getType(), code.f32Type(), partialProducts,
+        ArrayRef<LLVM::GEPArg>{code.mul(place.split, plan.m * plan.n)});
+    storePairs(code, base, code.f32Type(), plan.m, plan.n, code.add(place.row, fragment.row),
+               code.add(place.column, fragment.pair), product);
   }
 
   const GemmPlan &plan;
@@ -333,31 +368,33 @@ void emitSum(kernel::GemmOp op, GPUEmission &emission, const GemmPlan &plan, int
   TileCoordinates place = locate(code, plan, code.blockIndex());
   Value row = code.add(place.row, fragment.row), column = code.add(place.column, fragment.pair);
   auto pair = VectorType::get(2, code.f32Type());
-  SmallVector<Value> sums(Cell::count);
-  for (int m = 0; m < 2; ++m)
-    for (int n8 = 0; n8 < 16; ++n8)
-      for (int h = 0; h < 2; ++h) {
-        Value r = code.add(row, 64 * m + 8 * h), c = code.add(column, 8 * n8);
-        if (plan.m % tileRows)
-          r = code.select(code.less(r, plan.m), r, code.i32(plan.m - 1));
-        if (plan.n % tileColumns)
-          c = code.select(code.less(c, plan.n), c, code.i32(plan.n - 2));
-        Value address = code.at(pointer, code.mul(code.add(code.mul(r, plan.n), c), 4));
-        Value total;
-        for (int64_t split = 0; split < plan.splits; ++split) {
-          Value part = code.load(pair, code.at(address, split * plan.m * plan.n * 4), 8);
-          total = total ? code.fadd(total, part) : part;
-        }
-        for (int p = 0; p < 2; ++p)
-          sums[m * 64 + 4 * n8 + 2 * h + p] = LLVM::ExtractElementOp::create(code.builder, code.loc, total, code.i32(p));
+  SmallVector<Value> sums(Cell::count); // Pairs, loaded when the region asks for them.
+  auto load = [&](Cell cell) {
+    Value &sum = sums[Cell{cell.m, cell.n8, cell.h, 0}.index()];
+    if (!sum) {
+      Value r = code.add(row, 64 * cell.m + 8 * cell.h), c = code.add(column, 8 * cell.n8);
+      if (plan.m % tileRows)
+        r = code.select(code.less(r, plan.m), r, code.i32(plan.m - 1));
+      if (plan.n % tileColumns)
+        c = code.select(code.less(c, plan.n), c, code.i32(plan.n - 2));
+      Value address = code.atElement(pointer, r, plan.n, c, 4);
+      for (int64_t split = 0; split < plan.splits; ++split) {
+        Value part = code.load(pair, code.at(address, split * plan.m * plan.n * 4), 8);
+        sum = sum ? code.fadd(sum, part) : part;
       }
-  result.run(place, fragment, sums, nullptr);
+    }
+    return LLVM::ExtractElementOp::create(code.builder, code.loc, sum, code.i32(cell.p))
+        .getResult();
+  };
+  result.run(place, fragment, load, nullptr);
   function.finish({plan.tiles(), 1, 1});
 }
 
 } // namespace
 
-std::string smelt::whyNotFastGemm(kernel::GemmOp op, const GPUEmission &emission) { return GemmPlan::whyNot(op, emission); }
+std::string smelt::whyNotFastGemm(kernel::GemmOp op, const GPUEmission &emission) {
+  return GemmPlan::whyNot(op, emission);
+}
 
 LogicalResult smelt::emitFastGemm(kernel::GemmOp op, GPUEmission &emission) {
   GemmPlan plan = GemmPlan::make(op, emission);

@@ -67,10 +67,9 @@ static std::string whyNotOp(kernel::GemmOp gemm, Operation &op) {
   auto name = op.getName().getStringRef().str();
   if (isa<kernel::YieldOp>(op))
     return "";
-  for (Value result : op.getResults())
-    if (!isScalar(result) && !isRowVector(result) && !isa<ConstantOp, BroadcastOp>(op) &&
-        !FragmentRegion::findColumns(gemm, result))
-      return name + " does not depend on the product";
+  // The columns of anything else are those of the value that it meets.
+  if (isa<SplitOp>(op) && !FragmentRegion::findColumns(gemm, op.getResult(0)))
+    return "lm.split of a value that does not depend on the product";
   if (isa<AddOp, MultiplyOp, MixOp, ScaleOp, CastOp, UnaryOp, SplitOp, SoftcapOp>(op))
     return "";
   if (auto backward = dyn_cast<UnaryBackwardOp>(op))
@@ -96,7 +95,8 @@ static std::string whyNotOp(kernel::GemmOp gemm, Operation &op) {
                ? ""
                : "a norm needs whole rows, a tile has " + std::to_string(tileColumns) + " columns";
   if (auto rope = dyn_cast<RopeOp>(op))
-    return fitsHeads(typeOf(rope.getX())) && !rope.getDocumentStart() && isa<BlockArgument>(rope.getTable())
+    return fitsHeads(typeOf(rope.getX())) && !rope.getDocumentStart() &&
+                   isa<BlockArgument>(rope.getTable())
                ? ""
                : "lm.rope of these heads or of positions in documents";
   return name + " is not written for fragments";
@@ -138,10 +138,11 @@ void FragmentRegion::evaluateScalars() {
       scalars[inner.getResult(0)] = computeScalar(&inner);
 }
 
-void FragmentRegion::beginTile(Value tileRow, Value tileColumn, ArrayRef<Value> registers) {
+void FragmentRegion::beginTile(Value tileRow, Value tileColumn,
+                               llvm::function_ref<Value(Cell)> elements) {
   row = tileRow;
   column = tileColumn;
-  accumulators = registers;
+  product = elements;
   known.clear();
 }
 
@@ -153,7 +154,8 @@ Value FragmentRegion::loadElement(Value pointer, Type type, Value index) {
   if (type.isBF16()) {
     Value bits = code.load(code.builder.getI16Type(), address, 2);
     Value wide = arith::ExtUIOp::create(code.builder, code.loc, code.i32Type(), bits);
-    return LLVM::BitcastOp::create(code.builder, code.loc, code.f32Type(), code.shiftLeft(wide, 16));
+    return LLVM::BitcastOp::create(code.builder, code.loc, code.f32Type(),
+                                   code.shiftLeft(wide, 16));
   }
   llvm_unreachable("whyNot admits f32 and bf16");
 }
@@ -217,7 +219,8 @@ Value FragmentRegion::applyUnary(UnaryKind kind, Value x) {
   }
   case UnaryKind::gelu: { // x·Φ(x) = x·σ(1.702 x) is too coarse; tanh form, error below 4e-4.
     Value cube = code.fmul(code.fmul(x, x), x);
-    Value inner = code.fma(cube, code.f32(0.7978845608 * 0.044715), code.fmul(x, code.f32(0.7978845608)));
+    Value inner =
+        code.fma(cube, code.f32(0.7978845608 * 0.044715), code.fmul(x, code.f32(0.7978845608)));
     Value half = code.fmul(x, code.f32(0.5));
     return code.fma(half, code.approximate("tanh.approx.f32", inner), half);
   }
@@ -239,7 +242,8 @@ Value FragmentRegion::applyUnaryBackward(UnaryBackwardOp backward, Value x, Valu
   bool fromOutput = backward.getFromOutput();
   auto value = [&] { return fromOutput ? x : applyUnary(kind, x); };
   auto whenPositive = [&](Value result) {
-    Value positive = arith::CmpFOp::create(code.builder, code.loc, arith::CmpFPredicate::UGT, x, code.f32(0));
+    Value positive =
+        arith::CmpFOp::create(code.builder, code.loc, arith::CmpFPredicate::UGT, x, code.f32(0));
     return code.select(positive, result, code.f32(0));
   };
   switch (kind) {
@@ -258,7 +262,8 @@ Value FragmentRegion::applyUnaryBackward(UnaryBackwardOp backward, Value x, Valu
   case UnaryKind::relu:
     return whenPositive(dy);
   case UnaryKind::relu_squared: {
-    Value root = fromOutput ? code.approximate("sqrt.approx.ftz.f32", x) : applyUnary(UnaryKind::relu, x);
+    Value root =
+        fromOutput ? code.approximate("sqrt.approx.ftz.f32", x) : applyUnary(UnaryKind::relu, x);
     return code.fmul(dy, code.fadd(root, root));
   }
   case UnaryKind::exp:
@@ -281,7 +286,8 @@ Value FragmentRegion::getRowValue(Value tensor, Cell cell) {
   return get(tensor, first);
 }
 
-/// rsqrt(mean(x²) + eps) of the head that the cell is in: 2 shuffles over the quad of threads that hold its row.
+/// rsqrt(mean(x²) + eps) of the head that the cell is in: 2 shuffles over the quad of threads that
+/// hold its row.
 Value FragmentRegion::getNormFactor(RMSNormOp norm, Cell cell) {
   int64_t head = typeOf(norm.getX()).getDimSize(2);
   int blocks = int(head / 8), first = cell.n8 / blocks * blocks;
@@ -299,7 +305,8 @@ Value FragmentRegion::getNormFactor(RMSNormOp norm, Cell cell) {
   Value sum = code.fadd(code.fadd(sums[0], sums[1]), code.fadd(sums[2], sums[3]));
   sum = code.fadd(sum, code.shuffleXor(sum, 1));
   sum = code.fadd(sum, code.shuffleXor(sum, 2));
-  Value mean = code.fma(sum, code.f32(1.0 / double(head)), code.f32(norm.getEps().convertToDouble()));
+  Value mean =
+      code.fma(sum, code.f32(1.0 / double(head)), code.f32(norm.getEps().convertToDouble()));
   Value result = code.approximate("rsqrt.approx.ftz.f32", mean);
   return known[{norm.getResult(), Cell::count + leader.index()}] = result;
 }
@@ -321,9 +328,11 @@ Value FragmentRegion::rotate(RopeOp rope, Cell cell) {
     if (!value) {
       int64_t firstColumn = firstCell.n8 % (2 * half) * 8 + firstCell.p + which * head / 2;
       Value quadColumn = code.rem(column, 8); // 2·(lane mod 4): tiles begin at multiples of 8.
-      Value index = code.add(code.add(code.mul(clampedRow(cell.m, cell.h), type.getDimSize(1)), quadColumn),
-                             firstColumn);
-      Value loaded = loadElement(pointers.lookup(argument.getArgNumber() - 1), type.getElementType(), index);
+      Value index =
+          code.add(code.add(code.mul(clampedRow(cell.m, cell.h), type.getDimSize(1)), quadColumn),
+                   firstColumn);
+      Value loaded =
+          loadElement(pointers.lookup(argument.getArgNumber() - 1), type.getElementType(), index);
       known[{table, (which + 2) * Cell::count + firstCell.index()}] = loaded;
       return loaded;
     }
@@ -373,13 +382,11 @@ Value FragmentRegion::computeInput(BlockArgument argument, Cell cell) {
 Value FragmentRegion::get(Value tensor, Cell cell) {
   if (isScalar(tensor))
     return scalars.lookup(tensor);
-  if (tensor == block.getArgument(0))
-    return accumulators[cell.m * 64 + 4 * cell.n8 + 2 * cell.h + cell.p];
   if (isRowVector(tensor))
     cell = {cell.m, 0, cell.h, 0};
   if (Value value = known.lookup({tensor, cell.index()}))
     return value;
-  Value value = compute(tensor, cell);
+  Value value = tensor == block.getArgument(0) ? product(cell) : compute(tensor, cell);
   known[{tensor, cell.index()}] = value;
   return value;
 }
@@ -397,14 +404,19 @@ Value FragmentRegion::compute(Value tensor, Cell cell) {
       })
       .Case([&](AddOp add) { return code.fadd(get(add.getA(), cell), get(add.getB(), cell)); })
       .Case([&](MultiplyOp mul) { return code.fmul(get(mul.getA(), cell), get(mul.getB(), cell)); })
-      .Case([&](ScaleOp scale) { return code.fmul(get(scale.getX(), cell), scalars.lookup(scale.getS())); })
-      .Case([&](RowScaleOp scale) { return code.fmul(get(scale.getX(), cell), getRowValue(scale.getG(), cell)); })
+      .Case([&](ScaleOp scale) {
+        return code.fmul(get(scale.getX(), cell), scalars.lookup(scale.getS()));
+      })
+      .Case([&](RowScaleOp scale) {
+        return code.fmul(get(scale.getX(), cell), getRowValue(scale.getG(), cell));
+      })
       .Case([&](CastOp cast) { return get(cast.getX(), cell); }) // Rounded when it is stored.
       .Case([&](ReshapeOp reshape) { return get(reshape.getX(), cell); })
       .Case([&](SplitOp split) { return get(split.getX(), cell); })
       .Case([&](UnaryOp unary) { return applyUnary(unary.getKind(), get(unary.getX(), cell)); })
       .Case([&](UnaryBackwardOp backward) {
-        return applyUnaryBackward(backward, get(backward.getX(), cell), get(backward.getDy(), cell));
+        return applyUnaryBackward(backward, get(backward.getX(), cell),
+                                  get(backward.getDy(), cell));
       })
       .Case([&](MixOp mix) {
         Value sum;
@@ -425,7 +437,8 @@ Value FragmentRegion::compute(Value tensor, Cell cell) {
           return code.fmul(applyUnary(UnaryKind::sigmoid, scaled), code.f32(amplitude));
         case SoftcapKind::rsqrt: {
           Value square = code.fma(z, z, code.f32(amplitude * amplitude));
-          return code.fmul(code.fmul(z, code.f32(amplitude)), code.approximate("rsqrt.approx.ftz.f32", square));
+          return code.fmul(code.fmul(z, code.f32(amplitude)),
+                           code.approximate("rsqrt.approx.ftz.f32", square));
         }
         }
         llvm_unreachable("unknown softcap kind");

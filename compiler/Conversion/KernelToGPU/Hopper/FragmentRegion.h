@@ -1,11 +1,11 @@
 //===- FragmentRegion.h - A GEMM's result region on accumulators --*- C++ -*-===//
 //
-// Evaluates the row ops of a kernel.gemm's result region element by element on the accumulator registers of a warp group, when a
-// tile of the product is complete. Nothing is evaluated before it is asked for, and nothing twice, so values live as shortly as the
-// order of the stores allows.
+// Evaluates the row ops of a kernel.gemm's result region element by element on the accumulator
+// registers of a warp group, when a tile of the product is complete. Nothing is evaluated before it
+// is asked for, and nothing twice, so values live as shortly as the order of the stores allows.
 //
-// A tensor of the region covers columns [offset, offset + width) of the product (parts of a split, heads side by side); all values
-// are f32 in registers.
+// A tensor of the region covers columns [offset, offset + width) of the product (parts of a split,
+// heads side by side); all values are f32 in registers.
 //
 //===----------------------------------------------------------------------===//
 #ifndef SMELT_COMPILER_CONVERSION_KERNELTOGPU_HOPPER_FRAGMENTREGION_H
@@ -14,6 +14,7 @@
 #include "compiler/Conversion/KernelToGPU/Hopper/CodeBuilder.h"
 #include "dialects/Kernel/KernelOps.h"
 #include "llvm/ADT/DenseMap.h"
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -22,7 +23,8 @@ namespace smelt::gpu {
 /// Rows and columns of a warp group's tile of the product.
 inline constexpr int64_t tileRows = 128, tileColumns = 128;
 
-/// An element of a thread's part of the tile: row 64·m + 16·warp + lane/4 + 8·h, column 8·n8 + 2·(lane mod 4) + p.
+/// An element of a thread's part of the tile: row 64·m + 16·warp + lane/4 + 8·h, column 8·n8 +
+/// 2·(lane mod 4) + p.
 struct Cell {
   int m = 0, n8 = 0, h = 0, p = 0;
   int index() const { return ((m * 16 + n8) * 2 + h) * 2 + p; }
@@ -50,9 +52,10 @@ public:
   void bindInput(unsigned index, Value pointer) { pointers[index] = pointer; }
   /// Computes all rank-0 values; once, before the first tile.
   void evaluateScalars();
-  /// Begins a tile, or a part of it that lies inside one part of a split: this thread's first row, its first column counted from where
-  /// the part begins, and the tile's accumulators (2 × 64 registers).
-  void beginTile(Value row, Value column, llvm::ArrayRef<Value> accumulators);
+  /// Begins a tile, or a part of it that lies inside one part of a split: this thread's first row,
+  /// its first column counted from where the part begins, and the product's elements (in registers,
+  /// or loaded when asked for).
+  void beginTile(Value row, Value column, llvm::function_ref<Value(Cell)> product);
   /// An element of a tensor of the region.
   Value get(Value tensor, Cell cell);
 
@@ -74,7 +77,7 @@ private:
   llvm::DenseMap<unsigned, Value> pointers;
   llvm::DenseMap<Value, Value> scalars;
   Value row, column;
-  llvm::ArrayRef<Value> accumulators;
+  std::function<Value(Cell)> product;
   llvm::DenseMap<std::pair<Value, int>, Value> known;
 };
 

@@ -27,8 +27,8 @@ static std::optional<OperandType> getOperandType(Type element) {
 std::string GemmPlan::whyNot(kernel::GemmOp op, const GPUEmission &emission) {
   if (!emission.getTarget().hasWarpgroupMMA())
     return "the target has no wgmma";
-  for (auto [region, inputs, name] :
-       {std::tuple(&op.getA(), op.getAInputs(), "a"), std::tuple(&op.getB(), op.getBInputs(), "b")}) {
+  for (auto [region, inputs, name] : {std::tuple(&op.getA(), op.getAInputs(), "a"),
+                                      std::tuple(&op.getB(), op.getBInputs(), "b")}) {
     Value operand = getStoredOperand(*region, inputs);
     if (!operand)
       return (Twine("operand ") + name + " is computed while it is loaded").str();
@@ -49,14 +49,16 @@ std::string GemmPlan::whyNot(kernel::GemmOp op, const GPUEmission &emission) {
   return FragmentRegion::whyNot(op);
 }
 
-/// Splits of k that finish soonest: rounds of tiles on all multiprocessors, then the time to add the parts, in units of one k step.
+/// Splits of k that finish soonest: rounds of tiles on all multiprocessors, then the time to add
+/// the parts, in units of one k step.
 static int64_t chooseSplits(const GemmPlan &plan, int64_t multiprocessors) {
   int64_t blocks = (plan.k + plan.blockK() - 1) / plan.blockK();
-  constexpr int64_t fixedSteps = 6;         // Filling the pipeline, storing the tile.
-  constexpr double bytesPerStep = 1.4e6;    // What memory moves in the time of one step (0.35 µs).
+  constexpr int64_t fixedSteps = 6;      // Filling the pipeline, storing the tile.
+  constexpr double bytesPerStep = 1.4e6; // What memory moves in the time of one step (0.35 µs).
   double best = std::numeric_limits<double>::max();
   int64_t chosen = 1;
-  for (int64_t splits = 1; splits <= std::max<int64_t>(1, std::min<int64_t>(16, blocks / 8)); ++splits) {
+  for (int64_t splits = 1; splits <= std::max<int64_t>(1, std::min<int64_t>(16, blocks / 8));
+       ++splits) {
     int64_t rounds = (plan.tiles() * splits + multiprocessors - 1) / multiprocessors;
     double cost = double(rounds) * double((blocks + splits - 1) / splits + fixedSteps);
     if (splits > 1)
@@ -71,7 +73,8 @@ static int64_t chooseSplits(const GemmPlan &plan, int64_t multiprocessors) {
 
 GemmPlan GemmPlan::make(kernel::GemmOp op, const GPUEmission &emission) {
   GemmPlan plan;
-  Value a = getStoredOperand(op.getA(), op.getAInputs()), b = getStoredOperand(op.getB(), op.getBInputs());
+  Value a = getStoredOperand(op.getA(), op.getAInputs()),
+        b = getStoredOperand(op.getB(), op.getBInputs());
   plan.aArgument = emission.getArgument(a);
   plan.bArgument = emission.getArgument(b);
   plan.aType = *getOperandType(cast<RankedTensorType>(a.getType()).getElementType());
@@ -83,16 +86,20 @@ GemmPlan GemmPlan::make(kernel::GemmOp op, const GPUEmission &emission) {
   plan.k = op.getK();
   auto yield = cast<kernel::YieldOp>(op.getResult().front().getTerminator());
   for (auto [tensor, result] : llvm::zip_equal(yield.getValues(), op.getOutputs())) {
-    GemmOutput output{tensor, emission.getArgument(result), cast<RankedTensorType>(tensor.getType()).getElementType(),
+    GemmOutput output{tensor, emission.getArgument(result),
+                      cast<RankedTensorType>(tensor.getType()).getElementType(),
                       *FragmentRegion::findColumns(op, tensor), false};
-    output.isStaged = output.element.isBF16() && output.columns.width % 8 == 0 && emission.getAlignment(output.argument) % 16 == 0;
+    output.isStaged = output.element.isBF16() && output.columns.width % 8 == 0 &&
+                      emission.getAlignment(output.argument) % 16 == 0;
     plan.outputs.push_back(output);
   }
   plan.splits = chooseSplits(plan, emission.getTarget().multiprocessors);
   int64_t blocks = (plan.k + plan.blockK() - 1) / plan.blockK();
   plan.blocksPerSplit = (blocks + plan.splits - 1) / plan.splits;
   plan.splits = (blocks + plan.blocksPerSplit - 1) / plan.blocksPerSplit; // No empty part.
-  bool isStaged = plan.splits == 1 && llvm::any_of(plan.outputs, [](const GemmOutput &output) { return output.isStaged; });
+  bool isStaged = plan.splits == 1 && llvm::any_of(plan.outputs, [](const GemmOutput &output) {
+                    return output.isStaged;
+                  });
   plan.stagingChunks = isStaged ? 2 : 0;
   plan.stages = 6;
   return plan;

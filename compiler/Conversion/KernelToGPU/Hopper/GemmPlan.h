@@ -10,11 +10,11 @@ namespace smelt::gpu {
 
 /// One output of the result region.
 struct GemmOutput {
-  Value tensor;         ///< As the region yields it.
-  uint32_t argument;    ///< The kernel's buffer.
-  Type element;         ///< f32 or bf16.
-  ColumnRange columns;  ///< Of the product.
-  bool isStaged;        ///< Stored by TMA.
+  Value tensor;        ///< As the region yields it.
+  uint32_t argument;   ///< The kernel's buffer.
+  Type element;        ///< f32 or bf16.
+  ColumnRange columns; ///< Of the product.
+  bool isStaged;       ///< Stored by TMA.
 };
 
 struct GemmPlan {

@@ -51,7 +51,8 @@ void smelt::gpu::storePairs(CodeBuilder &code, Value pointer, Type element, int6
 StagedStore::StagedStore(CodeBuilder &code, Value area, int64_t chunks, Value barrier,
                          const FragmentThread &thread)
     : code(code), area(area), chunks(chunks), barrier(barrier), thread(thread) {
-  // stmatrix: lane l gives the address of row l mod 16 of the warp's 16, 8 columns to the right from lane 16 on.
+  // stmatrix: lane l gives the address of row l mod 16 of the warp's 16, 8 columns to the right
+  // from lane 16 on.
   Value row = code.add(code.mul(thread.warpInGroup, 16), code.bitAnd(thread.lane, 15));
   matrixRow = code.mul(row, 128);
   Value right = code.shiftRight(thread.lane, 4), swizzle = code.bitAnd(thread.lane, 7);
@@ -82,8 +83,9 @@ void StagedStore::store(Value map, Value column, Value row, Value group, bool is
             Value low = value({m, n8 + next, h, 0}), high = value({m, n8 + next, h, 1});
             words.push_back(code.packBF16(low, high));
           }
-        NVVM::StMatrixOp::create(code.builder, code.loc, code.at(rows, matrixOffsets[n8 % 8 / 2]), words,
-                                 NVVM::MMALayout::row, NVVM::LdStMatrixShapeAttr::get(context, 8, 8),
+        NVVM::StMatrixOp::create(code.builder, code.loc, code.at(rows, matrixOffsets[n8 % 8 / 2]),
+                                 words, NVVM::MMALayout::row,
+                                 NVVM::LdStMatrixShapeAttr::get(context, 8, 8),
                                  NVVM::LdStMatrixEltType::B16);
       }
     }

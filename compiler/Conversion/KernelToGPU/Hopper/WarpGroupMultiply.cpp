@@ -4,8 +4,9 @@
 using namespace mlir;
 using namespace smelt::gpu;
 
-// Fields of a descriptor, in 16-byte units: start address (bits 0–13), leading offset (16–29), stride offset (32–45); swizzle 128 B is
-// 1 in bits 62–63. K-major: 8 rows are 1024 bytes apart. MN-major: panels follow each other, 8 k-rows are 1024 bytes apart.
+// Fields of a descriptor, in 16-byte units: start address (bits 0–13), leading offset (16–29),
+// stride offset (32–45); swizzle 128 B is 1 in bits 62–63. K-major: 8 rows are 1024 bytes apart.
+// MN-major: panels follow each other, 8 k-rows are 1024 bytes apart.
 Value smelt::gpu::describeTile(CodeBuilder &code, Value address, Major major) {
   Value start = code.bitAnd(code.shiftRight(address, 4), 0x3fff);
   Value wide = arith::ExtUIOp::create(code.builder, code.loc, code.builder.getI64Type(), start);
@@ -39,8 +40,8 @@ Value smelt::gpu::multiply(CodeBuilder &code, const Multiply &shape, Value a, Va
       NVVM::WGMMATypesAttr::get(context, getType(shape.a)),
       NVVM::WGMMATypesAttr::get(context, getType(shape.b)),
       NVVM::WGMMATypesAttr::get(context, NVVM::WGMMATypes::f32),
-      NVVM::WGMMAScaleOutAttr::get(context, first ? NVVM::WGMMAScaleOut::zero
-                                                  : NVVM::WGMMAScaleOut::one),
+      NVVM::WGMMAScaleOutAttr::get(context,
+                                   first ? NVVM::WGMMAScaleOut::zero : NVVM::WGMMAScaleOut::one),
       NVVM::WGMMAScaleInAttr::get(context, NVVM::WGMMAScaleIn::one),
       NVVM::WGMMAScaleInAttr::get(context, NVVM::WGMMAScaleIn::one),
       // nvvm calls B "col" when it is K-major.

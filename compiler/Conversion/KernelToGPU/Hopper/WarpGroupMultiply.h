@@ -1,11 +1,13 @@
 //===- WarpGroupMultiply.h - wgmma on tiles in shared memory ------*- C++ -*-===//
 //
-// D[64, n] += A[64, k]·B[n, k]ᵀ by the 128 threads of a warp group; k is 32 bytes of a row (16 bf16, 32 fp8). Tiles lie in shared
-// memory as TMA writes them with 128-byte swizzle:
+// D[64, n] += A[64, k]·B[n, k]ᵀ by the 128 threads of a warp group; k is 32 bytes of a row (16
+// bf16, 32 fp8). Tiles lie in shared memory as TMA writes them with 128-byte swizzle:
 // - K-major: rows of 128 bytes, k inside the row;
-// - MN-major (bf16 only): panels of 64 k-rows of 128 bytes, 64 rows or columns of the product inside the row.
+// - MN-major (bf16 only): panels of 64 k-rows of 128 bytes, 64 rows or columns of the product
+// inside the row.
 //
-// Accumulator register 4·n8 + 2·h + p of a thread is row 16·warp + lane/4 + 8·h, column 8·n8 + 2·(lane mod 4) + p.
+// Accumulator register 4·n8 + 2·h + p of a thread is row 16·warp + lane/4 + 8·h, column 8·n8 +
+// 2·(lane mod 4) + p.
 //
 //===----------------------------------------------------------------------===//
 #ifndef SMELT_COMPILER_CONVERSION_KERNELTOGPU_HOPPER_WARPGROUPMULTIPLY_H

@@ -1,0 +1,162 @@
+"""The kernels of tools/bench/gpu: their MLIR (write_cases.py), inputs, meaning in float64 and yardstick in PyTorch.
+
+A name is gemm_M_N_K_LAYOUT_EPILOGUE. LAYOUT: tn = a [M, K], b [N, K] (a linear layer); nn = a [M, K], b [K, N] (its input's gradient);
+nt = a [K, M], b [K, N] (its weight's gradient). EPILOGUE: plain (bf16), f32, relu2, drelu2, mix, qkv.
+"""
+import dataclasses
+import math
+from typing import Callable, Optional
+
+EPS = 1.1920929e-7
+
+
+@dataclasses.dataclass
+class Case:
+    name: str
+    group: str
+    flops: float
+    fill: Callable
+    expect: Callable  # inputs -> per output (rows or None, expected in float64, bound on the relative error)
+    mlir: str
+    yardstick: Optional[Callable] = None
+
+
+def tensor(shape, dtype):
+    return f"tensor<{'x'.join(map(str, list(shape) + [dtype]))}>"
+
+
+def parse(name):
+    _, m, n, k, layout, epilogue = name.split("_")
+    return int(m), int(n), int(k), layout, epilogue
+
+
+def operand_shapes(m, n, k, layout):
+    return {"tn": ((m, k), (n, k)), "nn": ((m, k), (k, n)), "nt": ((k, m), (k, n))}[layout]
+
+
+def gemm_mlir(name):
+    m, n, k, layout, epilogue = parse(name)
+    a, b = (tensor(s, "bf16") for s in operand_shapes(m, n, k, layout))
+    flags = {"tn": " {transpose_b}", "nn": "", "nt": " {transpose_a}"}[layout]
+    c, bf = tensor((m, n), "f32"), tensor((m, n), "bf16")
+    inputs, outputs, body = [], [bf], None
+    cast = lambda x: f"%y = lm.cast {x} : {c} -> {bf} kernel.yield %y : {bf}"
+    if epilogue == "plain":
+        body = cast("%c")
+    elif epilogue == "f32":
+        outputs, body = [c], f"kernel.yield %c : {c}"
+    elif epilogue == "relu2":
+        body = f"%1 = lm.unary relu_squared %c : {c} " + cast("%1")
+    elif epilogue == "drelu2":
+        inputs = [bf]
+        body = f"%h = lm.cast %i0 : {bf} -> {c} %1 = lm.unary_backward relu_squared %h, %c {{from_output}} : {c} " + cast("%1")
+    elif epilogue == "mix":
+        inputs = [bf, bf, "tensor<f32>", "tensor<f32>"]
+        body = (f"%x = lm.cast %i0 : {bf} -> {c} %x0 = lm.cast %i1 : {bf} -> {c} %one = lm.constant dense<1.0> : tensor<f32> "
+                f"%1 = lm.mix %x, %x0, %c by %i2, %i3, %one : ({c}, {c}, {c}, tensor<f32>, tensor<f32>, tensor<f32>) -> {c} " + cast("%1"))
+    elif epilogue == "qkv":
+        d, third = 128, n // 3
+        heads, part = tensor((m, third // d, d), "f32"), tensor((m, third), "f32")
+        table = tensor((m, d), "f32")
+        inputs = [table]
+        outputs = [tensor((m, third // d, d), "bf16")] * 3
+        body = f"%s:3 = lm.split %c : ({c}) -> ({part}, {part}, {part}) "
+        for i in range(3):
+            body += f"%h{i} = lm.reshape %s#{i} : {part} -> {heads} "
+            last = f"%h{i}"
+            if i < 2:
+                body += f"%n{i} = lm.rms_norm %h{i} {{eps = {EPS:.9e} : f64}} : {heads} %r{i} = lm.rope %n{i}, %i0 : {heads}, {table} "
+                last = f"%r{i}"
+            body += f"%o{i} = lm.cast {last} : {heads} -> {outputs[0]} "
+        body += f"kernel.yield %o0, %o1, %o2 : {', '.join(outputs)}"
+    names = [f"%in{i}" for i in range(len(inputs))]
+    arguments = ", ".join(["%a: " + a, "%b: " + b] + [f"{x}: {t}" for x, t in zip(names, inputs)])
+    block = ", ".join([f"%c: {c}"] + [f"%i{i}: {t}" for i, t in enumerate(inputs)])
+    many = f"({', '.join(outputs)})" if len(outputs) > 1 else outputs[0]
+    results = [f"%0#{i}" for i in range(len(outputs))] if len(outputs) > 1 else ["%0"]
+    return f"""func.func private @{name}({arguments}) -> {many} {{
+  %0{f':{len(outputs)}' if len(outputs) > 1 else ''} = kernel.gemm a(%a) b(%b) result({', '.join(names)}){flags} : ({', '.join([a, b] + inputs)}) -> {many}
+    a {{ ^bb0(%x: {a}): kernel.yield %x : {a} }}
+    b {{ ^bb0(%x: {b}): kernel.yield %x : {b} }}
+    result {{ ^bb0({block}): {body} }}
+  return {', '.join(results)} : {', '.join(outputs)}
+}}
+"""
+
+
+def gemm_case(name):
+    import torch
+    m, n, k, layout, epilogue = parse(name)
+
+    def fill(inputs):
+        inputs[0].copy_(torch.randn(inputs[0].shape, device="cuda"))
+        inputs[1].copy_(torch.randn(inputs[1].shape, device="cuda") / math.sqrt(k))
+        for i, x in enumerate(inputs[2:]):
+            value = torch.randn(x.shape, device="cuda")
+            if epilogue == "drelu2":
+                value = value.clamp(min=0) ** 2
+            if epilogue == "qkv":
+                angle = torch.arange(m, device="cuda").double()[:, None] * (1 / 1024) ** torch.linspace(0, 1, 32, device="cuda").double()
+                angle = torch.cat([angle, torch.zeros(m, 32, device="cuda")], 1)
+                value = torch.cat([angle.cos(), angle.sin()], 1)
+            x.copy_(value)
+
+    def product(inputs, rows):
+        a, b = inputs[0], inputs[1]
+        a = (a.t() if layout == "nt" else a)[rows].double()
+        return a @ (b.t() if layout == "tn" else b).double()
+
+    def expect(inputs):
+        rows = torch.unique(torch.tensor(([0, 1, 63, 64, 127, 128, 129, m - 2, m - 1] +
+                                          torch.randint(0, m, (12,)).tolist()), device="cuda").clamp(0, m - 1))
+        z = product(inputs, rows)
+        bound = 2.5e-3  # A rounding to bf16: 2^-9/sqrt(3) at most, with the operands exact; f32 sums add less than 1e-5.
+        if epilogue == "plain":
+            return [(rows, z, bound)]
+        if epilogue == "f32":
+            return [(rows, z, 2e-6 * math.sqrt(k / 64))]
+        if epilogue == "relu2":
+            return [(rows, z.clamp(min=0) ** 2, bound)]
+        if epilogue == "drelu2":
+            return [(rows, 2 * inputs[2][rows].double().sqrt() * z, bound)]
+        if epilogue == "mix":
+            x, x0, ca, cb = (i.double() if i.ndim == 0 else i[rows].double() for i in inputs[2:])
+            return [(rows, ca * x + cb * x0 + z, bound)]
+        third, outputs = n // 3, []
+        for i in range(3):
+            h = z[:, i * third:(i + 1) * third].reshape(len(rows), -1, 128)
+            if i < 2:
+                h = h * torch.rsqrt((h * h).mean(-1, keepdim=True) + EPS)
+                cos, sin = (t[:, None, :] for t in inputs[2][rows].double().chunk(2, -1))
+                x1, x2 = h.chunk(2, -1)
+                h = torch.cat([x1 * cos + x2 * sin, -x1 * sin + x2 * cos], -1)
+            outputs.append((rows, h, bound))
+        return outputs
+
+    def yardstick(inputs):
+        a, b = inputs[0], inputs[1]
+        left = a.t() if layout == "nt" else a
+        right = b.t() if layout == "tn" else b
+        out = torch.empty(m, n, dtype=torch.bfloat16, device="cuda")
+        return lambda: torch.mm(left, right, out=out)
+
+    return Case(name, f"gemm_{m}_{n}_{k}_{layout}", 2.0 * m * n * k, fill, expect, gemm_mlir(name), yardstick if m * n * k > 1e9 else None)
+
+
+def find(name):
+    return gemm_case(name)
+
+
+LARGE = [(49152, 3072, 768, "tn", "plain"), (49152, 3072, 768, "tn", "relu2"), (49152, 3072, 768, "nn", "plain"), (49152, 3072, 768, "nn", "drelu2"),
+         (49152, 768, 3072, "tn", "plain"), (49152, 768, 3072, "tn", "mix"), (49152, 768, 3072, "nn", "plain"),
+         (49152, 2304, 768, "tn", "plain"), (49152, 2304, 768, "tn", "qkv"), (49152, 768, 768, "tn", "plain"),
+         (3072, 768, 49152, "nt", "f32"), (768, 768, 49152, "nt", "f32"), (2304, 768, 49152, "nt", "f32")]
+# Ragged sizes, one row, one column block, k shorter than a stage.
+SMALL = [(1, 128, 64, "tn", "plain"), (1, 8, 8, "tn", "f32"), (130, 72, 136, "tn", "plain"), (257, 136, 200, "nn", "relu2"), (136, 264, 1000, "nt", "f32"),
+         (500, 520, 72, "tn", "drelu2"), (384, 384, 128, "tn", "qkv"), (200, 384, 256, "tn", "qkv"), (127, 40, 4096, "nn", "f32"), (72, 200, 2048, "nt", "plain"),
+         (333, 768, 768, "tn", "mix")]
+ALL = ["_".join(["gemm", *map(str, case)]) for case in LARGE + SMALL]
+
+if __name__ == "__main__":
+    for name in ALL:
+        print(gemm_mlir(name))

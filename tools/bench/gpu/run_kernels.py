@@ -1,0 +1,190 @@
+#!/usr/bin/env python3
+"""Launches kernels that gpu_kernels compiled, checks them against float64 and times them in alternation with PyTorch.
+
+  run_kernels.py FOLDER check|bench|both      FOLDER holds kernels.cubin and kernels.json
+
+Needs PyTorch and libcuda alone. What a kernel computes is told by its name: gemm_SHAPE_LAYOUT_EPILOGUE, see CASES in cases.py.
+Outputs are poisoned with NaN before each check; a NaN left fails. Prints one line a kernel and a table last.
+"""
+import ctypes
+import json
+import math
+import os
+import random
+import sys
+
+import torch
+
+import cases
+
+DEVICE = "cuda"
+DTYPES = {"bf16": torch.bfloat16, "f32": torch.float32, "i32": torch.int32, "f8E4M3FN": torch.float8_e4m3fn,
+          "f8E5M2": torch.float8_e5m2}
+MAP_DTYPES = {"f8": 0, "bf16": 9, "f16": 6, "f32": 7, "i32": 4}  # CUtensorMapDataType (f8: as bytes)
+
+torch.zeros(1, device=DEVICE)  # PyTorch makes the primary context.
+cuda = ctypes.CDLL("libcuda.so.1")
+
+
+def check(result, what):
+    if result:
+        raise SystemExit(f"run_kernels: {what}: CUresult {result}")
+
+
+def encode(spec, address):
+    raw = ctypes.create_string_buffer(128 + 64)
+    place = (ctypes.addressof(raw) + 63) // 64 * 64
+    rank = len(spec["sizes"])
+    sizes = (ctypes.c_uint64 * rank)(*spec["sizes"])
+    strides = (ctypes.c_uint64 * max(rank - 1, 1))(*spec["strides"])
+    box = (ctypes.c_uint32 * rank)(*spec["box"])
+    ones = (ctypes.c_uint32 * rank)(*([1] * rank))
+    swizzle = {0: 0, 32: 1, 64: 2, 128: 3}[spec["swizzle"]]
+    check(cuda.cuTensorMapEncodeTiled(ctypes.c_void_p(place), MAP_DTYPES[spec["element"]], rank, ctypes.c_void_p(address), sizes,
+                                      strides, box, ones, 0, swizzle, 3, 0), f"cuTensorMapEncodeTiled {spec}")
+    return raw, place
+
+
+class Kernel:
+    def __init__(self, module, name, spec):
+        self.name, self.spec, self.functions = name, spec, []
+        for launch in spec["launches"]:
+            function = ctypes.c_void_p()
+            check(cuda.cuModuleGetFunction(ctypes.byref(function), module, launch["symbol"].encode()), launch["symbol"])
+            check(cuda.cuFuncSetAttribute(function, 8, launch["shared"]), f"{launch['symbol']}: shared memory")
+            self.functions.append(function)
+        self.workspace = torch.empty(max(spec["workspace"], 16), dtype=torch.uint8, device=DEVICE)
+
+    def make_buffers(self):
+        return [torch.empty(b["shape"], dtype=DTYPES[b["element"]], device=DEVICE) for b in self.spec["buffers"]]
+
+    def bind(self, buffers):
+        """A closure that launches on the current stream."""
+        buffers = list(buffers) + [self.workspace]
+        calls = []
+        for launch, function in zip(self.spec["launches"], self.functions):
+            keep, values = [], []
+            for p in launch["parameters"]:
+                address = buffers[p["arguments"][0]].data_ptr() + p["offset"]
+                if p["kind"] == "map":
+                    raw, place = encode(p, address)
+                    keep.append(raw)
+                    values.append(place)
+                elif p["kind"] == "pointer":
+                    keep.append(ctypes.c_uint64(address))
+                    values.append(ctypes.addressof(keep[-1]))
+                else:
+                    keep.append((ctypes.c_uint64 * len(p["arguments"]))(*[buffers[a].data_ptr() for a in p["arguments"]]))
+                    values.append(ctypes.addressof(keep[-1]))
+            parameters = (ctypes.c_void_p * len(values))(*values)
+            calls.append((function, launch, parameters, keep))
+
+        def run(calls=calls, buffers=buffers):
+            stream = ctypes.c_void_p(torch.cuda.current_stream().cuda_stream)
+            for function, launch, parameters, _ in calls:
+                check(cuda.cuLaunchKernel(function, *launch["grid"], launch["threads"], 1, 1, launch["shared"], stream, parameters, None),
+                      launch["symbol"])
+        return run
+
+
+def load(folder):
+    module = ctypes.c_void_p()
+    image = open(os.path.join(folder, "kernels.cubin"), "rb").read()
+    check(cuda.cuModuleLoadData(ctypes.byref(module), image), "kernels.cubin")
+    specs = json.load(open(os.path.join(folder, "kernels.json")))
+    return [Kernel(module, name, spec) for name, spec in sorted(specs.items())]
+
+
+def poison(tensor):
+    tensor.view(torch.uint8).fill_(0xFF)  # NaN in every float format.
+
+
+def check_kernel(kernel):
+    case = cases.find(kernel.name)
+    buffers = kernel.make_buffers()
+    count = kernel.spec["inputs"]
+    torch.manual_seed(len(kernel.name))
+    case.fill(buffers[:count])
+    run = kernel.bind(buffers)
+    for output in buffers[count:]:
+        poison(output)
+    poison(kernel.workspace)
+    run()
+    torch.cuda.synchronize()
+    first = [output.clone() for output in buffers[count:]]
+    worst, text = 0.0, []
+    for i, (output, (rows, expected, bound)) in enumerate(zip(first, case.expect(buffers[:count]))):
+        nan = int(torch.isnan(output.float()).sum())
+        got = output.double() if rows is None else output[rows].double()
+        error = ((got - expected).norm() / expected.norm()).item()
+        good = error <= bound and nan == 0
+        worst = max(worst, error / bound) if not math.isnan(error) else math.inf
+        text.append(f"{error:.2e}{'' if good else f' WRONG (bound {bound:.1e}, {nan} NaN)'}")
+    run()
+    torch.cuda.synchronize()
+    same = all(torch.equal(a.view(torch.uint8), b.view(torch.uint8)) for a, b in zip(first, buffers[count:]))
+    good = worst <= 1 and same
+    print(f"{'ok  ' if good else 'FAIL'} {kernel.name}: relative error {', '.join(text)}{'' if same else '; a second run differs'}", flush=True)
+    return good
+
+
+def bench(kernels, rounds=60):
+    """Alternates all kernels of a group with PyTorch's own program for its yardstick; medians of single launches."""
+    groups = {}
+    for kernel in kernels:
+        case = cases.find(kernel.name)
+        if case.yardstick:
+            groups.setdefault(case.group, []).append((kernel, case))
+    rows = []
+    for group, members in sorted(groups.items()):
+        runs = {}
+        for kernel, case in members:
+            buffers = kernel.make_buffers()
+            torch.manual_seed(1)
+            case.fill(buffers[:kernel.spec["inputs"]])
+            runs[kernel.name] = kernel.bind(buffers)
+            if "torch" not in runs:
+                runs["torch"] = case.yardstick(buffers[:kernel.spec["inputs"]])
+        times = {name: [] for name in runs}
+        for r in range(rounds + 5):
+            order = list(runs)
+            random.shuffle(order)
+            events = []
+            torch.cuda._sleep(2_000_000)  # The queue fills while the GPU waits: launches run back to back.
+            for name in order:
+                a, b = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+                a.record()
+                runs[name]()
+                b.record()
+                events.append((name, a, b))
+            torch.cuda.synchronize()
+            if r >= 5:
+                for name, a, b in events:
+                    times[name].append(a.elapsed_time(b) * 1e3)
+        reference = sorted(times["torch"])[rounds // 2]
+        for name, values in times.items():
+            values.sort()
+            median = values[rounds // 2]
+            flops = members[0][1].flops
+            rows.append((group, name, median, values[rounds // 10], values[rounds * 9 // 10], flops / median * 1e-6, reference / median))
+    print(f"\n{'kernel':46s} {'median µs':>9s} {'p10':>8s} {'p90':>8s} {'TFLOP/s':>8s} {'speed against PyTorch':>22s}")
+    for group, name, median, p10, p90, rate, ratio in rows:
+        print(f"{(group + ' ' + name)[:70] if name == 'torch' else name:46s} {median:9.1f} {p10:8.1f} {p90:8.1f} {rate:8.1f} {ratio:22.3f}")
+
+
+def main():
+    folder, mode = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "both"
+    kernels = load(folder)
+    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, {len(kernels)} kernels", flush=True)
+    good = True
+    if mode in ("check", "both"):
+        for kernel in kernels:
+            good &= check_kernel(kernel)
+        print("check:", "all ok" if good else "FAILED", flush=True)
+    if mode in ("bench", "both"):
+        bench(kernels)
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
