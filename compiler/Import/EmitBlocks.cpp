@@ -17,13 +17,9 @@ Value FunctionEmitter::emitWindow(const Window &window, std::optional<int64_t> b
     width = makeIndexScalar(window.tokens, loc);
   } else {
     llvm::StringRef name = llvm::StringRef(window.setting).drop_front(7);
-    module.getSchedule(
-        window.setting, builder.getI32Type(),
-        makeStageSchedule(module.spec.training.stages,
-                          [&](const Stage &stage) { return double(stage.windows.at(name.str())); }),
-        loc);
-    width = lm::SettingOp::create(builder, loc, RankedTensorType::get({}, builder.getI32Type()),
-                                  FlatSymbolRefAttr::get(builder.getContext(), window.setting));
+    module.getSchedule(window.setting, builder.getI32Type(),
+                       makeWindowSchedule(module.spec.training, name), loc);
+    width = readSetting(window.setting, RankedTensorType::get({}, builder.getI32Type()), loc);
   }
   range = lm::AttentionRangeOp::create(builder, loc, documentStart.getType(), documentStart, width,
                                        blocks ? builder.getI64IntegerAttr(*blocks) : IntegerAttr());
@@ -48,8 +44,8 @@ Value FunctionEmitter::emitOp(const AttentionStep &op, const Step &step, Value x
   Location loc = locate(own, step.mark);
   Value u = runList(op.input, x, {own + ".input", name + ".input", site.layer, Value()});
 
-  Value weight =
-      readParameter(name + ".qkv", {3 * width, d.model}, op.qkvInit, d.model, loc, step.mark);
+  Value weight = readParameter(name + ".qkv", {3 * width, d.model}, op.qkvInit, d.model, op.storage,
+                               loc, step.mark);
   Value qkv = lm::MatmulOp::create(builder, loc, getType({tokens, 3 * width}), u, weight,
                                    /*transpose_a=*/false,
                                    /*transpose_b=*/true);
@@ -67,14 +63,14 @@ Value FunctionEmitter::emitOp(const AttentionStep &op, const Step &step, Value x
 
   const Window &window = op.windows[site.layer < 0 ? 0 : site.layer];
   Value first = emitWindow(window, op.blocks, loc, step.mark, own);
-  Value scale = makeScalar(op.scale, locate(own + ".scale", op.scaleMark));
+  Value scale = emitScale(op, locate(own + ".scale", op.scaleMark));
   auto attention = lm::AttentionOp::create(builder, loc, headsType, getType({tokens, d.heads}), q,
                                            k, v, first, scale);
   Value heads =
       runList(op.output, attention.getResult(), {own + ".output", name + ".output", site.layer, u});
   Value joined = lm::ReshapeOp::create(builder, loc, part, heads);
   Value outWeight =
-      readParameter(name + ".out", {d.model, width}, op.outInit, width, loc, step.mark);
+      readParameter(name + ".out", {d.model, width}, op.outInit, width, op.storage, loc, step.mark);
   Value y = lm::MatmulOp::create(builder, loc, x.getType(), joined, outWeight, false, true);
   if (op.outScale)
     y = lm::ScaleOp::create(builder, loc, y,
@@ -87,13 +83,18 @@ Value FunctionEmitter::emitOp(const MlpStep &op, const Step &step, Value x, cons
   Location loc = locate(own, step.mark);
   int64_t width = model.dims.model;
   Value u = runList(op.input, x, {own + ".input", name + ".input", site.layer, Value()});
-  Value up = readParameter(name + ".up", {op.hidden, width}, op.upInit, width, loc, step.mark);
+  Value up =
+      readParameter(name + ".up", {op.hidden, width}, op.upInit, width, op.storage, loc, step.mark);
   Value hidden =
       lm::MatmulOp::create(builder, loc, getType({tokens, op.hidden}), u, up, false, true);
   hidden = lm::UnaryOp::create(builder, loc, op.activation, hidden);
+  llvm::SmallVector<int64_t> shape = {width, op.hidden};
+  if (op.transposed)
+    std::swap(shape[0], shape[1]);
   Value down =
-      readParameter(name + ".down", {width, op.hidden}, op.downInit, op.hidden, loc, step.mark);
-  Value y = lm::MatmulOp::create(builder, loc, x.getType(), hidden, down, false, true);
+      readParameter(name + ".down", shape, op.downInit, op.hidden, op.storage, loc, step.mark);
+  Value y = lm::MatmulOp::create(builder, loc, x.getType(), hidden, down, /*transpose_a=*/false,
+                                 /*transpose_b=*/!op.transposed);
   y = runList(op.output, y, {own + ".output", name + ".output", site.layer, Value()});
   return lm::AddOp::create(builder, loc, x.getType(), x, y);
 }
@@ -103,9 +104,17 @@ Value FunctionEmitter::emitOp(const HeadStep &op, const Step &step, Value x, con
   Location loc = locate(own, step.mark);
   const Dims &d = model.dims;
   Value u = runList(op.input, x, {own + ".input", "head.input", -1, Value()});
-  Value weight = readParameter("head", {d.vocabRows, d.model}, op.init, d.model, loc, step.mark);
-  Value logits =
-      lm::MatmulOp::create(builder, loc, getType({tokens, d.vocabRows}), u, weight, false, true);
+  Value weight =
+      readParameter("head", {d.vocabRows, d.model}, op.init, d.model, op.storage, loc, step.mark);
+  RankedTensorType type = getType({tokens, d.vocabRows});
+  Value logits;
+  if (op.fp8 && role == "train")
+    logits = lm::QuantizedMatmulOp::create(builder, locate(own + ".fp8", op.fp8->mark), type, u,
+                                           weight, builder.getF64FloatAttr(op.fp8->input),
+                                           builder.getF64FloatAttr(op.fp8->weight),
+                                           builder.getF64FloatAttr(op.fp8->gradient));
+  else
+    logits = lm::MatmulOp::create(builder, loc, type, u, weight, false, true);
   if (op.softcap)
     logits = lm::SoftcapOp::create(builder, locate(own + ".softcap", op.softcapMark),
                                    lm::SoftcapKindAttr::get(builder.getContext(), *op.softcap),
@@ -118,8 +127,21 @@ Value FunctionEmitter::emitOp(const HeadStep &op, const Step &step, Value x, con
   return x;
 }
 
+/// The scale of the scores: a constant, or a setting that grows with YaRN's window.
+Value FunctionEmitter::emitScale(const AttentionStep &op, Location loc) {
+  if (!op.scaleGrowth)
+    return makeScalar(op.scale, loc);
+  std::vector<Segment> pieces =
+      makeYarnScale(module.spec.training, *model.rope.yarn, op.scale, *op.scaleGrowth);
+  if (pieces.size() == 1)
+    return makeScalar(op.scale, loc);
+  std::string name = module.nameScale(op.scale, *op.scaleGrowth);
+  module.getSchedule(name, builder.getF32Type(), pieces, loc);
+  return readSetting(name, getType({}), loc);
+}
+
 /// The objective of a micro-batch is its share of the step's: a mean over the step's tokens, or
-/// their sum.
+/// the sum over a rank's, of which the mean over ranks is taken.
 Value FunctionEmitter::emitLoss(const HeadStep &head, Value logits, const std::string &path,
                                 Mark mark) {
   Location loc = locate(path + ".loss", head.lossMark);
@@ -127,6 +149,9 @@ Value FunctionEmitter::emitLoss(const HeadStep &head, Value logits, const std::s
   auto loss = lm::CrossEntropyOp::create(builder, loc, perToken, perToken, logits, targets);
   Value sum = lm::SumOp::create(builder, loc, getType({}), loss.getLoss());
   Value objective = sum;
+  int64_t ranks = module.spec.training.ranks;
+  if (head.sum && role == "train" && ranks > 1)
+    objective = lm::ScaleOp::create(builder, loc, sum, makeScalar(1.0 / ranks, loc));
   if (!head.sum) {
     Value count = lm::CountOp::create(builder, loc, getType({}), targets);
     objective = lm::ScaleOp::create(
@@ -139,10 +164,8 @@ Value FunctionEmitter::emitLoss(const HeadStep &head, Value logits, const std::s
     std::vector<Segment> shares = makeStageSchedule(training.stages, share);
     if (role == "train" && shares.size() > 1) {
       module.getSchedule("micro_batch_share", builder.getF32Type(), shares, loc);
-      Value setting =
-          lm::SettingOp::create(builder, loc, getType({}),
-                                FlatSymbolRefAttr::get(builder.getContext(), "micro_batch_share"));
-      objective = lm::ScaleOp::create(builder, loc, objective, setting);
+      objective = lm::ScaleOp::create(builder, loc, objective,
+                                      readSetting("micro_batch_share", getType({}), loc));
     } else if (role == "train" && shares.front().value != 1) {
       objective =
           lm::ScaleOp::create(builder, loc, objective, makeScalar(shares.front().value, loc));

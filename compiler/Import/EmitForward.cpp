@@ -78,15 +78,44 @@ Value FunctionEmitter::makeIndexScalar(int64_t value, Location loc) {
   return constant;
 }
 
-Value FunctionEmitter::readParameter(const std::string &name, llvm::ArrayRef<int64_t> shape,
-                                     const Init &init, int64_t fanIn, Location loc, Mark mark) {
+Value FunctionEmitter::readStored(const std::string &name, llvm::ArrayRef<int64_t> shape,
+                                  const Init &init, int64_t fanIn, DType dtype, Location loc,
+                                  Mark mark) {
   Value &read = reads[name];
   if (!read) {
-    RankedTensorType type = module.getParameter(name, shape, init, fanIn, loc, mark);
+    RankedTensorType type = module.getParameter(name, shape, init, fanIn, dtype, loc, mark);
     read =
         lm::ReadOp::create(builder, loc, type, FlatSymbolRefAttr::get(builder.getContext(), name));
   }
   return read;
+}
+
+Value FunctionEmitter::castTo(DType dtype, Value value, Location loc) {
+  auto type = cast<RankedTensorType>(value.getType());
+  if (type.getElementType() == module.getType(dtype))
+    return value;
+  return lm::CastOp::create(builder, loc, type.clone(module.getType(dtype)), value);
+}
+
+Value FunctionEmitter::readParameter(const std::string &name, llvm::ArrayRef<int64_t> shape,
+                                     const Init &init, int64_t fanIn, Storage storage, Location loc,
+                                     Mark mark) {
+  Value &value = values[name];
+  if (!value) {
+    value = readStored(name, shape, init, fanIn, storage.dtype, loc, mark);
+    if (storage.compute)
+      value = castTo(*storage.compute, value, loc);
+    value = castTo(DType::F32, value, loc);
+  }
+  return value;
+}
+
+Value FunctionEmitter::readSetting(const std::string &name, RankedTensorType type, Location loc) {
+  Value &setting = settings[name];
+  if (!setting)
+    setting = lm::SettingOp::create(builder, loc, type,
+                                    FlatSymbolRefAttr::get(builder.getContext(), name));
+  return setting;
 }
 
 Value FunctionEmitter::emitCoefficient(const Coefficient &coefficient, int64_t layer,
@@ -100,7 +129,8 @@ Value FunctionEmitter::emitCoefficient(const Coefficient &coefficient, int64_t l
     std::string name = "scalars." + scalar.name;
     if (coefficient.perLayer)
       name += "." + std::to_string(coefficient.layer.value_or(layer));
-    value = readParameter(name, {}, {Init::Kind::Constant, scalar.init}, 1, loc, scalar.mark);
+    value = readParameter(name, {}, {Init::Kind::Constant, scalar.init}, 1, Storage(), loc,
+                          scalar.mark);
   }
   if (coefficient.function)
     value = lm::UnaryOp::create(builder, loc, *coefficient.function, value);
@@ -109,9 +139,11 @@ Value FunctionEmitter::emitCoefficient(const Coefficient &coefficient, int64_t l
 
 Value FunctionEmitter::emitEmbedding(const Embedding &table, int64_t index, Location loc) {
   int64_t width = model.dims.model;
-  Value rows = readParameter(table.parameterName(index), {table.rows, width}, table.init, width,
-                             loc, table.mark);
-  return lm::EmbeddingOp::create(builder, loc, getType({tokens, width}), rows, tokenInput);
+  Value rows = readStored(table.parameterName(index), {table.rows, width}, table.init, width,
+                          table.dtype, loc, table.mark);
+  // The rows are cast, not the table.
+  auto type = RankedTensorType::get({tokens, width}, module.getType(table.dtype));
+  return castTo(DType::F32, lm::EmbeddingOp::create(builder, loc, type, rows, tokenInput), loc);
 }
 
 Value FunctionEmitter::emitOp(const EmbedStep &op, const Step &step, Value, const Site &) {
@@ -151,7 +183,7 @@ Value FunctionEmitter::emitGate(const GateSpec &gate, Value input, int64_t count
   Location loc = locate(path + ".gate", gate.mark);
   // The caller's site already names the step.
   Value w = readParameter(site.prefix + ".gate", {count, gate.features}, gate.init, gate.features,
-                          loc, gate.mark);
+                          Storage{gate.dtype, std::nullopt}, loc, gate.mark);
   return lm::GateOp::create(builder, loc, getType({tokens, count}), input, w);
 }
 
@@ -178,15 +210,29 @@ Value FunctionEmitter::emitOp(const TokenShiftStep &op, const Step &step, Value 
 Value FunctionEmitter::emitOp(const RopeStep &, const Step &step, Value x, const Site &) {
   if (!ropeTable) {
     Location loc = locate("rope", model.rope.mark);
-    auto type = getType({static_cast<int64_t>(model.rope.frequencies.size())});
-    auto values = DenseElementsAttr::get(type, llvm::ArrayRef<float>(model.rope.frequencies));
-    Value frequencies = lm::ConstantOp::create(builder, loc, type, cast<ElementsAttr>(values));
-    ropeTable =
-        lm::RopeTableOp::create(builder, loc, getType({tokens, model.dims.head}), frequencies);
+    auto type =
+        RankedTensorType::get({tokens, model.dims.head}, module.getType(model.rope.compute));
+    ropeTable = lm::RopeTableOp::create(builder, loc, type, emitFrequencies(loc));
+    ropeTable = castTo(DType::F32, ropeTable, loc);
   }
   return lm::RopeOp::create(builder, locate(path, step.mark), x.getType(), x, ropeTable,
                             model.rope.restartsAtDocuments ? documentStart : Value(),
                             /*inverse=*/false);
+}
+
+/// A constant, or under YaRN a setting: a row of frequencies for each stretch of steps.
+Value FunctionEmitter::emitFrequencies(Location loc) {
+  auto type = getType({static_cast<int64_t>(model.rope.frequencies.size())});
+  if (model.rope.yarn) {
+    std::vector<Piece> pieces = makeYarnFrequencies(module.spec.training, model.rope);
+    if (pieces.size() > 1) {
+      module.getSchedule("rope.frequencies", builder.getF32Type(), pieces, loc);
+      return readSetting("rope.frequencies", type, loc);
+    }
+  }
+  llvm::SmallVector<float> rounded(model.rope.frequencies.begin(), model.rope.frequencies.end());
+  auto values = DenseElementsAttr::get(type, llvm::ArrayRef<float>(rounded));
+  return lm::ConstantOp::create(builder, loc, type, cast<ElementsAttr>(values));
 }
 
 Value FunctionEmitter::emitOp(const GateStep &op, const Step &step, Value x, const Site &site) {

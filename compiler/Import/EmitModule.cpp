@@ -13,13 +13,13 @@ ModuleEmitter::ModuleEmitter(ModuleOp module, const Spec &spec, SpecDiagnostics 
 }
 
 RankedTensorType ModuleEmitter::getParameter(llvm::StringRef name, llvm::ArrayRef<int64_t> shape,
-                                             const Init &init, int64_t fanIn, Location loc,
-                                             Mark mark) {
-  auto type = RankedTensorType::get(shape, builder.getF32Type());
+                                             const Init &init, int64_t fanIn, DType dtype,
+                                             Location loc, Mark mark) {
+  auto type = RankedTensorType::get(shape, getType(dtype));
   auto [entry, isNew] = parameterIndex.try_emplace(name, parameters.size());
   if (!isNew)
     return type;
-  parameters.push_back({name.str(), shape.vec(), mark});
+  parameters.push_back({name.str(), shape.vec(), dtype, mark});
   lm::InitKind kind = lm::InitKind::constant;
   double value = init.value;
   switch (init.kind) {
@@ -53,6 +53,39 @@ void ModuleEmitter::getSchedule(llvm::StringRef name, Type elementType,
   train::ScheduleOp::create(builder, loc, builder.getStringAttr(name),
                             TypeAttr::get(RankedTensorType::get({}, elementType)),
                             builder.getDenseF64ArrayAttr(flat));
+}
+
+void ModuleEmitter::getSchedule(llvm::StringRef name, Type elementType,
+                                llvm::ArrayRef<Piece> pieces, Location loc) {
+  if (!schedules.try_emplace(name, true).second)
+    return;
+  llvm::SmallVector<double> flat;
+  for (const Piece &piece : pieces) {
+    flat.append({static_cast<double>(piece.first), static_cast<double>(piece.last)});
+    flat.append(piece.values.begin(), piece.values.end());
+  }
+  auto type =
+      RankedTensorType::get({static_cast<int64_t>(pieces.front().values.size())}, elementType);
+  train::ScheduleOp::create(builder, loc, builder.getStringAttr(name), TypeAttr::get(type),
+                            builder.getDenseF64ArrayAttr(flat));
+}
+
+std::string ModuleEmitter::nameScale(double init, double growth) {
+  auto it = llvm::find(scales, std::make_pair(init, growth));
+  size_t index = it - scales.begin();
+  if (it == scales.end())
+    scales.push_back({init, growth});
+  return index ? "attention_scale." + std::to_string(index) : "attention_scale";
+}
+
+FloatType ModuleEmitter::getType(DType dtype) {
+  switch (dtype) {
+  case DType::F32:
+    return builder.getF32Type();
+  case DType::BF16:
+    return builder.getBF16Type();
+  }
+  llvm_unreachable("every type is listed");
 }
 
 void ModuleEmitter::emit() {

@@ -1,4 +1,4 @@
-//===- EmitTraining.cpp - Optimisers, learning rate and the run -----------===//
+//===- EmitTraining.cpp - Optimisers and the learning rate ----------------===//
 #include "compiler/Import/EmitModule.h"
 #include "dialects/Train/TrainOps.h"
 #include "llvm/ADT/SmallSet.h"
@@ -35,7 +35,7 @@ namespace {
 struct Group {
   llvm::SmallVector<Attribute> symbols;
   llvm::SmallVector<double> lrScales, decayScales;
-  llvm::SmallVector<int64_t> splits;
+  llvm::SmallVector<int64_t> splits, varianceAxes;
 };
 
 class TrainingEmitter {
@@ -53,7 +53,8 @@ public:
     module.getSchedule("lr", builder.getF32Type(), training.lr, loc);
     for (size_t i = 0; i < groups.size(); ++i)
       emitOptimizer(i);
-    emitRun();
+    if (training.outer)
+      emitOuter(*training.outer);
   }
 
 private:
@@ -137,21 +138,28 @@ private:
     // A projection to q, k and v is three matrices below each other.
     int64_t split =
         selection.split.value_or(llvm::StringRef(parameter.name).ends_with(".qkv") ? 3 : 1);
-    if (!optimizer.isMuon)
+    if (!optimizer.isMatrixOptimizer())
       split = 1;
     unsigned before = module.diagnostics.getErrorCount();
     if (llvm::is_contained(refused, &selection))
       return;
-    if (optimizer.isMuon && parameter.shape.size() != 2) {
+    if (optimizer.isMatrixOptimizer() && parameter.shape.size() != 2) {
       module.diagnostics
-          .error(selection.mark,
-                 "parameter '" + parameter.name + "' is no matrix, so muon cannot orthogonalise it")
+          .error(selection.mark, "parameter '" + parameter.name + "' is no matrix, so " +
+                                     train::stringifyOptimizerKind(optimizer.kind) +
+                                     " cannot orthogonalise it")
           .note(optimizer.mark, "the optimizer is here");
-    } else if (optimizer.isMuon && parameter.shape[0] % split) {
+    } else if (optimizer.isMatrixOptimizer() && parameter.shape[0] % split) {
       module.diagnostics.error(selection.mark, "parameter '" + parameter.name + "' has " +
                                                    std::to_string(parameter.shape[0]) +
                                                    " rows, which do not split into " +
                                                    std::to_string(split) + " equal parts");
+    } else if (optimizer.master == "bf16_plus_16" && parameter.dtype != DType::BF16) {
+      module.diagnostics
+          .error(selection.mark, "parameter '" + parameter.name +
+                                     "' is f32 already; 16 more bits are for bf16 parameters")
+          .note(optimizer.masterMark, "'master' is here")
+          .note(parameter.mark, "the parameter belongs to this");
     }
     if (module.diagnostics.getErrorCount() != before)
       refused.push_back(&selection);
@@ -159,82 +167,86 @@ private:
     group.lrScales.push_back(selection.lr);
     group.decayScales.push_back(selection.weightDecay);
     group.splits.push_back(split);
+    bool overColumns =
+        parameter.shape.size() == 2 && parameter.shape[0] / split >= parameter.shape[1];
+    group.varianceAxes.push_back(selection.varianceOverColumns.value_or(overColumns));
   }
 
   void emitOptimizer(size_t i) {
     const Optimizer &optimizer = training.optimizers[i];
-    std::string kind = optimizer.isMuon ? "muon" : "adamw", number = std::to_string(i);
-    Location loc = module.diagnostics.getLocation("training.optimizers[" + number + "]." + kind,
+    Group &group = groups[i];
+    std::string number = std::to_string(i);
+    Location loc = module.diagnostics.getLocation("training.optimizers[" + number + "]." +
+                                                      train::stringifyOptimizerKind(optimizer.kind),
                                                   optimizer.mark);
-    llvm::SmallVector<NamedAttribute> config;
+    llvm::SmallVector<NamedAttribute> config = startConfig(optimizer);
     auto add = [&](llvm::StringRef key, Attribute value) {
       config.push_back(builder.getNamedAttr(key, value));
     };
     add("weight_decay", builder.getF64FloatAttr(optimizer.weightDecay));
-    if (optimizer.isMuon) {
-      std::string momentum = "momentum." + number;
-      module.getSchedule(momentum, builder.getF32Type(), optimizer.momentum, loc);
-      add("nesterov", builder.getBoolAttr(optimizer.nesterov));
-      add("iterations", builder.getI64IntegerAttr(optimizer.coefficients.size() / 3));
-      add("coefficients", builder.getDenseF64ArrayAttr(optimizer.coefficients));
-      add("momentum_schedule", FlatSymbolRefAttr::get(builder.getContext(), momentum));
-    } else {
+    if (!optimizer.isMatrixOptimizer()) {
       add("beta1", builder.getF64FloatAttr(optimizer.beta1));
       add("beta2", builder.getF64FloatAttr(optimizer.beta2));
       add("eps", builder.getF64FloatAttr(optimizer.eps));
+      add("state", builder.getStringAttr(optimizer.state == DType::BF16 ? "bf16" : "f32"));
+      return create(optimizer, number, config, "lr", group, loc);
     }
-    Group &group = groups[i];
+    std::string momentum = "momentum." + number;
+    module.getSchedule(momentum, builder.getF32Type(), optimizer.momentum, loc);
+    const Orthogonalization &iteration = optimizer.orthogonalization;
+    add("nesterov", builder.getBoolAttr(optimizer.nesterov));
+    add("iterations", builder.getI64IntegerAttr(iteration.coefficients.size() / 3));
+    add("coefficients", builder.getDenseF64ArrayAttr(iteration.coefficients));
+    add("norm_scale", builder.getF64FloatAttr(iteration.normScale));
+    add("norm_eps", builder.getF64FloatAttr(iteration.normEps));
+    add("momentum_schedule", FlatSymbolRefAttr::get(builder.getContext(), momentum));
+    add("cautious", builder.getBoolAttr(optimizer.cautious));
+    add("update_smoothing", builder.getF64FloatAttr(optimizer.updateSmoothing));
+    add("master", builder.getStringAttr(optimizer.master));
+    if (optimizer.kind == train::OptimizerKind::normuon) {
+      add("beta2", builder.getF64FloatAttr(optimizer.beta2));
+      add("variance_axes", builder.getDenseI64ArrayAttr(group.varianceAxes));
+    }
+    create(optimizer, number, config, "lr", group, loc);
+  }
+
+  /// An optimiser over all parameters with a rate of its own.
+  void emitOuter(const Optimizer &optimizer) {
+    llvm::StringRef kind = train::stringifyOptimizerKind(optimizer.kind);
+    Location loc =
+        module.diagnostics.getLocation("training.outer_optimizer." + kind, optimizer.mark);
+    module.getSchedule("outer_lr", builder.getF32Type(), {Segment{0, training.steps - 1, 1, 0}},
+                       loc);
+    Group all;
+    for (const ModuleEmitter::Parameter &parameter : module.getParameters()) {
+      all.symbols.push_back(FlatSymbolRefAttr::get(builder.getContext(), parameter.name));
+      all.lrScales.push_back(1);
+      all.decayScales.push_back(1);
+      all.splits.push_back(1);
+    }
+    llvm::SmallVector<NamedAttribute> config = startConfig(optimizer);
+    config.push_back(
+        builder.getNamedAttr("momentum", builder.getF64FloatAttr(optimizer.snooMomentum)));
+    config.push_back(builder.getNamedAttr("nesterov", builder.getBoolAttr(true)));
+    create(optimizer, std::to_string(groups.size()), config, "outer_lr", all, loc);
+  }
+
+  llvm::SmallVector<NamedAttribute> startConfig(const Optimizer &optimizer) {
+    return {builder.getNamedAttr("every", builder.getI64IntegerAttr(optimizer.every)),
+            builder.getNamedAttr("offset", builder.getI64IntegerAttr(optimizer.offset))};
+  }
+
+  void create(const Optimizer &optimizer, const std::string &number,
+              llvm::ArrayRef<NamedAttribute> config, llvm::StringRef schedule, const Group &group,
+              Location loc) {
     train::OptimizerOp::create(
         builder, loc, builder.getStringAttr("optimizer." + number),
-        train::OptimizerKindAttr::get(builder.getContext(), optimizer.isMuon
-                                                                ? train::OptimizerKind::muon
-                                                                : train::OptimizerKind::adamw),
+        train::OptimizerKindAttr::get(builder.getContext(), optimizer.kind),
         builder.getArrayAttr(group.symbols), builder.getF64FloatAttr(optimizer.lr),
-        FlatSymbolRefAttr::get(builder.getContext(), "lr"),
+        FlatSymbolRefAttr::get(builder.getContext(), schedule),
         builder.getDenseF64ArrayAttr(group.lrScales),
         builder.getDenseF64ArrayAttr(group.decayScales), builder.getDenseI64ArrayAttr(group.splits),
         builder.getDictionaryAttr(config));
-  }
-
-  /// The keys are those of the bundle's manifest.
-  void emitRun() {
-    const DataSpec &data = module.spec.data;
-    auto integer = [&](int64_t value) -> Attribute { return builder.getI64IntegerAttr(value); };
-    auto text = [&](const llvm::Twine &value) -> Attribute { return builder.getStringAttr(value); };
-    auto named = [&](llvm::StringRef key, Attribute value) {
-      return builder.getNamedAttr(key, value);
-    };
-    llvm::SmallVector<Attribute> stages;
-    for (const Stage &stage : training.stages) {
-      int64_t micro = training.microTokens(stage);
-      stages.push_back(builder.getDictionaryAttr(
-          {named("first", integer(stage.first)), named("last", integer(stage.last)),
-           named("program", text("train.T" + llvm::Twine(micro))),
-           named("micro_batches", integer(stage.tokens / micro)),
-           named("tokens", integer(micro))}));
-    }
-    auto validation = builder.getDictionaryAttr(
-        {named("every", integer(data.validationEvery)),
-         named("tokens", integer(data.validationTokens)),
-         named("program",
-               text(data.hasValidation ? "evaluate.T" + llvm::Twine(data.validationMicroBatch)
-                                       : ""))});
-    auto run = builder.getDictionaryAttr(
-        {named("steps", integer(training.steps)), named("seed", integer(training.seed)),
-         named("stages", builder.getArrayAttr(stages)), named("validation", validation),
-         named("checkpoint_every", integer(training.checkpointEvery)),
-         named("optimizer_every", integer(1))});
-    auto documents = builder.getDictionaryAttr(
-        {named("order", text(data.order)), named("start_token", integer(data.startToken))});
-    auto source = builder.getDictionaryAttr(
-        {named("train", text(data.train)), named("validation", text(data.validationFiles)),
-         named("tokenizer", text(data.tokenizer)),
-         named("vocabulary", integer(module.spec.model.dims.vocab)),
-         named("sequence", integer(data.sequence)), named("documents", documents)});
-    train::RunOp::create(
-        builder, module.diagnostics.getLocation("training", training.mark),
-        builder.getDictionaryAttr({named("name", text(module.spec.model.name)),
-                                   named("training", run), named("data", source)}));
   }
 
   ModuleEmitter &module;
@@ -247,4 +259,8 @@ private:
 
 } // namespace
 
-void smelt::emitTraining(ModuleEmitter &emitter) { TrainingEmitter(emitter).emit(); }
+void smelt::emitTraining(ModuleEmitter &emitter) {
+  TrainingEmitter(emitter).emit();
+  if (!emitter.diagnostics.hasErrors())
+    emitRun(emitter);
+}

@@ -55,8 +55,16 @@ private:
   mlir::Value emitWindow(const Window &window, std::optional<int64_t> blocks, mlir::Location loc,
                          Mark mark, const std::string &path);
   mlir::Value emitEmbedding(const Embedding &table, int64_t index, mlir::Location loc);
+  /// The parameter's value in f32, rounded first to the type that its storage says.
   mlir::Value readParameter(const std::string &name, llvm::ArrayRef<int64_t> shape,
-                            const Init &init, int64_t fanIn, mlir::Location loc, Mark mark);
+                            const Init &init, int64_t fanIn, Storage storage, mlir::Location loc,
+                            Mark mark);
+  mlir::Value readStored(const std::string &name, llvm::ArrayRef<int64_t> shape, const Init &init,
+                         int64_t fanIn, DType dtype, mlir::Location loc, Mark mark);
+  mlir::Value castTo(DType dtype, mlir::Value value, mlir::Location loc);
+  mlir::Value readSetting(const std::string &name, mlir::RankedTensorType type, mlir::Location loc);
+  mlir::Value emitFrequencies(mlir::Location loc);
+  mlir::Value emitScale(const AttentionStep &op, mlir::Location loc);
   mlir::Value makeScalar(double value, mlir::Location loc);
   mlir::Value makeIndexScalar(int64_t value, mlir::Location loc);
   mlir::RankedTensorType getType(llvm::ArrayRef<int64_t> shape) {
@@ -74,7 +82,7 @@ private:
   mlir::Value tokenInput, targets, documentStart;
   /// Values that one function needs once: parameters read, ranges by window, the rope table,
   /// constants.
-  llvm::StringMap<mlir::Value> reads, ranges, constants;
+  llvm::StringMap<mlir::Value> reads, values, ranges, constants, settings;
   mlir::Value ropeTable;
   llvm::StringMap<mlir::Value> saved;
   llvm::SmallVector<mlir::Value> results;

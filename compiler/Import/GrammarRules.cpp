@@ -61,7 +61,7 @@ private:
 
   std::deque<Rule> rules;
   Rule *text, *boolean, *positive, *dtype, *name, *dimension, *nonNegative, *anyNumber;
-  Rule *fraction, *coefficient, *init, *steps, *empty;
+  Rule *fraction, *coefficient, *init, *steps, *empty, *windowName;
   Rule *dims, *scalars, *embeddings, *rope, *training, *data;
 };
 
@@ -73,6 +73,7 @@ void RuleTable::addValues() {
   anyNumber = number(-DBL_MAX, DBL_MAX);
   empty = object({});
   dtype = named("dtype", choice({"f32", "bf16"}));
+  windowName = text;
   name = named("name",
                add({.kind = Rule::Kind::String,
                     .pattern = "^[A-Za-z_][A-Za-z0-9_]*$",
@@ -148,39 +149,61 @@ void RuleTable::addSteps() {
                "Earlier tokens that a query sees: a number, a name from 'stages', or one of them "
                "by layer"},
               {"window_granularity", object({{"blocks", positive, "Tokens in a block", true}}),
-               "Windows count in blocks"},
+               "Windows count in blocks: a query sees its own block and the window / blocks - 1 "
+               "before it"},
               {"scale",
                byType({anyNumber, fraction->alternatives[1],
                        object({{"init", anyNumber, "Scale at the first step", true},
-                               {"yarn_growth", anyNumber, "Growth with the window"}})}),
+                               {"yarn_growth", anyNumber,
+                                "Times yarn_growth * ln(new / old) + 1 at each change of YaRN's "
+                                "window"}})}),
                "Factor on the scores; 1/sqrt(head) by default"},
               {"weight_scale",
                object({{"qkv", coefficient, "Factor on the projection's weight"},
                        {"out", coefficient, "Factor on the output projection's weight"}}),
                "Learned factors on the weights"},
-              {"init", object({{"qkv", init, ""}, {"out", init, ""}}), "Initial weights"},
-              {"dtype", dtype, "Storage of the weights"}});
+              {"init",
+               object({{"qkv", init, "Of the projection to q, k and v; uniform_std 0.5 by default"},
+                       {"out", init, "Of the output projection; zeros by default"}}),
+               "Initial weights"},
+              {"dtype", dtype, "Storage of the weights; f32 by default"},
+              {"compute", dtype, "Weights are rounded to this type in use; dtype by default"}});
   Rule *activation =
       named("activation", choice({"relu", "relu_squared", "gelu", "silu", "sigmoid", "tanh"}));
-  Rule *mlp = object({{"input", steps, "Steps between the stream and the first projection"},
-                      {"hidden", dimension, "Width of the hidden layer", true},
-                      {"activation", activation, "Function of the hidden layer", true},
-                      {"output", steps, "Steps on the result, before it joins the stream"},
-                      {"init", object({{"up", init, ""}, {"down", init, ""}}), "Initial weights"},
-                      {"dtype", dtype, "Storage of the weights"}});
+  Rule *mlp =
+      object({{"input", steps, "Steps between the stream and the first projection"},
+              {"hidden", dimension, "Width of the hidden layer", true},
+              {"activation", activation, "Function of the hidden layer", true},
+              {"output", steps, "Steps on the result, before it joins the stream"},
+              {"layout", choice({"plain", "transposed"}),
+               "transposed: the second projection is stored as [hidden, model], like the first"},
+              {"init",
+               object({{"up", init, "Of the first projection; uniform_std 0.5 by default"},
+                       {"down", init, "Of the second projection; zeros by default"}}),
+               "Initial weights"},
+              {"dtype", dtype, "Storage of the weights; f32 by default"},
+              {"compute", dtype, "Weights are rounded to this type in use; dtype by default"}});
   Rule *cap =
       object({{"amplitude", number(1e-6, 1e6), "The bound", true},
               {"temperature", number(1e-6, 1e6), "Divides the logits; the amplitude by default"}});
   Rule *rsqrtCap = object({{"amplitude", number(1e-6, 1e6), "The bound", true}});
-  Rule *fp8Scale = tagged("an fp8 scale", {{"e4m3", byType({anyNumber, text}), ""},
-                                           {"e5m2", byType({anyNumber, text}), ""}});
+  Rule *quotient = byType({anyNumber, text});
+  auto fp8Scale = [&](llvm::StringRef format, llvm::StringRef about) {
+    return object({{format, quotient, about, true}});
+  };
+  llvm::StringRef divided =
+      "Divided by this before it is rounded: a number, or numbers, dimensions "
+      "and square roots of them with * and /, as \"sqrt(model)/448\"";
   Rule *head = object(
       {{"input", steps, "Steps between the stream and the projection"},
        {"init", init, "Initial weights"},
-       {"dtype", dtype, "Storage of the weights"},
-       {"compute", dtype, "Type of the product"},
-       {"fp8", object({{"input", fp8Scale, ""}, {"weight", fp8Scale, ""}, {"grad", fp8Scale, ""}}),
-        "FP8 product"},
+       {"dtype", dtype, "Storage of the weights; f32 by default"},
+       {"compute", dtype, "Weights are rounded to this type in use; dtype by default"},
+       {"fp8",
+        object({{"input", fp8Scale("e4m3", divided), "The head's input", true},
+                {"weight", fp8Scale("e4m3", divided), "The head's weights", true},
+                {"grad", fp8Scale("e5m2", divided), "The gradient of the logits", true}}),
+        "While training the product takes 8-bit floats"},
        {"softcap",
         tagged("a softcap", {{"tanh", cap, "A·tanh(z/t)"},
                              {"sigmoid", cap, "A·sigmoid(z/t)"},
@@ -190,7 +213,10 @@ void RuleTable::addSteps() {
         tagged(
             "a loss",
             {{"cross_entropy",
-              object({{"reduction", choice({"mean", "sum"}), "Over the tokens of a step"}}), ""}}),
+              object({{"reduction", choice({"mean", "sum"}),
+                       "Over the tokens of a step, or of each rank and then the mean over ranks; "
+                       "mean by default"}}),
+              "-log softmax(logits)[target]"}}),
         "Mean cross-entropy by default"}});
 
   step->tags = {
@@ -231,77 +257,114 @@ void RuleTable::addModel() {
                            {"rows", dimension,
                             "Rows of the table; vocab_padded by default, where it is given"}}),
                    "^[A-Za-z_][A-Za-z0-9_]*$", "a name");
-  rope = object({{"base", number(1, DBL_MAX), "Slowest rotation: 1/base per token", true},
-                 {"rotate", fraction, "Part of a head's features that rotates; 1 by default"},
-                 {"positions", choice({"packed", "document"}),
-                  "Count from the sequence's start or the document's"},
-                 {"compute", dtype, "Type of the rotation"},
-                 {"yarn", object({{"alpha", anyNumber, ""}, {"beta", anyNumber, ""}}),
-                  "Frequencies follow the window"}});
+  rope =
+      object({{"base", number(1, DBL_MAX), "Slowest rotation: 1/base per token", true},
+              {"rotate", fraction, "Part of a head's features that rotates; 1 by default"},
+              {"positions", choice({"packed", "document"}),
+               "Count from the sequence's start or the document's"},
+              {"compute", dtype, "The type that cos and sin are rounded to; f32 by default"},
+              {"yarn",
+               object({{"window", windowName, "The window of 'stages' that it follows", true},
+                       {"alpha", anyNumber,
+                        "Pairs that turn less often than this in a window "
+                        "slow down with it",
+                        true},
+                       {"beta", anyNumber,
+                        "Pairs that turn more often than this keep their "
+                        "frequency",
+                        true}}),
+               "YaRN: frequencies follow a window. At each change from old to new tokens, with r "
+               "= old * f / 2pi, s = old / new, w = clamp((r - alpha) / (beta - alpha), 0, 1): f "
+               "*= s + w * (1 - s)"}});
 }
 
 void RuleTable::addTraining() {
   Rule *tokens = positive;
   Rule *windowSchedule =
-      byType({positive, tagged("a window schedule",
-                               {{"cubic",
-                                 object({{"peak", positive, "", true},
-                                         {"coefficients", list(anyNumber, 3, 3), "", true},
-                                         {"round_up", positive, ""}}),
-                                 "A cubic of the progress"},
-                                {"half_of", text, "Half of another window, in blocks"}})});
+      byType({positive,
+              tagged("a window schedule",
+                     {{"cubic",
+                       object({{"peak", positive, "Tokens where the cubic is 1", true},
+                               {"coefficients", list(anyNumber, 3, 3), "Of x^3, x^2 and x", true},
+                               {"round_up", positive,
+                                "To a multiple of this, at least this; 1 by "
+                                "default"}}),
+                       "A cubic of the progress x = step / scheduled steps"},
+                      {"half_of", windowName, "Half of another window"}},
+                     {{"blocks", positive,
+                       "half_of: rounded down to a multiple of this; 1 by default"}})});
   Rule *stage = object(
       {{"until", byType({anyNumber, fraction->alternatives[1]}),
         "Ends at this part of the scheduled steps"},
        {"tokens", tokens, "Tokens of one step", true},
-       {"windows", map(windowSchedule, "^[A-Za-z_][A-Za-z0-9_]*$", "a name"), "Attention windows"},
-       {"lr", fraction, "Level of the learning rate"}});
+       {"windows", map(windowSchedule, "^[A-Za-z_][A-Za-z0-9_]*$", "a name"),
+        "Attention windows by name; a stage keeps those that it does not give"},
+       {"lr",
+        byType({anyNumber, fraction->alternatives[1],
+                object({{"after", fraction,
+                         "The level at steps s with s / scheduled steps > the earlier stage's end: "
+                         "one step late where that end falls on a step",
+                         true}})}),
+        "Level of the learning rate; the earlier stage's by default, 1 at first"}});
   stage->keys[0].rule = byType(
       {anyNumber, add({.kind = Rule::Kind::String,
                        .pattern = "^([0-9]+([.][0-9]+)?(/[0-9]+([.][0-9]+)?)?|extension)$",
                        .patternText = "an exact fraction such as \"1/3\", or \"extension\""})});
   stage->keys[0].required = true;
   Rule *momentum = byType(
-      {number(0, 1), object({{"from", number(0, 1), "", true},
-                             {"to", number(0, 1), "", true},
+      {number(0, 1), object({{"from", number(0, 1), "At the first step", true},
+                             {"to", number(0, 1), "After the warm-up", true},
                              {"warmup", positive, "Steps from the first value to the second", true},
                              {"cooldown", positive, "Steps back at the end"}})});
   Rule *betas = list(number(0, 0.9999999), 2, 2);
+  KeyRule every = {"every", positive,
+                   "Update only every n-th step; gradients add up between; 1 by default"};
+  KeyRule offset = {"offset", integer(0),
+                    "Update after steps s with s mod every = offset, counted from 0"};
   Rule *adam = object({{"lr", fraction, "Learning rate", true},
                        {"betas", betas, "Decay of the two moments", true},
                        {"eps", nonNegative, "Added to the denominator", true},
-                       {"state", dtype, "Storage of the moments"},
-                       {"every", positive, "Update only every n-th step"}});
+                       {"state", dtype, "Storage of the moments; f32 by default"},
+                       every,
+                       offset});
   Rule *adamw = object(adam->keys);
+  Rule *decay = byType(
+      {nonNegative, object({{"cautious", nonNegative,
+                             "Only where the update and the parameter agree in sign", true}})});
   adamw->keys.push_back({"weight_decay", nonNegative, "Decoupled decay, times the learning rate"});
   Rule *orthogonalize = choice({"newton_schulz_5", "newton_schulz_medium_5", "polar_express_5"});
-  Rule *muon =
-      object({{"lr", fraction, "Learning rate", true},
-              {"momentum", momentum, "Of the gradient", true},
-              {"nesterov", boolean, "Look ahead by one momentum step; true by default"},
-              {"weight_decay", nonNegative, "Decoupled decay, times the learning rate"},
-              {"orthogonalize", orthogonalize, "The iteration; newton_schulz_5 by default"},
-              {"update_smoothing", number(0, 1), "Running mean of the updates"},
-              {"master", choice({"f32", "bf16_plus_16"}), "How full-precision weights are kept"}});
-  Rule *normuon =
-      object({{"lr", fraction, "Learning rate", true},
-              {"momentum", momentum, "Of the gradient", true},
-              {"beta2", number(0, 1), "Of the second moment", true},
-              {"weight_decay", byType({nonNegative, object({{"cautious", nonNegative, "", true}})}),
-               "Decay"},
-              {"orthogonalize", orthogonalize, "The iteration"}});
+  Rule *muon = object(
+      {{"lr", fraction, "Learning rate", true},
+       {"momentum", momentum, "Of the gradient", true},
+       {"nesterov", boolean, "Look ahead by one momentum step; true by default"},
+       {"weight_decay", decay, "Decoupled decay, times the learning rate"},
+       {"orthogonalize", orthogonalize, "The iteration; newton_schulz_5 by default"},
+       {"update_smoothing", number(0, 1),
+        "The step is a running mean b of the updates, b = c * b + (1 - c) * update"},
+       {"master", choice({"parameter", "f32", "bf16_plus_16"}),
+        "What the update adds to: the parameter itself, an f32 copy, or a bf16 parameter with "
+        "16 more bits beside it; parameter by default"},
+       every,
+       offset});
+  Rule *normuon = object(muon->keys);
+  normuon->keys.insert(normuon->keys.begin() + 2,
+                       {"beta2", number(0, 1), "Decay of the second moment", true});
   Rule *selection =
       map(object({{"lr", fraction, "Times the group's learning rate"},
                   {"weight_decay", nonNegative, "Times the group's decay"},
-                  {"split", integer(1, 64), "The matrix is this many matrices below each other"}}),
+                  {"split", integer(1, 64),
+                   "The matrix is this many matrices below each other; 3 for attention's qkv"},
+                  {"variance_over", choice({"columns", "rows"}),
+                   "NorMuon's second moment is a mean over these; by default over the columns of "
+                   "matrices with at least as many rows, else over the rows"}}),
           "^.+$", "a pattern of parameter names", 1);
-  Rule *optimizer =
-      tagged("an optimizer",
-             {{"adam", adam, "Adam"},
-              {"adamw", adamw, "AdamW"},
-              {"muon", muon, "Muon"},
-              {"normuon", normuon, "NorMuon"}},
-             {{"parameters", selection, "Which parameters: names with * and ?", true}});
+  Rule *optimizer = tagged(
+      "an optimizer",
+      {{"adam", adam, "Adam; its step is lr * sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + eps)"},
+       {"adamw", adamw, "AdamW; its step is lr / (1 - b1^t) * m / (sqrt(v / (1 - b2^t)) + eps)"},
+       {"muon", muon, "Muon: momentum, then the nearest orthogonal matrix"},
+       {"normuon", normuon, "Muon, scaled by a second moment of the update"}},
+      {{"parameters", selection, "Which parameters: names with * and ?", true}});
   Rule *duration = byType({integer(0), add({.kind = Rule::Kind::String,
                                             .pattern = "^[0-9]+([.][0-9]+)?(/[0-9]+([.][0-9]+)?)?$",
                                             .patternText = "an exact fraction such as \"1/3\""})});
@@ -311,8 +374,11 @@ void RuleTable::addTraining() {
                                     {"extension", integer(0), "Steps after it, at the floor"}})}),
         "Number of updates", true},
        {"seed", integer(0), "Of the initial values and the order of the data"},
-       {"ranks", integer(1, 65536), "Data-parallel ranks"},
-       {"micro_batch", positive, "Tokens that run at once; a stage's tokens are a multiple"},
+       {"ranks", integer(1, 65536),
+        "Data-parallel ranks that the numbers are meant for; fewer run several micro-batches each"},
+       {"micro_batch", positive,
+        "Tokens that run at once; a rank's share of the step by default, which is a multiple of "
+        "it"},
        {"stages", list(stage, 1), "Batch size, windows and learning-rate level over time", true},
        {"lr",
         object({{"warmup", duration, "Linear rise: steps, or a part of the schedule as a string"},
@@ -321,26 +387,40 @@ void RuleTable::addTraining() {
         "Shape of the learning rate"},
        {"optimizers", list(optimizer, 1), "Each parameter belongs to exactly one", true},
        {"outer_optimizer",
-        tagged("an outer optimizer", {{"snoo",
-                                       object({{"every", positive, "", true},
-                                               {"lr", anyNumber, "", true},
-                                               {"momentum", anyNumber, "", true}}),
-                                       "Snoo"}}),
-        "Steps over the whole model"},
+        tagged("an outer optimizer",
+               {{"snoo",
+                 object({{"every", positive, "Steps between its steps", true},
+                         {"offset", integer(0),
+                          "It runs after steps s with s mod every = offset; "
+                          "0 by default: after the first step too"},
+                         {"lr", number(0, 1e6), "Learning rate", true},
+                         {"momentum", number(0, 1), "Nesterov momentum", true}}),
+                 "Nesterov SGD on copy - parameters, from the copy of its last "
+                 "step"}}),
+        "An optimizer over all parameters, after the others"},
        {"checkpoint",
         object({{"every", positive, "Steps between checkpoints", true},
                 {"keep", positive, "How many stay; all by default"}}),
         "When to save"}});
   data = object(
       {{"train", text, "A text file, or .bin shards (a pattern)", true},
-       {"tokenizer", choice({"bytes", "gpt2"}),
+       {"tokenizer",
+        byType({choice({"bytes", "gpt2"}),
+                tagged("a tokenizer",
+                       {{"gpt2",
+                         object({{"vocab", text, "encoder.json", true},
+                                 {"merges", text, "vocab.bpe", true}}),
+                         "GPT-2's byte-pair encoding from its two files"},
+                        {"tiktoken", object({{"ranks", text, "A .tiktoken file", true}}),
+                         "GPT-2's byte-pair encoding from tiktoken's ranks"}})}),
         "How text becomes tokens; .bin shards hold tokens already"},
        {"sequence", positive,
         "Fixed-length samples packed side by side; without it documents are packed whole"},
        {"documents",
         object({{"start_token", integer(0), "The token that starts a document", true},
-                {"align", boolean, "Batches start at documents"},
-                {"max_tokens", positive, "Longer documents are cut"}}),
+                {"align", boolean,
+                 "Each micro-batch is whole documents from the start of one; false by default"},
+                {"max_tokens", positive, "Longer documents are cut, with align"}}),
         "Where documents start in .bin shards"},
        {"order", choice({"random", "contiguous"}),
         "Of the samples: at random places of the data, or one after the other"},
@@ -349,9 +429,10 @@ void RuleTable::addTraining() {
                 {"tokens", positive, "Tokens of one validation", true},
                 {"every", positive, "Steps between validations; only at the end without it"},
                 {"micro_batch", positive, "Tokens that run at once; training's by default"},
-                {"align", boolean, "Batches start at documents"},
+                {"align", boolean,
+                 "Each micro-batch is whole documents from the start of one; false by default"},
                 {"final_windows", map(positive, "^[A-Za-z_][A-Za-z0-9_]*$", "a name"),
-                 "Windows of the last validation"}}),
+                 "Windows of the last validation, where they are not the last stage's"}}),
         "The held-out data"}});
 }
 
@@ -368,6 +449,9 @@ RuleTable::RuleTable() {
                        .patternText = "letters, digits, '.', '_' and '-'"}),
                   "Name of the model", true},
                  {"about", text, "One sentence for readers"},
+                 {"precision", choice({"spec", "f32"}),
+                  "f32: every parameter and state is f32 and nothing is rounded, whatever the rest "
+                  "says; for parity tests"},
                  {"dims", dims, "Sizes by name", true},
                  {"scalars", scalars, "Learned numbers by name"},
                  {"embeddings", embeddings, "Tables by name", true},

@@ -28,8 +28,11 @@ OwningOpRef<ModuleOp> smelt::importSpecText(MLIRContext &context, llvm::StringRe
   }
   JsonValue tree;
   Spec spec;
+  std::vector<std::string> overrides = options.overrides;
+  if (!options.precision.empty())
+    overrides.push_back("precision=" + options.precision);
   if (!readJson(text, source, diagnostics, tree) ||
-      !applyOverrides(tree, options.overrides, diagnostics, options.sourceMgr) ||
+      !applyOverrides(tree, overrides, diagnostics, options.sourceMgr) ||
       !checkGrammar(tree, getSpecRule(), diagnostics) || !parseSpec(tree, diagnostics, spec))
     return nullptr;
   OwningOpRef<ModuleOp> module = ModuleOp::create(diagnostics.getLocation(Mark{source, 1, 1}));

@@ -17,6 +17,8 @@ struct ImportOptions {
   /// `training.steps=100`: a path into the spec and a JSON value (text that is no JSON is a
   /// string).
   std::vector<std::string> overrides;
+  /// "spec" or "f32": like an override of the key 'precision'; empty: what the spec says.
+  std::string precision;
   /// When given, the spec's and the overrides' texts become buffers of it, so that a
   /// SourceMgrDiagnosticHandler on the same manager shows lines and carets for overrides too.
   llvm::SourceMgr *sourceMgr = nullptr;

@@ -60,8 +60,16 @@ AttentionStep ForwardParser::parseAttention(const JsonMember &op, Place place) {
       attention.scale = parseNumber(scale->value);
     } else {
       attention.scale = scale->value.get("init")->number;
-      if (const JsonMember *growth = scale->value.find("yarn_growth"))
-        unsupported(growth->keyMark, "'yarn_growth'");
+      if (const JsonMember *growth = scale->value.find("yarn_growth")) {
+        attention.scaleGrowth = growth->value.number;
+        if (!spec.model.rope.yarn) {
+          auto report = diagnostics.error(
+              growth->keyMark,
+              "'yarn_growth' follows the window of 'yarn' in 'rope', and there is none");
+          if (const JsonMember *rope = tree.find("rope"))
+            report.note(rope->keyMark, "'rope' is here");
+        }
+      }
     }
   }
   if (const JsonValue *scales = value.get("weight_scale")) {
@@ -73,7 +81,7 @@ AttentionStep ForwardParser::parseAttention(const JsonMember &op, Place place) {
   const JsonValue *init = value.get("init");
   attention.qkvInit = parseInit(init ? init->get("qkv") : nullptr, {Init::Kind::UniformStd, 0.5});
   attention.outInit = parseInit(init ? init->get("out") : nullptr, {Init::Kind::Constant, 0});
-  checkDtype(value.get("dtype"));
+  attention.storage = parseStorage(value);
   return attention;
 }
 
@@ -88,7 +96,9 @@ MlpStep ForwardParser::parseMlp(const JsonMember &op, Place place) {
   const JsonValue *init = value.get("init");
   mlp.upInit = parseInit(init ? init->get("up") : nullptr, {Init::Kind::UniformStd, 0.5});
   mlp.downInit = parseInit(init ? init->get("down") : nullptr, {Init::Kind::Constant, 0});
-  checkDtype(value.get("dtype"));
+  const JsonValue *layout = value.get("layout");
+  mlp.transposed = layout && layout->text == "transposed";
+  mlp.storage = parseStorage(value);
   return mlp;
 }
 
@@ -97,10 +107,14 @@ HeadStep ForwardParser::parseHead(const JsonMember &op) {
   HeadStep head;
   head.input = parseOptionalList(value, "input", Place());
   head.init = parseInit(value.get("init"), {Init::Kind::Constant, 0});
-  checkDtype(value.get("dtype"));
-  checkDtype(value.get("compute"));
-  if (const JsonMember *fp8 = value.find("fp8"))
-    unsupported(fp8->keyMark, "'fp8'");
+  head.storage = parseStorage(value);
+  if (const JsonMember *fp8 = value.find("fp8")) {
+    Fp8Scales scales{parseQuotient(fp8->value.get("input")->members.front().value),
+                     parseQuotient(fp8->value.get("weight")->members.front().value),
+                     parseQuotient(fp8->value.get("grad")->members.front().value), fp8->keyMark};
+    if (!spec.fullPrecision)
+      head.fp8 = scales;
+  }
   head.softcapMark = head.lossMark = op.keyMark;
   if (const JsonMember *softcap = value.find("softcap")) {
     const JsonMember &kind = softcap->value.members.front();

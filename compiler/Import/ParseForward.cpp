@@ -16,7 +16,7 @@ void ForwardParser::parse() {
       else
         head = &step;
     }
-  if (diagnostics.hasMistakes()) // A step with an error is left out.
+  if (diagnostics.hasErrors()) // A step with an error is left out.
     return;
   const Step &last = spec.model.forward.back();
   if (!head)
@@ -210,7 +210,7 @@ GateSpec ForwardParser::parseGate(const JsonMember &member) {
   gate.features = features.integer;
   gate.init = parseInit(member.value.get("init"), {Init::Kind::Constant, 0});
   gate.mark = member.keyMark;
-  checkDtype(member.value.get("dtype"));
+  gate.dtype = parseDType(member.value.get("dtype"));
   if (gate.features > spec.model.dims.model)
     diagnostics.error(features.mark, "a gate reads the stream, which has " +
                                          std::to_string(spec.model.dims.model) + " features, not " +
@@ -321,7 +321,7 @@ AddEmbeddingStep ForwardParser::parseAddEmbedding(const JsonMember &op, Place pl
 bool smelt::parseForward(const JsonValue &tree, SpecDiagnostics &diagnostics, Spec &spec) {
   unsigned before = diagnostics.getErrorCount();
   ForwardParser(tree, diagnostics, spec).parse();
-  if (!diagnostics.hasMistakes())
+  if (!diagnostics.hasErrors())
     checkForward(tree, spec, diagnostics);
   return diagnostics.getErrorCount() == before;
 }

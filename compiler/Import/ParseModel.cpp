@@ -36,13 +36,15 @@ Init ValueParser::parseInit(const JsonValue *value, Init fallback) {
   return {kind, member.value.number};
 }
 
-void ValueParser::checkDtype(const JsonValue *value) {
-  if (value && value->text != "f32")
-    unsupported(value->mark, "'" + value->text + "' storage");
+DType ValueParser::parseDType(const JsonValue *value) {
+  return value && value->text == "bf16" && !spec.fullPrecision ? DType::BF16 : DType::F32;
 }
 
-void ValueParser::unsupported(Mark mark, const llvm::Twine &what) {
-  diagnostics.unsupported(mark, what);
+Storage ValueParser::parseStorage(const JsonValue &block) {
+  Storage storage{parseDType(block.get("dtype")), std::nullopt};
+  if (const JsonValue *compute = block.get("compute"); compute && !spec.fullPrecision)
+    storage.compute = parseDType(compute);
+  return storage;
 }
 
 std::optional<double> ValueParser::parseFraction(const JsonValue &value) {
@@ -208,7 +210,7 @@ private:
             .note(tree.get("dims")->find("vocab")->keyMark, "'vocab' is declared here");
     }
     embedding.init = parseInit(member.value.get("init"), {Init::Kind::Normal, 1.0});
-    checkDtype(member.value.get("dtype"));
+    embedding.dtype = parseDType(member.value.get("dtype"));
     spec.model.embeddings.push_back(embedding);
   }
 
@@ -239,25 +241,37 @@ private:
     for (int64_t j = 0; j < pairs; ++j) {
       double exponent =
           rotating > 1 ? static_cast<double>(j) / static_cast<double>(rotating - 1) : 0;
-      rope.frequencies.push_back(j < rotating ? static_cast<float>(std::pow(rope.base, -exponent))
-                                              : 0.0f);
+      rope.frequencies.push_back(j < rotating ? std::pow(rope.base, -exponent) : 0.0);
     }
     if (const JsonValue *positions = member.value.get("positions"))
       rope.restartsAtDocuments = positions->text == "document";
-    checkDtype(member.value.get("compute"));
+    rope.compute = parseDType(member.value.get("compute"));
     if (const JsonMember *yarn = member.value.find("yarn"))
-      unsupported(yarn->keyMark, "'yarn'");
+      parseYarn(*yarn);
+  }
+
+  void parseYarn(const JsonMember &member) {
+    const JsonValue &window = *member.value.get("window");
+    Yarn yarn{window.text, member.value.get("alpha")->number, member.value.get("beta")->number,
+              member.keyMark};
+    if (!(yarn.alpha < yarn.beta))
+      diagnostics.error(member.value.find("beta")->keyMark, "'beta' must be greater than 'alpha'")
+          .note(member.value.find("alpha")->keyMark, "'alpha' is here");
+    spec.usedWindows.try_emplace(yarn.window, window.mark);
+    spec.model.rope.yarn = yarn;
   }
 };
 
 } // namespace
 
 bool smelt::parseSpec(const JsonValue &tree, SpecDiagnostics &diagnostics, Spec &spec) {
+  const JsonValue *precision = tree.get("precision");
+  spec.fullPrecision = precision && precision->text == "f32";
   ModelParser(tree, diagnostics, spec).parse();
   // A wrong head width or table would only cause more errors below.
-  if (diagnostics.hasMistakes())
+  if (diagnostics.hasErrors())
     return false;
   bool forward = parseForward(tree, diagnostics, spec);
   bool training = parseTraining(tree, diagnostics, spec);
-  return forward && training && !diagnostics.hasErrors();
+  return parseData(tree, diagnostics, spec) && forward && training && !diagnostics.hasErrors();
 }

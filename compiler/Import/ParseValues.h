@@ -24,9 +24,13 @@ protected:
   std::optional<Rational> parseExact(const JsonValue &value);
   std::optional<double> parseFraction(const JsonValue &value);
   double parseNumber(const JsonValue &value);
-  /// Storage other than f32 has no lowering yet.
-  void checkDtype(const JsonValue *value);
-  void unsupported(Mark mark, const llvm::Twine &what);
+  DType parseDType(const JsonValue *value);
+  /// The keys 'dtype' and 'compute' of a block.
+  Storage parseStorage(const JsonValue &block);
+  /// A number, or dimensions, numbers and square roots of them with * and /: "sqrt(model)/448".
+  double parseQuotient(const JsonValue &value);
+  /// The widest activation of a program must have a size that 64 bits hold.
+  void checkActivations(Mark mark, int64_t tokens);
 
   const JsonValue &tree;
   SpecDiagnostics &diagnostics;

@@ -9,6 +9,10 @@ int64_t Rational::ceilTimes(int64_t count) const {
   return static_cast<int64_t>((product + denominator - 1) / denominator);
 }
 
+int64_t Rational::floorTimes(int64_t count) const {
+  return static_cast<int64_t>(static_cast<__int128>(numerator) * count / denominator);
+}
+
 bool Rational::operator<(const Rational &other) const {
   return static_cast<__int128>(numerator) * other.denominator <
          static_cast<__int128>(other.numerator) * denominator;

@@ -18,6 +18,8 @@ struct Rational {
   }
   /// ceil(this · count) for this in [0, 1] and count < 2³².
   int64_t ceilTimes(int64_t count) const;
+  /// floor(this · count), likewise.
+  int64_t floorTimes(int64_t count) const;
   bool operator==(const Rational &other) const = default;
   bool operator<(const Rational &other) const;
 };

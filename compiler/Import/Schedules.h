@@ -22,6 +22,23 @@ std::vector<Segment> makeLrSchedule(const TrainingSpec &training, const LrShape 
 std::vector<Segment> makeMomentumSchedule(double from, double to, int64_t warmup, int64_t cooldown,
                                           int64_t steps);
 
+/// The window's tokens at every step. Cubics are evaluated in double, as the medium record's
+/// program does.
+std::vector<Segment> makeWindowSchedule(const TrainingSpec &training, llvm::StringRef name);
+
+/// One value, or one row of values, per stretch of steps.
+struct Piece {
+  int64_t first, last;
+  std::vector<double> values;
+};
+
+/// The frequencies of a rotary embedding under YaRN; one piece when its window never changes.
+std::vector<Piece> makeYarnFrequencies(const TrainingSpec &training, const Rope &rope);
+
+/// A softmax scale that is multiplied by growth · ln(new / old) + 1 where YaRN's window changes.
+std::vector<Segment> makeYarnScale(const TrainingSpec &training, const Yarn &yarn, double init,
+                                   double growth);
+
 /// One piece per stage; equal neighbours are joined.
 std::vector<Segment> makeStageSchedule(const std::vector<Stage> &stages,
                                        llvm::function_ref<double(const Stage &)> value);

@@ -28,11 +28,6 @@ SpecDiagnostics::Report SpecDiagnostics::error(Mark mark, const llvm::Twine &mes
   return Report(*this, std::move(diagnostic));
 }
 
-void SpecDiagnostics::unsupported(Mark mark, const llvm::Twine &what) {
-  error(mark, what + " is not supported yet");
-  ++unsupportedCount;
-}
-
 SpecDiagnostics::Report &SpecDiagnostics::Report::note(Mark mark, const llvm::Twine &message) {
   if (diagnostic)
     diagnostic->attachNote(owner->getLocation(mark)) << message;

@@ -34,8 +34,6 @@ public:
   llvm::StringRef getSourceName(uint32_t source) const { return sources[source]; }
 
   Report error(Mark mark, const llvm::Twine &message);
-  /// A spec that is right, but asks for what has no lowering yet.
-  void unsupported(Mark mark, const llvm::Twine &what);
   mlir::FileLineColLoc getLocation(Mark mark) const;
   /// The location of a step: its path in the spec, over the place of the key.
   mlir::Location getLocation(const llvm::Twine &path, Mark mark) const;
@@ -44,15 +42,11 @@ public:
   static constexpr unsigned kShownErrors = 20;
   bool isFull() const { return errorCount >= kShownErrors; }
   bool hasErrors() const { return errorCount != 0; }
-  /// Errors other than unsupported features: what is parsed further on could be wrong because of
-  /// them.
-  unsigned getMistakeCount() const { return errorCount - unsupportedCount; }
-  bool hasMistakes() const { return getMistakeCount() != 0; }
 
 private:
   mlir::MLIRContext &context;
   std::vector<std::string> sources;
-  unsigned errorCount = 0, unsupportedCount = 0;
+  unsigned errorCount = 0;
 };
 
 /// The text with control characters written as \xNN and cut to a readable length.

@@ -66,6 +66,9 @@ void addOverrides(CLI::App &app, CompileOptions &options) {
                  "Change a value of the spec: key.path=value (repeatable)")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
+  app.add_option("--precision", options.precision,
+                 "f32: every parameter and state is f32 and nothing is rounded; spec: as written")
+      ->check(CLI::IsMember({"spec", "f32"}));
 }
 
 void addTarget(CLI::App &app, CompileOptions &options) {

@@ -20,6 +20,7 @@ enum class Command { Check, Compile, Train, Eval, Sample, Explain, DataPack, Inf
 struct CompileOptions {
   std::string input;                  ///< A spec (.json), or IR text with --compile-from.
   std::vector<std::string> overrides; ///< --set key.path=value, in order.
+  std::string precision;              ///< "f32": nothing is rounded; empty: what the spec says.
   std::string target = "cpu";         ///< "cpu" (this machine), "cpu:NAME" (LLVM's name of a CPU).
   std::string from = "spec";          ///< First phase to run is the one after this.
   std::string to = "bundle";          ///< Last phase to run.

@@ -51,6 +51,7 @@ int Session::load() {
   if (phase_ == Phase::Spec) {
     ImportOptions import;
     import.overrides = options_.overrides;
+    import.precision = options_.precision;
     import.sourceMgr = &sourceManager_;
     module_ = importSpec(context_, options_.input, import);
     if (!module_)

@@ -18,6 +18,8 @@ int main(int argc, char **argv) {
   for (int i = 1; i < argc; ++i) {
     if (!std::strcmp(argv[i], "--set") && i + 1 < argc)
       options.overrides.push_back(argv[++i]);
+    else if (!std::strcmp(argv[i], "--precision") && i + 1 < argc)
+      options.precision = argv[++i];
     else if (!std::strcmp(argv[i], "--locations"))
       locations = true;
     else if (!std::strcmp(argv[i], "--schema")) {
@@ -29,7 +31,8 @@ int main(int argc, char **argv) {
       path = argv[i];
   }
   if (!path) {
-    llvm::errs() << "usage: smelt-import SPEC [--set KEY=VALUE]… [--locations] [--quiet]\n";
+    llvm::errs() << "usage: smelt-import SPEC [--set KEY=VALUE]… [--precision spec|f32] "
+                    "[--locations] [--quiet]\n";
     return 2;
   }
   mlir::OwningOpRef<mlir::ModuleOp> module = smelt::importSpec(context, path, options);
