@@ -63,15 +63,16 @@ GPUTensorMap describeOperand(OperandType type, Major major, int64_t rows, int64_
   return map;
 }
 
-GPUTensorMap describeOutput(const GemmPlan &plan, const GemmOutput &output) {
+/// A bf16 matrix that is loaded or stored in chunks.
+GPUTensorMap describeChunks(const GemmPlan &plan, int64_t width) {
   GPUTensorMap map;
-  map.sizes = {output.columns.width, plan.m};
-  map.strides = {output.columns.width * 2};
+  map.sizes = {width, plan.m};
+  map.strides = {width * 2};
   map.box = {64, 64};
   map.swizzle = 128;
   if (plan.groups > 1) {
     map.sizes.push_back(plan.groups);
-    map.strides.push_back(plan.m * output.columns.width * 2);
+    map.strides.push_back(plan.m * width * 2);
     map.box.push_back(1);
   }
   return map;
@@ -87,50 +88,93 @@ public:
     for (auto [i, input] : llvm::enumerate(op.getResultInputs()))
       region.bindInput(i, function.getPointer(input));
     for (const GemmOutput &output : plan.outputs)
-      places.push_back(mayStage && output.isStaged
-                           ? function.addTensorMap(output.argument, describeOutput(plan, output))
-                           : function.getPointer(output.argument));
+      places.push_back(
+          mayStage && output.isStaged
+              ? function.addTensorMap(output.argument, describeChunks(plan, output.columns.width))
+              : function.getPointer(output.argument));
+    for (const GemmRange &range : plan.ranges)
+      for (unsigned index : mayStage ? range.stagedInputs : std::vector<unsigned>())
+        if (!inputMaps.count(index))
+          inputMaps[index] =
+              function.addTensorMap(function.getEmission().getArgument(op.getResultInputs()[index]),
+                                    describeChunks(plan, range.columns.width));
   }
 
   void begin() { region.evaluateScalars(); }
 
-  /// `staging` is null where outputs are stored as pairs.
-  void run(const TileCoordinates &tile, const FragmentThread &thread, CellValue product,
-           StagedStore *staging) {
-    std::vector<ColumnRange> ranges;
-    for (const GemmOutput &output : plan.outputs)
-      if (!llvm::is_contained(ranges, output.columns))
-        ranges.push_back(output.columns);
-    for (const ColumnRange &range : ranges) {
-      auto body = [&] { runRange(range, tile, thread, product, staging); };
-      if (range.offset == 0 && range.width == plan.n) {
-        body();
+  /// Before a tile is multiplied: thread 0 starts to load what the region will read. The staging
+  /// area was reclaimed.
+  void prefetch(const TileCoordinates &tile, StagingArea &staging) {
+    for (const GemmRange &range : plan.ranges)
+      if (!range.stagedInputs.empty())
+        inRange(range, tile, [&] { staging.prefetch(getMaps(range), getPlace(range, tile)); });
+  }
+
+  /// The parity of the staging area's next input barrier, after this tile.
+  Value advanceParity(const TileCoordinates &tile, Value parity) {
+    Value result = parity;
+    for (const GemmRange &range : plan.ranges) {
+      if (range.stagedInputs.empty())
         continue;
-      }
-      Value inside = code.less(code.sub(tile.column, range.offset), range.width);
-      code.ifThen(inside, body);
+      Value turned = StagingArea::advanceParity(code, parity, range.stagedInputs.size());
+      result = isWhole(range) ? turned : code.select(isInside(range, tile), turned, result);
     }
+    return result;
+  }
+
+  /// `staging` is null where outputs are stored as pairs; `blocks` of 8 columns are done.
+  void run(const TileCoordinates &tile, const FragmentThread &thread, CellValue product,
+           StagingArea *staging, Value parity, int blocks = 16) {
+    for (const GemmRange &range : plan.ranges)
+      inRange(range, tile,
+              [&] { runRange(range, tile, thread, product, staging, parity, blocks); });
   }
 
 private:
-  void runRange(const ColumnRange &range, const TileCoordinates &tile, const FragmentThread &thread,
-                CellValue product, StagedStore *staging) {
-    Value column = code.sub(tile.column, range.offset);
-    Value row = code.add(tile.row, thread.row), pair = code.add(column, thread.pair);
+  bool isWhole(const GemmRange &range) {
+    return range.columns.offset == 0 && range.columns.width == plan.n;
+  }
+  Value isInside(const GemmRange &range, const TileCoordinates &tile) {
+    return code.less(code.sub(tile.column, range.columns.offset), range.columns.width);
+  }
+  void inRange(const GemmRange &range, const TileCoordinates &tile,
+               llvm::function_ref<void()> body) {
+    if (isWhole(range))
+      return body();
+    code.ifThen(isInside(range, tile), body);
+  }
+  StagingArea::Place getPlace(const GemmRange &range, const TileCoordinates &tile) {
+    return {code.sub(tile.column, range.columns.offset), tile.row, tile.group};
+  }
+  SmallVector<Value> getMaps(const GemmRange &range) {
+    return llvm::map_to_vector(range.stagedInputs,
+                               [&](unsigned index) { return inputMaps.lookup(index); });
+  }
+
+  void runRange(const GemmRange &range, const TileCoordinates &tile, const FragmentThread &thread,
+                CellValue product, StagingArea *staging, Value parity, int blocks) {
+    StagingArea::Place place = getPlace(range, tile);
+    Value row = code.add(tile.row, thread.row), pair = code.add(place.column, thread.pair);
     region.beginTile(row, pair, product);
+    if (!range.stagedInputs.empty() && mayStage) {
+      staging->beginInputs(getMaps(range), place, parity);
+      for (auto [i, index] : llvm::enumerate(range.stagedInputs))
+        region.bindPairs(
+            index, [staging, i = unsigned(i)](Cell cell) { return staging->readInput(i, cell); });
+    }
     bool isFree = true;
-    for (auto [output, place] : llvm::zip_equal(plan.outputs, places)) {
-      if (!(output.columns == range))
-        continue;
-      Value tensor = output.tensor;
-      auto value = [&](Cell cell) { return region.get(tensor, cell); };
+    for (unsigned index : range.outputs) {
+      const GemmOutput &output = plan.outputs[index];
+      auto value = [&](Cell cell) { return region.get(output.tensor, cell); };
       if (mayStage && output.isStaged) {
-        staging->store(place, column, tile.row, tile.group, isFree, value);
+        staging->store(places[index], place, isFree, value);
         isFree = false;
       } else {
-        storePairs(code, place, output.element, plan.m, range.width, row, pair, value);
+        storePairs(code, places[index], output.element, plan.m, range.columns.width, row, pair,
+                   value, blocks);
       }
     }
+    region.unbindPairs();
   }
 
   CodeBuilder &code;
@@ -138,6 +182,7 @@ private:
   FragmentRegion region;
   bool mayStage;
   SmallVector<Value> places; ///< Tensor maps or pointers, one per output.
+  llvm::DenseMap<unsigned, Value> inputMaps;
 };
 
 /// The kernel that multiplies.
@@ -159,18 +204,19 @@ public:
     function.getFunction()->setAttr("nvvm.minctasm", code.builder.getI32IntegerAttr(1));
     int64_t ringOffset = layout.allocate(plan.stages * stageBytes, 1024);
     stagingOffset = layout.allocate(2 * plan.stagingChunks * chunkBytes, 1024);
-    int64_t barrierOffset = layout.allocate(8 * 2 * plan.stages, 16);
+    int64_t barrierOffset = layout.allocate(8 * (2 * plan.stages + 2), 16);
     shared = code.at(function.getDynamicShared(), ringOffset);
     sharedAddress = LLVM::PtrToIntOp::create(code.builder, code.loc, code.i32Type(), shared);
-    BarrierArray barriers(code, function.getDynamicShared(), barrierOffset);
-    ring.emplace(code, barriers, 0, plan.stages);
+    barriers.emplace(code, function.getDynamicShared(), barrierOffset);
+    ring.emplace(code, *barriers, 0, plan.stages);
 
     thread = code.threadIndex();
     block = code.blockIndex();
     Value group = code.uniform(code.shiftRight(thread, 7));
     code.ifThen(code.equal(thread, 0), [&] {
-      for (int64_t i = 0; i < 2 * plan.stages; ++i)
-        initialiseBarrier(code, barriers.get(i), 1);
+      for (int64_t i = 0; i < 2 * plan.stages + 2;
+           ++i) // The last two: inputs of the result region, a group each.
+        initialiseBarrier(code, barriers->get(i), 1);
       fenceBarriers(code);
     });
     code.barrierAll();
@@ -265,11 +311,12 @@ private:
     NVVM::SetMaxRegisterOp::create(code.builder, code.loc, 232,
                                    NVVM::SetMaxRegisterAction::increase);
     FragmentThread fragment = getFragmentThread(code, thread);
-    std::optional<StagedStore> staging;
+    std::optional<StagingArea> staging;
     if (plan.stagingChunks) {
       Value area = code.at(code.at(function.getDynamicShared(), stagingOffset),
                            code.mul(consumer, plan.stagingChunks * chunkBytes));
-      staging.emplace(code, area, plan.stagingChunks, code.add(consumer, ownBarrier), fragment);
+      staging.emplace(code, area, plan.stagingChunks, code.add(consumer, ownBarrier),
+                      barriers->get(2 * plan.stages, consumer), fragment);
     }
     if (result)
       result->begin();
@@ -285,23 +332,28 @@ private:
                       code.select(isSecond, later.parity, start.parity)};
     Value firstTile = code.add(block, code.mul(consumer, grid));
     code.loop(firstTile, code.i32(plan.tiles() * plan.splits), code.i32(2 * grid),
-              {from.stage, from.parity}, [&](Value tile, ValueRange carried) -> SmallVector<Value> {
-                if (staging)
+              {from.stage, from.parity, code.i32(0)},
+              [&](Value tile, ValueRange carried) -> SmallVector<Value> {
+                TileCoordinates place = locate(code, plan, tile);
+                if (staging) {
                   staging->reclaim();
+                  result->prefetch(place, *staging);
+                }
                 code.barrier(mine, 256);
-                RingPosition end = consumeTile(tile, {carried[0], carried[1]}, other, fragment,
-                                               staging ? &*staging : nullptr);
+                RingPosition end = consumeTile(place, {carried[0], carried[1]}, other, fragment,
+                                               staging ? &*staging : nullptr, carried[2]);
                 // The other group's tile lies between this one and the next.
                 RingPosition next = ring->advance(end, plan.blocksPerSplit);
-                return {next.stage, next.parity};
+                return {next.stage, next.parity,
+                        result ? result->advanceParity(place, carried[2]) : carried[2]};
               });
     if (staging)
       code.ifThen(fragment.isFirst, [&] { waitStores(code, 0, /*read=*/false); });
   }
 
-  RingPosition consumeTile(Value tile, RingPosition at, Value other, const FragmentThread &fragment,
-                           StagedStore *staging) {
-    TileCoordinates place = locate(code, plan, tile);
+  RingPosition consumeTile(const TileCoordinates &place, RingPosition at, Value other,
+                           const FragmentThread &fragment, StagingArea *staging,
+                           Value inputParity) {
     Value undefined =
         LLVM::UndefOp::create(code.builder, code.loc, getAccumulatorType(code, tileColumns));
     SmallVector<Value> first = multiplyStage(at, {undefined, undefined}, /*first=*/true);
@@ -330,7 +382,7 @@ private:
       return registers[cell.m * 64 + 4 * cell.n8 + 2 * cell.h + cell.p];
     };
     if (result)
-      result->run(place, fragment, product, staging);
+      result->run(place, fragment, product, staging, inputParity);
     else
       storePartial(place, fragment, product);
     return {state[0], state[1]};
@@ -352,12 +404,20 @@ private:
   Value mapA, mapB, partialProducts;
   std::optional<ResultStage> result;
   SharedLayout layout;
+  std::optional<BarrierArray> barriers;
   std::optional<Ring> ring;
   int64_t stagingOffset = 0, grid = 0;
   Value shared, sharedAddress, thread, block;
 };
 
-/// Adds the parts in order and runs the result region: one warp group per tile.
+/// Nothing in the region looks beyond an element's own pair.
+bool isElementwise(kernel::GemmOp op) {
+  return llvm::none_of(op.getResult().front(),
+                       [](Operation &inner) { return isa<lm::RMSNormOp, lm::RopeOp>(inner); });
+}
+
+/// Adds the parts in order and runs the result region, a warp group per tile, or per 16 columns of
+/// it.
 void emitSum(kernel::GemmOp op, GPUEmission &emission, const GemmPlan &plan, int64_t partials) {
   GPUFunction function(emission, "gemm sum of splits", 128);
   CodeBuilder code(function.builder(), op.getLoc());
@@ -365,7 +425,12 @@ void emitSum(kernel::GemmOp op, GPUEmission &emission, const GemmPlan &plan, int
   ResultStage result(code, function, op, plan, /*mayStage=*/false);
   FragmentThread fragment = getFragmentThread(code, code.threadIndex());
   result.begin();
-  TileCoordinates place = locate(code, plan, code.blockIndex());
+  int blocks = isElementwise(op) ? 2 : 16;
+  int64_t pieces = 16 / blocks;
+  TileCoordinates place = locate(code, plan, code.div(code.blockIndex(), pieces));
+  // The pair of columns moves by whole blocks; the tile, which decides the range, does not.
+  fragment.pair =
+      code.add(fragment.pair, code.mul(code.rem(code.blockIndex(), pieces), 8 * blocks));
   Value row = code.add(place.row, fragment.row), column = code.add(place.column, fragment.pair);
   auto pair = VectorType::get(2, code.f32Type());
   SmallVector<Value> sums(Cell::count); // Pairs, loaded when the region asks for them.
@@ -386,8 +451,8 @@ void emitSum(kernel::GemmOp op, GPUEmission &emission, const GemmPlan &plan, int
     return LLVM::ExtractElementOp::create(code.builder, code.loc, sum, code.i32(cell.p))
         .getResult();
   };
-  result.run(place, fragment, load, nullptr);
-  function.finish({plan.tiles(), 1, 1});
+  result.run(place, fragment, load, nullptr, Value(), blocks);
+  function.finish({plan.tiles() * pieces, 1, 1});
 }
 
 } // namespace

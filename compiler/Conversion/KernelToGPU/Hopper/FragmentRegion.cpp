@@ -232,6 +232,11 @@ Value FragmentRegion::applyUnary(UnaryKind kind, Value x) {
     return code.approximate("sqrt.approx.ftz.f32", x);
   case UnaryKind::reciprocal:
     return code.approximate("rcp.approx.ftz.f32", x);
+  case UnaryKind::step: {
+    Value positive =
+        arith::CmpFOp::create(code.builder, code.loc, arith::CmpFPredicate::OGE, x, code.f32(0));
+    return code.select(positive, code.f32(1), code.f32(0));
+  }
   }
   llvm_unreachable("unknown unary kind");
 }
@@ -274,6 +279,8 @@ Value FragmentRegion::applyUnaryBackward(UnaryBackwardOp backward, Value x, Valu
     Value y = value();
     return code.fneg(code.fmul(dy, code.fmul(y, y)));
   }
+  case UnaryKind::step:
+    return code.f32(0);
   case UnaryKind::gelu:
   case UnaryKind::silu:
     break;
@@ -352,6 +359,13 @@ Value FragmentRegion::computeInput(BlockArgument argument, Cell cell) {
   Value r = clampedRow(cell.m, cell.h);
   if (isRowVector(argument))
     return loadElement(pointer, type.getElementType(), r);
+  Cell other = cell;
+  other.p = 1 - cell.p;
+  if (auto found = staged.find(argument.getArgNumber() - 1); found != staged.end()) {
+    auto [low, high] = found->second(cell);
+    known[{argument, other.index()}] = cell.p ? low : high;
+    return cell.p ? high : low;
+  }
   // A tile of a matrix: both elements of a pair come in one load.
   int64_t width = getWidth(argument), bytes = type.getElementTypeBitWidth() / 8;
   Value address;
@@ -373,8 +387,6 @@ Value FragmentRegion::computeInput(BlockArgument argument, Cell cell) {
     pair = {LLVM::ExtractElementOp::create(code.builder, code.loc, both, code.i32(0)),
             LLVM::ExtractElementOp::create(code.builder, code.loc, both, code.i32(1))};
   }
-  Cell other = cell;
-  other.p = 1 - cell.p;
   known[{argument, other.index()}] = cell.p ? pair.first : pair.second;
   return cell.p ? pair.second : pair.first;
 }

@@ -15,6 +15,7 @@
 #include "dialects/Kernel/KernelOps.h"
 #include "llvm/ADT/DenseMap.h"
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -50,6 +51,12 @@ public:
 
   /// Sets where the kernel finds an input of the region (global address).
   void bindInput(unsigned index, Value pointer) { pointers[index] = pointer; }
+  /// Lets an input that is a matrix come from elsewhere than global memory: pairs of neighbours (p
+  /// = 0, 1).
+  void bindPairs(unsigned index, std::function<std::pair<Value, Value>(Cell)> pairs) {
+    staged[index] = std::move(pairs);
+  }
+  void unbindPairs() { staged.clear(); }
   /// Computes all rank-0 values; once, before the first tile.
   void evaluateScalars();
   /// Begins a tile, or a part of it that lies inside one part of a split: this thread's first row,
@@ -75,6 +82,7 @@ private:
   mlir::kernel::GemmOp op;
   mlir::Block &block;
   llvm::DenseMap<unsigned, Value> pointers;
+  std::map<unsigned, std::function<std::pair<Value, Value>(Cell)>> staged;
   llvm::DenseMap<Value, Value> scalars;
   Value row, column;
   std::function<Value(Cell)> product;

@@ -1,8 +1,10 @@
 //===- GemmPlan.cpp - How a kernel.gemm runs on Hopper --------------------===//
 #include "compiler/Conversion/KernelToGPU/Hopper/GemmPlan.h"
+#include "llvm/ADT/SetVector.h"
 #include <limits>
 
 using namespace mlir;
+using namespace smelt;
 using namespace smelt::gpu;
 
 /// The operand that a load region passes on as it is; null if it does anything.
@@ -47,6 +49,44 @@ std::string GemmPlan::whyNot(kernel::GemmOp op, const GPUEmission &emission) {
   if (op.getN() % 2)
     return "rows of the product are odd";
   return FragmentRegion::whyNot(op);
+}
+
+/// Inputs of the result region that `tensor` is computed from.
+static void collectInputs(Value tensor, llvm::SetVector<BlockArgument> &inputs) {
+  if (auto argument = dyn_cast<BlockArgument>(tensor)) {
+    if (argument.getArgNumber() > 0)
+      inputs.insert(argument);
+    return;
+  }
+  for (Value operand : tensor.getDefiningOp()->getOperands())
+    collectInputs(operand, inputs);
+}
+
+/// The matrices among a range's inputs, if all of them can come through the staging area: bf16, one
+/// output that is staged too.
+static std::vector<unsigned> findStagedInputs(kernel::GemmOp op, const GPUEmission &emission,
+                                              const GemmPlan &plan, const GemmRange &range) {
+  std::vector<unsigned> result;
+  if (range.outputs.size() != 1 || !plan.outputs[range.outputs[0]].isStaged)
+    return result;
+  llvm::SetVector<BlockArgument> inputs;
+  collectInputs(plan.outputs[range.outputs[0]].tensor, inputs);
+  for (BlockArgument input : inputs) {
+    auto type = cast<RankedTensorType>(input.getType());
+    bool isMatrix =
+        type.getRank() >= 2 && type.getNumElements() == plan.groups * plan.m * range.columns.width;
+    unsigned index = input.getArgNumber() - 1;
+    uint32_t argument = emission.getArgument(op.getResultInputs()[index]);
+    // A RoPE table has a matrix' shape when a range is one head, but is read by other columns.
+    bool isTable =
+        llvm::any_of(input.getUsers(), [](Operation *user) { return isa<lm::RopeOp>(user); });
+    if (isMatrix && !isTable && type.getElementType().isBF16() && range.columns.width % 8 == 0 &&
+        emission.getAlignment(argument) % 16 == 0)
+      result.push_back(index);
+  }
+  if (result.size() > 2)
+    result.clear();
+  return result;
 }
 
 /// Splits of k that finish soonest: rounds of tiles on all multiprocessors, then the time to add
@@ -97,10 +137,24 @@ GemmPlan GemmPlan::make(kernel::GemmOp op, const GPUEmission &emission) {
   int64_t blocks = (plan.k + plan.blockK() - 1) / plan.blockK();
   plan.blocksPerSplit = (blocks + plan.splits - 1) / plan.splits;
   plan.splits = (blocks + plan.blocksPerSplit - 1) / plan.blocksPerSplit; // No empty part.
+  for (auto [index, output] : llvm::enumerate(plan.outputs)) {
+    auto found = llvm::find_if(
+        plan.ranges, [&](const GemmRange &range) { return range.columns == output.columns; });
+    if (found == plan.ranges.end())
+      found = plan.ranges.insert(found, GemmRange{output.columns, {}, {}});
+    found->outputs.push_back(index);
+  }
   bool isStaged = plan.splits == 1 && llvm::any_of(plan.outputs, [](const GemmOutput &output) {
                     return output.isStaged;
                   });
-  plan.stagingChunks = isStaged ? 2 : 0;
-  plan.stages = 6;
+  size_t inputs = 0;
+  for (GemmRange &range : plan.ranges)
+    if (isStaged) {
+      range.stagedInputs = findStagedInputs(op, emission, plan, range);
+      inputs = std::max(inputs, range.stagedInputs.size());
+    }
+  // Shared memory: six stages of 32 KiB and two chunks a group, or five and four (H200: 227 KiB).
+  plan.stagingChunks = !isStaged ? 0 : inputs ? 4 : 2;
+  plan.stages = inputs ? 5 : 6;
   return plan;
 }

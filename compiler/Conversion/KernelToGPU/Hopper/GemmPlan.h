@@ -17,12 +17,22 @@ struct GemmOutput {
   bool isStaged;       ///< Stored by TMA.
 };
 
+/// A part of the product's columns with the outputs that cover it.
+struct GemmRange {
+  ColumnRange columns;
+  std::vector<unsigned> outputs;
+  /// Inputs of the result region (their indices) that come tile by tile through the staging area;
+  /// at most 2.
+  std::vector<unsigned> stagedInputs;
+};
+
 struct GemmPlan {
   int64_t groups = 1, m = 0, n = 0, k = 0; ///< Of one group.
   OperandType aType = OperandType::BF16, bType = OperandType::BF16;
   Major aMajor = Major::K, bMajor = Major::K;
   uint32_t aArgument = 0, bArgument = 0;
   std::vector<GemmOutput> outputs;
+  std::vector<GemmRange> ranges;
 
   int64_t stages = 0;
   int64_t stagingChunks = 0;  ///< Of each warp group.
