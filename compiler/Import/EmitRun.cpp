@@ -67,12 +67,10 @@ private:
   Attribute makeData() {
     llvm::SmallVector<Entry> documents = {{"order", text(data.order)},
                                           {"start_token", integer(data.startToken)}};
-    if (data.align)
-      documents.push_back({"align", builder.getBoolAttr(true)});
     if (data.maxTokens)
       documents.push_back({"max_tokens", integer(data.maxTokens)});
-    if (data.validationAlign)
-      documents.push_back({"validation_align", builder.getBoolAttr(true)});
+    if (data.ranks)
+      documents.push_back({"ranks", integer(data.ranks)});
     llvm::SmallVector<Entry> entries = {
         {"train", text(data.train)},          {"validation", text(data.validationFiles)},
         {"tokenizer", text(data.tokenizer)},  {"vocabulary", integer(spec.model.dims.vocab)},

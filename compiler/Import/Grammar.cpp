@@ -11,6 +11,8 @@ namespace {
 
 bool fits(JsonValue::Kind kind, Rule::Kind rule) {
   switch (rule) {
+  case Rule::Kind::Any:
+    return true;
   case Rule::Kind::Boolean:
     return kind == JsonValue::Kind::Boolean;
   case Rule::Kind::Integer:
@@ -32,6 +34,8 @@ bool fits(JsonValue::Kind kind, Rule::Kind rule) {
 
 std::string describe(const Rule &rule) {
   switch (rule.kind) {
+  case Rule::Kind::Any:
+    return "anything";
   case Rule::Kind::Boolean:
     return "true or false";
   case Rule::Kind::Integer:
@@ -83,6 +87,7 @@ public:
     if (!fits(value.kind, rule.kind))
       return wrongType(value, rule, what);
     switch (rule.kind) {
+    case Rule::Kind::Any:
     case Rule::Kind::Boolean:
     case Rule::Kind::ByType:
       return;

@@ -28,7 +28,7 @@ struct KeyRule {
 /// What a JSON value may be.
 struct Rule {
   static constexpr size_t kAnyCount = SIZE_MAX;
-  enum class Kind { Boolean, Integer, Number, String, Choice, List, Map, Object, ByType };
+  enum class Kind { Any, Boolean, Integer, Number, String, Choice, List, Map, Object, ByType };
   Kind kind;
   /// Name in the schema's $defs; empty: written in place.
   llvm::StringRef name = "";
@@ -50,14 +50,16 @@ struct Rule {
   llvm::StringRef noun = "";
 };
 
-/// The rule of a whole spec.
+/// The rules of a whole spec, and of one that stands on another.
 const Rule &getSpecRule();
+const Rule &getOverlayRule();
 
 /// Reports everything in `value` that the rule forbids; returns true when there was nothing.
 bool checkGrammar(const JsonValue &value, const Rule &rule, SpecDiagnostics &diagnostics);
 
-/// models/schema.json: JSON Schema, draft 2020-12.
+/// models/schema.json and models/overlay-schema.json: JSON Schema, draft 2020-12.
 std::string printSchema();
+std::string printOverlaySchema();
 
 } // namespace smelt
 #endif

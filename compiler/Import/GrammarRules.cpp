@@ -12,7 +12,7 @@ constexpr double kMaxDim = 2147483647;
 class RuleTable {
 public:
   RuleTable();
-  const Rule *spec;
+  const Rule *spec, *overlay;
 
 private:
   Rule *add(Rule rule) { return &rules.emplace_back(std::move(rule)); }
@@ -429,8 +429,7 @@ void RuleTable::addTraining() {
                 {"tokens", positive, "Tokens of one validation", true},
                 {"every", positive, "Steps between validations; only at the end without it"},
                 {"micro_batch", positive, "Tokens that run at once; training's by default"},
-                {"align", boolean,
-                 "Each micro-batch is whole documents from the start of one; false by default"},
+                {"align", boolean, "Validation takes every token in order: false"},
                 {"final_windows", map(positive, "^[A-Za-z_][A-Za-z0-9_]*$", "a name"),
                  "Windows of the last validation, where they are not the last stage's"}}),
         "The held-out data"}});
@@ -441,13 +440,22 @@ RuleTable::RuleTable() {
   addSteps();
   addModel();
   addTraining();
+  Rule *title = add({.kind = Rule::Kind::String,
+                     .pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$",
+                     .patternText = "letters, digits, '.', '_' and '-'"});
+  overlay = object(
+      {{"$schema", text, "Lets editors find models/overlay-schema.json"},
+       {"smelt", integer(1, 1), "Version of the grammar", true},
+       {"base", text, "The spec or overlay that this one changes, from this file's folder", true},
+       {"name", title, "Name of the model; the file's by default"},
+       {"about", text, "One sentence for readers"},
+       {"set", map(add({.kind = Rule::Kind::Any}), "^.+$", "a path"),
+        "Edits in order: a path and the new value; null removes. forward[layers].layers[mlp] is "
+        "the "
+        "step with that key, k[2] an element, k[+] a new last one, k[+2] a new one before that"}});
   spec = object({{"$schema", text, "Lets editors find models/schema.json"},
                  {"smelt", integer(1, 1), "Version of the grammar", true},
-                 {"name",
-                  add({.kind = Rule::Kind::String,
-                       .pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$",
-                       .patternText = "letters, digits, '.', '_' and '-'"}),
-                  "Name of the model", true},
+                 {"name", title, "Name of the model", true},
                  {"about", text, "One sentence for readers"},
                  {"precision", choice({"spec", "f32"}),
                   "f32: every parameter and state is f32 and nothing is rounded, whatever the rest "
@@ -463,7 +471,10 @@ RuleTable::RuleTable() {
 
 } // namespace
 
-const Rule &smelt::getSpecRule() {
+static const RuleTable &getTable() {
   static const RuleTable table;
-  return *table.spec;
+  return table;
 }
+
+const Rule &smelt::getSpecRule() { return *getTable().spec; }
+const Rule &smelt::getOverlayRule() { return *getTable().overlay; }

@@ -3,6 +3,7 @@
 #include "compiler/Import/ApplyOverrides.h"
 #include "compiler/Import/EmitModule.h"
 #include "compiler/Import/Grammar.h"
+#include "compiler/Import/LoadSpec.h"
 #include "dialects/LM/LMOps.h"
 #include "dialects/Train/TrainOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -31,7 +32,7 @@ OwningOpRef<ModuleOp> smelt::importSpecText(MLIRContext &context, llvm::StringRe
   std::vector<std::string> overrides = options.overrides;
   if (!options.precision.empty())
     overrides.push_back("precision=" + options.precision);
-  if (!readJson(text, source, diagnostics, tree) ||
+  if (!loadSpec(text, name, source, diagnostics, options.sourceMgr, tree) ||
       !applyOverrides(tree, overrides, diagnostics, options.sourceMgr) ||
       !checkGrammar(tree, getSpecRule(), diagnostics) || !parseSpec(tree, diagnostics, spec))
     return nullptr;

@@ -21,6 +21,8 @@ public:
       smallest = std::min(smallest, training.microTokens(stage));
     parseSequence(value);
     parseOrder(value);
+    if (data.order == "aligned" || (data.order != "random" && tree.get("training")->find("ranks")))
+      data.ranks = training.ranks;
     data.sampleTokens = data.sequence ? data.sequence : std::min<int64_t>(smallest, 1024);
     data.validationMicroBatch = smallest;
     if (const JsonValue *validation = value.get("validation"))
@@ -80,15 +82,17 @@ private:
                    "token " + std::to_string(data.startToken) + " is none of the vocabulary's " +
                        std::to_string(spec.model.dims.vocab))
             .note(tree.get("dims")->find("vocab")->keyMark, "'vocab' is declared here");
-      if (const JsonValue *align = documents->value.get("align"))
-        data.align = align->boolean;
+      const JsonValue *align = documents->value.get("align");
+      bool aligned = align && align->boolean;
+      if (aligned)
+        data.order = "aligned";
       if (const JsonMember *most = documents->value.find("max_tokens")) {
         data.maxTokens = most->value.integer;
-        if (!data.align)
+        if (!aligned)
           diagnostics.error(most->keyMark,
                             "'max_tokens' cuts documents of aligned batches: give \"align\": true");
       }
-      if (data.align && value.find("sequence"))
+      if (aligned && value.find("sequence"))
         diagnostics
             .error(documents->value.find("align")->keyMark, "'align' and 'sequence' in one place")
             .note(value.find("sequence")->keyMark, "'sequence' is here");
@@ -102,8 +106,9 @@ private:
     data.validationTokens = validation.get("tokens")->integer;
     if (const JsonValue *every = validation.get("every"))
       data.validationEvery = every->integer;
-    if (const JsonValue *align = validation.get("align"))
-      data.validationAlign = align->boolean;
+    if (const JsonMember *align = validation.find("align"); align && align->value.boolean)
+      diagnostics.error(align->value.mark,
+                        "validation takes every token in order, so it cannot start at documents");
     const JsonValue *micro = validation.get("micro_batch");
     data.validationMicroBatch = micro ? micro->integer : smallest;
     Mark mark = (micro ? micro : validation.get("tokens"))->mark;

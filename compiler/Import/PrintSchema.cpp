@@ -48,10 +48,10 @@ JsonValue makeObject() {
 
 class SchemaPrinter {
 public:
-  JsonValue print(const Rule &spec) {
+  JsonValue print(const Rule &spec, llvm::StringRef title) {
     JsonValue schema = makeObject();
     add(schema, "$schema", makeText("https://json-schema.org/draft/2020-12/schema"));
-    add(schema, "title", makeText("A Smelt spec"));
+    add(schema, "title", makeText(title));
     add(schema, "description",
         makeText("Printed from compiler/Import/GrammarRules.cpp by the importer; a test keeps the "
                  "two alike."));
@@ -92,6 +92,8 @@ private:
   JsonValue inPlace(const Rule &rule) {
     JsonValue schema = makeObject();
     switch (rule.kind) {
+    case Rule::Kind::Any:
+      break;
     case Rule::Kind::Boolean:
       add(schema, "type", makeText("boolean"));
       break;
@@ -181,4 +183,11 @@ private:
 
 } // namespace
 
-std::string smelt::printSchema() { return printJson(SchemaPrinter().print(getSpecRule())); }
+std::string smelt::printSchema() {
+  return printJson(SchemaPrinter().print(getSpecRule(), "A Smelt spec"));
+}
+
+std::string smelt::printOverlaySchema() {
+  return printJson(
+      SchemaPrinter().print(getOverlayRule(), "A Smelt spec that stands on another one"));
+}

@@ -298,12 +298,12 @@ struct DataSpec {
   /// Files of the tokenizer by role: vocab and merges, or ranks.
   std::vector<std::pair<std::string, std::string>> tokenizerFiles;
   int64_t sequence = 0; // 0: documents are packed whole
-  /// How samples are taken: "random", "contiguous" or "documents".
+  /// How samples are taken: "random", "contiguous", "documents" or "aligned" (whole documents).
   std::string order = "random";
   int64_t startToken = -1; // −1: none
-  bool align = false;      // batches start at documents
-  int64_t maxTokens = 0;   // longer documents are cut; 0: none
-  bool validationAlign = false;
+  int64_t maxTokens = 0;   // aligned: longer documents are cut; 0: none
+  /// Ranks whose sequences lie side by side in one shard; 0: the files are one stream.
+  int64_t ranks = 0;
   std::string validationFiles; // empty: a part of `train`
   int64_t validationTokens = 0, validationEvery = 0, validationMicroBatch = 0;
   bool hasValidation = false;

@@ -139,6 +139,7 @@ const std::vector<Case> &getCases() {
        R"("documents": {"start_token": 0, "max_tokens": 8})"},
       {"align-and-sequence", R"("sequence": 8)",
        R"("sequence": 8, "documents": {"start_token": 0, "align": true})"},
+      {"validation-align", R"("every": 30)", R"("every": 30, "align": true)"},
       {"final-window", R"("every": 30)", R"("every": 30, "final_windows": {"lnog": 64})"},
       {"tokenizer-kind", R"("tokenizer": "bytes")", R"("tokenizer": {"gtp2": {}})"},
       {"tokenizer-file", R"("tokenizer": "bytes")",
@@ -295,8 +296,8 @@ TEST(ImportErrors, Overrides) {
       "3\n^\n");
   EXPECT_EQ(
       run("trainig.steps=3"),
-      "--set:trainig.steps:1:1: error: the spec has no 'trainig' on the way to 'trainig.steps'\n"
-      "3\n^\n");
+      "--set:trainig.steps:1:1: error: the spec has no 'trainig' on the way to 'trainig.steps'; "
+      "did you mean 'training'?\n3\n^\na.json:1:1: note: this is where the path leads\n{\n^\n");
   EXPECT_EQ(run("training"),
             "--set:training:1:1: error: an override has the form KEY.KEY=VALUE\n\n^\n");
   EXPECT_EQ(run("dims.mlp=[1, 2"),

@@ -259,7 +259,8 @@ TEST_F(ImportRecords, ShortProgramsAndData) {
   EXPECT_EQ(integer(validation, "every"), 250);
   EXPECT_EQ(integer(validation.getAs<DictionaryAttr>("final_settings"), "window.long"), 2560);
   auto documents = run(*module, "data").getAs<DictionaryAttr>("documents");
-  EXPECT_TRUE(documents.getAs<BoolAttr>("align").getValue());
+  EXPECT_EQ(text(documents, "order"), "aligned");
+  EXPECT_EQ(integer(documents, "ranks"), 8);
   EXPECT_EQ(integer(documents, "max_tokens"), 2048);
   EXPECT_EQ(integer(documents, "start_token"), 50256);
 }

@@ -25,6 +25,9 @@ int main(int argc, char **argv) {
     else if (!std::strcmp(argv[i], "--schema")) {
       llvm::outs() << smelt::printSchema();
       return 0;
+    } else if (!std::strcmp(argv[i], "--overlay-schema")) {
+      llvm::outs() << smelt::printOverlaySchema();
+      return 0;
     } else if (!std::strcmp(argv[i], "--quiet"))
       quiet = true;
     else
