@@ -138,6 +138,8 @@ struct Data {
   std::string train;      ///< Path or glob of .bin shards or text files; may be empty.
   std::string validation; ///< Likewise; empty = the last part of `train` is held out.
   std::string tokenizer = "bytes";
+  /// Paths by role: "vocab" and "merges", or "ranks"; see runtime/data/Tokenizer.h.
+  std::map<std::string, std::string> tokenizerFiles;
   int64_t vocabulary = 256; ///< Token values are below this.
   int64_t sequence = 0;     ///< 0 = not cut.
   SampleOrder order = SampleOrder::Random;

@@ -180,6 +180,9 @@ Data readData(const json &value, Status &failure) {
   data.train = object.text("train", "");
   data.validation = object.text("validation", "");
   data.tokenizer = object.text("tokenizer", "bytes");
+  if (object.has("tokenizer_files"))
+    for (const auto &[role, path] : object.object("tokenizer_files"))
+      data.tokenizerFiles[role] = path.is_string() ? path.get<std::string>() : "";
   data.vocabulary = object.integer("vocabulary", 1, 1 << 30, 256);
   data.sequence = object.integer("sequence", 0, kMaxTokens, 0);
   if (object.has("documents")) {

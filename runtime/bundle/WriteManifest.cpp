@@ -85,16 +85,19 @@ ordered_json trainingJson(const Training &training, const Manifest &manifest) {
 }
 
 ordered_json dataJson(const Data &data) {
-  return {{"train", data.train},
-          {"validation", data.validation},
-          {"tokenizer", data.tokenizer},
-          {"vocabulary", data.vocabulary},
-          {"sequence", data.sequence},
-          {"documents",
-           {{"order", sampleOrderName(data.order)},
-            {"start_token", data.startToken},
-            {"max_tokens", data.maxTokens},
-            {"ranks", data.ranks}}}};
+  ordered_json json = {{"train", data.train},
+                       {"validation", data.validation},
+                       {"tokenizer", data.tokenizer},
+                       {"vocabulary", data.vocabulary},
+                       {"sequence", data.sequence},
+                       {"documents",
+                        {{"order", sampleOrderName(data.order)},
+                         {"start_token", data.startToken},
+                         {"max_tokens", data.maxTokens},
+                         {"ranks", data.ranks}}}};
+  if (!data.tokenizerFiles.empty())
+    json["tokenizer_files"] = data.tokenizerFiles;
+  return json;
 }
 
 ordered_json filesJson(const std::map<std::string, FileRecord> &files) {

@@ -42,7 +42,10 @@ Status writeShards(const std::string &output, std::span<const uint16_t> tokens,
   return Status::ok();
 }
 
-Status checkOptions(const PackOptions &options, int64_t vocabulary) {
+Status checkOptions(const PackOptions &options, const Tokenizer &tokenizer) {
+  int64_t vocabulary = tokenizer.vocabulary();
+  if (vocabulary > 65536)
+    return usageError("shards have two bytes a token; the tokenizer has ", vocabulary, " tokens");
   for (const std::string *path : {&options.output, &options.validationOutput})
     if (!path->empty() && (path->size() < 5 || path->substr(path->size() - 4) != ".bin"))
       return usageError("the output ", *path, " must end in .bin");
@@ -50,9 +53,8 @@ Status checkOptions(const PackOptions &options, int64_t vocabulary) {
     return usageError("no output is named");
   if (!(options.validationFraction > 0 && options.validationFraction < 1))
     return usageError("the validation fraction must lie between 0 and 1");
-  if (options.startToken < -1 || options.startToken >= vocabulary)
-    return usageError("the start token ", options.startToken, " is not below the vocabulary ",
-                      vocabulary);
+  if (int32_t start = options.startToken.value_or(-1); start < -1 || start >= vocabulary)
+    return usageError("the start token ", start, " is not below the vocabulary ", vocabulary);
   if (options.shardTokens < 2 || options.shardTokens > 0x7fffffff)
     return usageError("a shard holds 2 to 2147483647 tokens");
   return Status::ok();
@@ -60,8 +62,13 @@ Status checkOptions(const PackOptions &options, int64_t vocabulary) {
 } // namespace
 
 StatusOr<PackResult> packText(const PackOptions &options) {
-  SMELT_ASSIGN_OR_RETURN(auto tokenizer, makeTokenizer(options.tokenizer));
-  SMELT_RETURN_IF_ERROR(checkOptions(options, tokenizer->vocabulary()));
+  TokenizerFiles files;
+  if (!options.tokenizerFiles.empty()) {
+    SMELT_ASSIGN_OR_RETURN(files, findTokenizerFiles(options.tokenizerFiles));
+  }
+  SMELT_ASSIGN_OR_RETURN(auto tokenizer, makeTokenizer(options.tokenizer, files));
+  SMELT_RETURN_IF_ERROR(checkOptions(options, *tokenizer));
+  int32_t startToken = options.startToken.value_or(tokenizer->startToken());
   PackResult result;
   std::vector<uint16_t> tokens;
   for (const std::string &input : options.inputs) {
@@ -70,8 +77,8 @@ StatusOr<PackResult> packText(const PackOptions &options) {
       SMELT_ASSIGN_OR_RETURN(std::string text, readFile(path));
       for (const std::string &document : splitDocuments(text, options.separator)) {
         ++result.documents;
-        if (options.startToken >= 0)
-          tokens.push_back(static_cast<uint16_t>(options.startToken));
+        if (startToken >= 0)
+          tokens.push_back(static_cast<uint16_t>(startToken));
         for (int32_t token : tokenizer->encode(document))
           tokens.push_back(static_cast<uint16_t>(token));
       }

@@ -4,6 +4,7 @@
 #include "runtime/base/Status.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,10 +15,12 @@ struct PackOptions {
   std::string output;                 ///< The training shard: "data/train.bin".
   std::string validationOutput;       ///< Empty = nothing is held out.
   double validationFraction = 0.05;   ///< The last documents' tokens go to the validation shard.
-  int32_t startToken = -1;            ///< Put before each document; −1 = no token.
+  std::optional<int32_t> startToken;  ///< Put before each document; −1 = no token; else the
+                                      ///< tokenizer's (GPT-2's is 50256).
   std::string separator;              ///< Splits a file into documents; empty = a file is one.
   uint64_t shardTokens = 100'000'000; ///< More tokens than this go into several shards.
   std::string tokenizer = "bytes";
+  std::string tokenizerFiles; ///< A folder or file, see findTokenizerFiles; gpt2 needs it.
 };
 
 struct PackResult {

@@ -43,6 +43,7 @@ Status runEval(const EvalOptions &options);
 struct SampleCommandOptions {
   ModelChoice model;
   SampleOptions sample;
+  std::string tokenizerFiles; ///< Instead of the spec's; see findTokenizerFiles.
 };
 void addSampleOptions(CLI::App &command, SampleCommandOptions &options);
 Status runSample(const SampleCommandOptions &options);

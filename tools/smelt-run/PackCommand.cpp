@@ -15,12 +15,16 @@ void addPackOptions(CLI::App &command, PackOptions &options) {
                      "A second shard with the last part of the text");
   command.add_option("--validation-fraction", options.validationFraction,
                      "How much of the text that is [0.05]");
-  command.add_option("--start-token", options.startToken,
-                     "Put this token before each document; -1 = none [-1]");
+  command.add_option(
+      "--start-token", options.startToken,
+      "Put this token before each document; -1 = none [none for bytes, 50256 for gpt2]");
   command.add_option("--separator", options.separator,
                      "Text between documents within a file; without it a file is one document");
   command.add_option("--shard-tokens", options.shardTokens, "At most so many tokens in one shard");
-  command.add_option("--tokenizer", options.tokenizer, "How text becomes tokens [bytes]");
+  command.add_option("--tokenizer", options.tokenizer, "How text becomes tokens [bytes]")
+      ->check(CLI::IsMember({"bytes", "gpt2"}));
+  command.add_option("--tokenizer-files", options.tokenizerFiles,
+                     "For gpt2: a folder with encoder.json and vocab.bpe, or a .tiktoken file");
 }
 
 Status runPack(const PackOptions &options) {

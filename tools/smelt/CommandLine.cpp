@@ -55,7 +55,8 @@ constexpr const char *explainFooter = R"(Examples:
 
 constexpr const char *packFooter = R"(Examples:
   smelt data pack book.txt -o train.bin --validation-output validation.bin
-  smelt data pack 'texts/*.txt' -o train.bin --start-token 0     a document begins with token 0)";
+  smelt data pack 'texts/*.txt' -o train.bin --start-token 0     a document begins with token 0
+  smelt data pack 'texts/*.txt' -o train.bin --tokenizer gpt2 --tokenizer-files gpt2/     each document begins with 50256)";
 
 constexpr const char *infoFooter = R"(Examples:
   smelt info tiny.smelt

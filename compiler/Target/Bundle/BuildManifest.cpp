@@ -226,11 +226,22 @@ private:
     manifest.data.sequence = getInteger(data, "sequence");
     manifest.data.startToken = getInteger(documents, "start_token", -1);
     manifest.data.maxTokens = getInteger(documents, "max_tokens");
-    manifest.data.ranks = getInteger(documents, "ranks");
+    if (auto files = data.getAs<DictionaryAttr>("tokenizer_files"))
+      for (NamedAttribute file : files)
+        manifest.data.tokenizerFiles[file.getName().str()] = cast<StringAttr>(file.getValue()).str();
     auto order = runtime::parseSampleOrder(getText(documents, "order"));
     if (!order)
       return op.emitError("has no sample order called '") << getText(documents, "order") << "'";
     manifest.data.order = *order;
+    if (auto align = documents.getAs<BoolAttr>("align"); align && align.getValue())
+      manifest.data.order = runtime::SampleOrder::Aligned;
+    if (documents.get("validation_align"))
+      return op.emitError("validation in aligned batches is not supported");
+    // The ranks that the spec's numbers are meant for; see runtime/data/RunSource.h.
+    if (manifest.data.order != runtime::SampleOrder::Random)
+      manifest.data.ranks = getInteger(getDictionary(config, "training"), "ranks");
+    if (manifest.data.order == runtime::SampleOrder::Aligned)
+      manifest.data.ranks = std::max<int64_t>(manifest.data.ranks, 1);
     return success();
   }
 

@@ -50,6 +50,7 @@ inline Manifest exampleManifest() {
   m.training.validation = {5, 64, "evaluate.T16"};
   m.training.checkpointKeep = 5;
   m.data.sequence = 8;
+  m.data.tokenizerFiles = {{"ranks", "gpt2.tiktoken"}};
   return m;
 }
 

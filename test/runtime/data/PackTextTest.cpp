@@ -38,6 +38,32 @@ TEST_F(PackTextTest, DocumentsGetTheirStartToken) {
   EXPECT_EQ(readAll(options.output), "#one#two#three");
 }
 
+TEST_F(PackTextTest, Gpt2DocumentsBeginWithItsStartToken) {
+  // A vocabulary of bytes alone: token = byte, and 256 begins a document.
+  std::ofstream ranks(folder / "bytes.tiktoken");
+  for (int byte = 0; byte < 256; ++byte) {
+    static const char *digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    ranks << digits[byte >> 2] << digits[(byte & 3) << 4] << "== " << byte << "\n";
+  }
+  ranks.close();
+  options.tokenizer = "gpt2";
+  EXPECT_EQ(packText(options).status().code(), StatusCode::Usage); // Where are its files?
+  options.tokenizerFiles = folder / "bytes.tiktoken";
+  auto result = packText(options);
+  ASSERT_TRUE(result.isOk()) << result.status().message();
+  auto stream = TokenStream::open(options.output, "gpt2", 257);
+  ASSERT_TRUE(stream.isOk()) << stream.status().message();
+  std::vector<int32_t> tokens(stream->size());
+  ASSERT_TRUE(stream->read(0, tokens).isOk());
+  std::vector<int32_t> expected = {256};
+  for (char c : std::string("one--two--"))
+    expected.push_back(c);
+  expected.push_back(256);
+  for (char c : std::string("three"))
+    expected.push_back(c);
+  EXPECT_EQ(tokens, expected);
+}
+
 TEST_F(PackTextTest, HoldsOutTheEnd) {
   options.validationOutput = folder / "validation.bin";
   options.validationFraction = 0.2;
