@@ -34,7 +34,7 @@ void GemmEmitter::emit() {
     else
       emitRows();
     if (plan.symmetric)
-      forRowBlocks([&](Value begin) {
+      forRowBlocks([&](Value begin, Value) {
         emitMirror(function, plan, function.getMemory(op.getOutputs()[0]), begin,
                    minimum(function.add(begin, plan.blockM), plan.m));
       });

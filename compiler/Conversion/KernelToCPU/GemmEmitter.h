@@ -78,9 +78,12 @@ private:
   /// Share `tile` of `tiles` of the `floats` floats at memory[start].
   void prefetchShare(Value memory, Value start, int64_t floats, Value tile, int64_t tiles);
   void prefetchLines(Value memory, Value first, int64_t lines);
-  /// For the block of rows from `begin` on: what its result region reads and writes, and what the
-  /// next block's region a reads.
-  void prefetchRows(Value begin, Value tile);
+  /// The tile at `row` and `panel` of a matrix like C.
+  void prefetchTile(Value memory, Value row, Value panel);
+  /// For the tile at `panel` and `row` of the block of rows from `begin` on, the block's `tile`-th:
+  /// its share of what the result region reads and writes, and of what the next block's region a
+  /// reads.
+  void prefetchRows(Value begin, Value panel, Value row, Value tile);
   /// For an item of the splitK schedule: a line of the next slab of B, and for every other call one
   /// of A. They are spread over the tiles' loops, because a burst of them would hold up the tiles'
   /// own loads (seen: −10 %).
@@ -90,9 +93,10 @@ private:
   /// remainder.
   int64_t getRaggedRows() const { return plan.m % plan.tileRows ? plan.m % plan.tileRows : -1; }
   void emitRows();
-  /// Shares the blocks of rows among the threads. With a symmetric C, the first blocks have the
-  /// most to do: they alternate with the last.
-  void forRowBlocks(llvm::function_ref<void(Value begin)> body);
+  /// Shares the blocks of rows (of each group of columns) among the threads; `panel0` is the first
+  /// panel of the group. With a symmetric C, a block begins at the diagonal and the first blocks
+  /// have the most to do: they alternate with the last.
+  void forRowBlocks(llvm::function_ref<void(Value begin, Value panel0)> body);
 
   void emitSplitK();
   /// Adds the partial C's in order, and runs the result region.

@@ -108,18 +108,29 @@ void emitPackAllPanels(KernelFunction &function, const GemmPlan &plan, Value sou
     });
     return;
   }
+  auto packRow = [&](Value step, Value first, Value last) {
+    forPanels(function, plan, first, last, [&](Value panel, int64_t columns) {
+      Value from = function.add(function.mul(step, plan.n), function.mul(panel, plan.panelWidth));
+      Value to = function.add(function.mul(panel, plan.k * plan.panelWidth),
+                              function.mul(step, plan.panelWidth));
+      copyPanelRow(function, plan, source, from, columns, panels, to);
+    });
+  };
+  if (plan.columnGroups > 1) {
+    // By panels, so that threads pack what they multiply with; a few at a time, for longer reads.
+    int64_t panelsPerTurn = plan.panelsPerGroup % 4 ? 1 : 4;
+    function.emitSharedLoop(0, plan.panels, panelsPerTurn, [&](Value panel) {
+      function.emitLoop(0, plan.k, 1, [&](Value step) {
+        packRow(step, panel, function.add(panel, panelsPerTurn));
+      });
+    });
+    return;
+  }
   constexpr int64_t rowsPerTurn = 16;
   function.emitSharedLoop(0, plan.k, rowsPerTurn, [&](Value k0) {
     Value end = arith::MinSIOp::create(b, function.add(k0, rowsPerTurn), function.index(plan.k));
     function.emitLoop(k0, end, 1, [&](Value step) {
-      forPanels(function, plan, function.index(0), function.index(plan.panels),
-                [&](Value panel, int64_t columns) {
-                  Value from = function.add(function.mul(step, plan.n),
-                                            function.mul(panel, plan.panelWidth));
-                  Value to = function.add(function.mul(panel, plan.k * plan.panelWidth),
-                                          function.mul(step, plan.panelWidth));
-                  copyPanelRow(function, plan, source, from, columns, panels, to);
-                });
+      packRow(step, function.index(0), function.index(plan.panels));
     });
   });
 }

@@ -29,6 +29,10 @@ struct GemmPlan {
   /// Rows of C per block (per item with splitK), a multiple of tileRows.
   int64_t blockM;
 
+  /// `rows` only: blocks of rows are cut into this many groups of columns (panelsPerGroup panels
+  /// each), so that a thread packs the panels that it multiplies with.
+  int64_t columnGroups = 1, panelsPerGroup;
+
   bool splitK;
   /// splitK only: panels per item, and ranges of K (each splitLength long, a multiple of blockK
   /// except at the end).
@@ -73,6 +77,7 @@ struct GemmPlan {
 
 private:
   void chooseSplit();
+  void chooseColumnGroups();
 
 public:
   int64_t rowBlocks() const { return (m + blockM - 1) / blockM; }

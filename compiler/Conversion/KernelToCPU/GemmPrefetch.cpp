@@ -6,7 +6,7 @@ using namespace mlir;
 namespace smelt {
 
 int64_t GemmEmitter::getTilesPerBlock() const {
-  return llvm::divideCeil(plan.blockM, plan.tileRows) * plan.panels *
+  return llvm::divideCeil(plan.blockM, plan.tileRows) * plan.panelsPerGroup *
          llvm::divideCeil(plan.k, plan.blockK);
 }
 
@@ -30,10 +30,18 @@ void GemmEmitter::prefetchLines(Value memory, Value first, int64_t lines) {
                                /*isDataCache=*/true);
 }
 
-void GemmEmitter::prefetchRows(Value begin, Value tile) {
+void GemmEmitter::prefetchTile(Value memory, Value row, Value panel) {
+  Value first = function.add(function.mul(row, plan.n), function.mul(panel, plan.panelWidth));
+  for (int64_t i = 0; i < plan.tileRows; ++i)
+    prefetchLines(memory, function.add(first, i * plan.n), plan.panelVectors);
+}
+
+void GemmEmitter::prefetchRows(Value begin, Value panel, Value row, Value tile) {
   auto prefetchBlock = [&](Value memory, const RowProgram &program, Value tensor,
                            int64_t distance) {
     int64_t features = program.getFeatures(tensor);
+    if (distance == 0 && plan.columnGroups > 1)
+      return features == plan.n ? prefetchTile(memory, function.add(begin, row), panel) : void();
     prefetchShare(memory, function.mul(function.add(begin, distance), features),
                   plan.blockM * features, tile, getTilesPerBlock());
   };

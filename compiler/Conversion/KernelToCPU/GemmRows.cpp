@@ -74,7 +74,7 @@ void GemmEmitter::emitRows() {
            return loadChunk(getScratchIndex(scratchC, low, row, plan.strideC, chunk), chunk);
          }});
 
-  forRowBlocks([&](Value begin) {
+  forRowBlocks([&](Value begin, Value panel0) {
     Value end = plan.m % plan.blockM ? minimum(function.add(begin, plan.blockM), plan.m)
                                      : function.add(begin, plan.blockM);
     Value high = end;
@@ -92,21 +92,19 @@ void GemmEmitter::emitRows() {
       a = {scratch, scratchA, plan.strideA, 1};
       rowsA->emitRows(low, high);
     }
+    Value panel1 = plan.columnGroups > 1 ? function.add(panel0, plan.panelsPerGroup)
+                                         : function.index(plan.panels);
     MatrixView c{scratch, scratchC, plan.strideC, 1};
     if (plan.identityResult)
       c = {function.getMemory(op.getOutputs()[0]),
-           function.add(function.mul(begin, plan.n), plan.symmetric ? begin : function.index(0)),
-           plan.n, 1};
+           function.add(function.mul(begin, plan.n), function.mul(panel0, plan.panelWidth)), plan.n,
+           1};
     function.emitLoop(0, plan.k, plan.blockK, [&](Value k0) {
       Value length = minimum(arith::SubIOp::create(b, function.index(plan.k), k0), plan.blockK);
       MatrixView aHere = a,
                  panelView{panels, function.mul(k0, plan.panelWidth), plan.panelWidth, 1};
-      Value panel0 = function.index(0);
-      if (plan.symmetric) {
-        panel0 = arith::DivUIOp::create(b, begin, function.index(plan.panelWidth));
-        panelView.origin =
-            function.add(panelView.origin, function.mul(panel0, plan.k * plan.panelWidth));
-      }
+      panelView.origin =
+          function.add(panelView.origin, function.mul(panel0, plan.k * plan.panelWidth));
       if (plan.copyA) {
         copyRows(function.add(a.origin, k0), count, length, scratchA);
         aHere = {scratch, scratchA, plan.strideA, 1};
@@ -123,28 +121,38 @@ void GemmEmitter::emitRows() {
       }
       auto prefetch = [&](Value panel, Value row) {
         Value pass = arith::DivUIOp::create(b, k0, function.index(plan.blockK));
-        prefetchRows(begin,
-                     getTileNumber(function.add(function.mul(pass, plan.panels), panel), row));
+        Value local = arith::SubIOp::create(b, panel, panel0);
+        prefetchRows(
+            begin, panel, row,
+            getTileNumber(function.add(function.mul(pass, plan.panelsPerGroup), local), row));
       };
-      emitPanels(count, halo ? 0 : getRaggedRows(), panel0, function.index(plan.panels), length,
-                 aHere, aHere.rowStride, panelView, plan.k * plan.panelWidth, c,
-                 plan.identityResult, overwrite, prefetch, tileEnd);
+      emitPanels(count, halo ? 0 : getRaggedRows(), panel0, panel1, length, aHere, aHere.rowStride,
+                 panelView, plan.k * plan.panelWidth, c, plan.identityResult, overwrite, prefetch,
+                 tileEnd);
     });
     if (!plan.identityResult && !plan.finishTiles)
       emitResult(*rowsC, begin, end);
   });
 }
 
-void GemmEmitter::forRowBlocks(llvm::function_ref<void(Value begin)> body) {
-  if (!plan.symmetric)
-    return function.emitSharedLoop(0, plan.m, plan.blockM, body);
+void GemmEmitter::forRowBlocks(llvm::function_ref<void(Value begin, Value panel0)> body) {
+  if (!plan.symmetric) {
+    // Groups of columns one after the other: two threads take one each.
+    function.emitSharedLoop(0, plan.columnGroups * plan.rowBlocks(), 1, [&](Value item) {
+      Value group = arith::DivUIOp::create(b, item, function.index(plan.rowBlocks())),
+            block = arith::RemUIOp::create(b, item, function.index(plan.rowBlocks()));
+      body(function.mul(block, plan.blockM), function.mul(group, plan.panelsPerGroup));
+    });
+    return;
+  }
   function.emitSharedLoop(0, plan.rowBlocks(), 1, [&](Value turn) {
     Value half = arith::DivUIOp::create(b, turn, function.index(2));
     Value odd = arith::CmpIOp::create(b, arith::CmpIPredicate::ne,
                                       arith::RemUIOp::create(b, turn, function.index(2)),
                                       function.index(0));
     Value fromEnd = arith::SubIOp::create(b, function.index(plan.rowBlocks() - 1), half);
-    body(function.mul(arith::SelectOp::create(b, odd, fromEnd, half), plan.blockM));
+    Value begin = function.mul(arith::SelectOp::create(b, odd, fromEnd, half), plan.blockM);
+    body(begin, arith::DivUIOp::create(b, begin, function.index(plan.panelWidth)));
   });
 }
 

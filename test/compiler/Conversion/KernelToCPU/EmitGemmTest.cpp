@@ -133,6 +133,33 @@ TEST(EmitGemm, ElementwiseResultOfRaggedColumns) { // 60 columns are nearly four
     }
 }
 
+TEST(EmitGemm, WideResultsAreCutIntoGroupsOfColumns) {
+  // At least as wide as high, at least 256 columns, an even number of panels: 508 columns are one
+  // less than 16 or 32 whole panels. K in one pass and in several.
+  for (const char *cpu : {"host", "haswell"})
+    for (Shape shape : {Shape{40, 256, 20}, {67, 508, 333, false, true}, {9, 508, 50}}) {
+      SCOPED_TRACE(testing::Message() << shape.m << "x" << shape.n << "x" << shape.k << " " << cpu);
+      checkShape(shape, cpu);
+      KernelRunner relu(gemm(shape, "", "", "%1 = lm.unary relu %0 : " + matrix(shape.m, shape.n)),
+                        cpu);
+      relu.check(relu.makeInputs(6), tolerance(shape.k));
+    }
+  // A residual mix, on whole tiles and on what is left.
+  KernelRunner mix(R"(
+func.func private @kernel_0(%a: tensor<75x400xf32>, %b: tensor<256x400xf32>, %r: tensor<75x256xf32>, %s: tensor<f32>) -> tensor<75x256xf32> {
+  %c = kernel.gemm a(%a) b(%b) result(%r, %s) {transpose_b}
+      : (tensor<75x400xf32>, tensor<256x400xf32>, tensor<75x256xf32>, tensor<f32>) -> tensor<75x256xf32>
+    a { ^bb0(%0: tensor<75x400xf32>): kernel.yield %0 : tensor<75x400xf32> }
+    b { ^bb0(%0: tensor<256x400xf32>): kernel.yield %0 : tensor<256x400xf32> }
+    result { ^bb0(%0: tensor<75x256xf32>, %1: tensor<75x256xf32>, %2: tensor<f32>):
+      %3 = lm.scale %1, %2 : tensor<75x256xf32>, tensor<f32>
+      %4 = lm.add %0, %3 : tensor<75x256xf32>
+      kernel.yield %4 : tensor<75x256xf32> }
+  return %c : tensor<75x256xf32>
+})");
+  mix.check(mix.makeInputs(9), tolerance(400));
+}
+
 TEST(EmitGemm, ResultWithInputsAndSeveralOutputs) {
   // A QKV projection: split, heads, norm; and a residual mix of the product itself.
   KernelRunner runner(R"(
