@@ -9,6 +9,7 @@
 #include <ctime>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 #include <unistd.h>
 
@@ -46,6 +47,15 @@ uint64_t memoryBytes() {
          static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
+ordered_json describe(const std::vector<FileDescription> &files) {
+  ordered_json list = ordered_json::array();
+  for (const FileDescription &file : files)
+    list.push_back({{"path", file.path},
+                    {"bytes", file.bytes},
+                    {file.isWhole ? "sha256" : "sha256_of_ends", file.sha256}});
+  return list;
+}
+
 std::string runJson(const RunDescription &run) {
   char host[256] = "unknown";
   ::gethostname(host, sizeof host - 1);
@@ -64,7 +74,8 @@ std::string runJson(const RunDescription &run) {
        {{"train", run.trainData},
         {"train_tokens", run.trainTokens},
         {"validation", run.validationData},
-        {"validation_tokens", run.validationTokens}}}};
+        {"validation_tokens", run.validationTokens},
+        {"files", describe(run.dataFiles)}}}};
   return dump(json, 1) + "\n";
 }
 
@@ -104,6 +115,18 @@ std::string trimJsonLog(const std::string &text, int64_t lastStep) {
   });
 }
 
+int64_t findLastValidation(const std::string &text) {
+  int64_t last = -1;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (json.is_object() && json.contains("val_loss") && json.contains("step") &&
+        json["step"].is_number_integer())
+      last = json["step"].get<int64_t>();
+  }
+  return last;
+}
+
 std::string trimTextLog(const std::string &text, int64_t lastStep) {
   return trimLines(text, lastStep, [](const std::string &line) -> int64_t {
     long long step = -1;
@@ -139,7 +162,10 @@ StatusOr<RunFolder> RunFolder::open(const std::string &path, const RunDescriptio
   SMELT_ASSIGN_OR_RETURN(AppendFile json, AppendFile::open(path + "/log.jsonl"));
   SMELT_ASSIGN_OR_RETURN(AppendFile text, AppendFile::open(path + "/log.txt"));
   SMELT_ASSIGN_OR_RETURN(TensorBoardWriter board, TensorBoardWriter::create(path + "/tensorboard"));
-  return RunFolder(path, description, std::move(json), std::move(text), std::move(board), mode);
+  SMELT_ASSIGN_OR_RETURN(std::string kept, readFile(path + "/log.jsonl"));
+  RunFolder folder(path, description, std::move(json), std::move(text), std::move(board), mode);
+  folder.validatedStep_ = findLastValidation(kept);
+  return folder;
 }
 
 Status RunFolder::logStep(const StepRecord &record) {
@@ -177,14 +203,17 @@ std::string RunFolder::validationLine(const ValidationRecord &record) const {
 }
 
 Status RunFolder::logValidation(const ValidationRecord &record) {
+  std::string line = validationLine(record);
+  console_->printLine(line);
+  if (record.step == validatedStep_)
+    return Status::ok();
+  validatedStep_ = record.step;
   double loss = record.loss.value_or(std::nan(""));
   ordered_json json = {{"step", record.step},
                        {"val_loss", number(loss)},
                        {"train_time_ms", record.trainMilliseconds}};
   SMELT_RETURN_IF_ERROR(json_.append(dump(json) + "\n"));
-  std::string line = validationLine(record);
   SMELT_RETURN_IF_ERROR(text_.append(line + "\n"));
-  console_->printLine(line);
   return tensorBoard_.addScalars(record.step, {{"loss/validation", loss}});
 }
 

@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
+#include "runtime/data/DescribeFiles.h"
 #include "runtime/report/Console.h"
 #include "runtime/report/TensorBoard.h"
 
@@ -30,6 +31,7 @@ struct RunDescription {
   uint64_t parameters = 0; ///< Number of learned values.
   std::string trainData, validationData;
   uint64_t trainTokens = 0, validationTokens = 0;
+  std::vector<FileDescription> dataFiles; ///< Of both.
   int64_t firstStep = 0; ///< Above 0 in a resumed run.
 };
 
@@ -61,6 +63,7 @@ public:
                                   Console::Mode mode);
 
   Status logStep(const StepRecord &record);
+  /// Once for a step: what the log of a resumed run has already is only shown.
   Status logValidation(const ValidationRecord &record);
   /// The last line: the final validation and the hash of all parameters and states.
   Status logFinish(const ValidationRecord &record, const std::string &finalHash);
@@ -80,6 +83,7 @@ private:
 
   std::string path_;
   RunDescription description_;
+  int64_t validatedStep_ = -1; ///< The last that the log has a validation of.
   AppendFile json_, text_;
   TensorBoardWriter tensorBoard_;
   std::unique_ptr<Console> console_;
@@ -87,6 +91,9 @@ private:
 
 /// `step:10/600 train_loss:2.1234 train_time:1234ms step_avg:12.34ms`
 std::string formatStepLine(const StepRecord &record, int64_t steps);
+
+/// The last step that a log in JSON lines has a validation of; -1 if there is none.
+int64_t findLastValidation(const std::string &text);
 
 /// Removes incomplete lines and those of steps after `lastStep` from a log in JSON lines.
 std::string trimJsonLog(const std::string &text, int64_t lastStep);

@@ -247,7 +247,7 @@ StatusOr<TrainResult> Trainer::run() {
   return result;
 }
 
-RunDescription describeRun(const TrainOptions &options, Session &session, const DataSources &data,
+StatusOr<RunDescription> describeRun(const TrainOptions &options, Session &session, const DataSources &data,
                            uint64_t seed, int64_t firstStep) {
   RunDescription run;
   const Manifest &manifest = session.manifest();
@@ -266,6 +266,10 @@ RunDescription describeRun(const TrainOptions &options, Session &session, const 
   run.trainTokens = data.train.size();
   run.validationTokens = data.validation.size();
   run.firstStep = firstStep;
+  std::vector<std::string> paths = data.train.paths();
+  if (data.validation.paths() != paths) // They are the same when the end is held out.
+    paths.insert(paths.end(), data.validation.paths().begin(), data.validation.paths().end());
+  SMELT_ASSIGN_OR_RETURN(run.dataFiles, describeFiles(paths));
   return run;
 }
 } // namespace
@@ -295,7 +299,8 @@ StatusOr<TrainResult> train(const TrainOptions &options) {
     SMELT_RETURN_IF_ERROR(session->restore(*checkpoint));
   SMELT_ASSIGN_OR_RETURN(DataSources data, openDataSources(manifest.data, options.data,
                                                            options.validationData, start.seed));
-  RunDescription run = describeRun(options, *session, data, start.seed, start.step);
+  SMELT_ASSIGN_OR_RETURN(RunDescription run,
+                         describeRun(options, *session, data, start.seed, start.step));
   SMELT_ASSIGN_OR_RETURN(RunFolder folder,
                          RunFolder::open(options.runFolder, run, options.console));
   folder.printLine(concat(run.model, ": ", run.parameters, " parameters, ", run.steps, " steps on ",

@@ -44,6 +44,14 @@ TEST(RunFolderTest, TrimsWhatCameAfterACheckpoint) {
   EXPECT_EQ(trimTextLog("step:2/9 a\nstep:3/9 b\nfinal_hash:x\nstep:2/9 c", 2), "step:2/9 a\n");
 }
 
+TEST(RunFolderTest, FindsTheLastValidation) {
+  EXPECT_EQ(findLastValidation(""), -1);
+  EXPECT_EQ(findLastValidation("{\"step\":1,\"train_loss\":3}\n"), -1);
+  EXPECT_EQ(findLastValidation("{\"step\":2,\"val_loss\":2}\n{\"step\":3,\"train_loss\":3}\n"), 2);
+  EXPECT_EQ(findLastValidation("{\"step\":2,\"val_loss\":2}\n{\"step\":4,\"val_loss\":2}\n"), 4);
+  EXPECT_EQ(findLastValidation("{\"val_loss\":2}\n"), -1);
+}
+
 TEST(RunFolderTest, LeavesLogsAndAReport) {
   TemporaryFolder folder;
   RunDescription description;

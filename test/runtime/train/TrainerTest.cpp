@@ -1,3 +1,4 @@
+#include "runtime/base/Sha256.h"
 #include "test/runtime/train/TrainingTest.h"
 
 #include <csignal>
@@ -74,9 +75,38 @@ TEST_F(TrainerTest, ResumesFromANamedCheckpointInAnotherFolder) {
 
 TEST_F(TrainerTest, AFinishedRunStaysFinished) {
   TrainResult whole = trainOrFail(optionsFor("run"));
+  auto readText = [&] { return *readFile(folder / "run/log.txt"); };
+  auto log = readLog("run");
+  std::string text = readText();
   TrainResult again = trainOrFail(optionsFor("run", "auto"));
   EXPECT_EQ(again.finalHash, whole.finalHash);
   EXPECT_EQ(again.validationLoss, whole.validationLoss);
+  // Its last validation is in the logs once.
+  EXPECT_EQ(readLog("run"), log);
+  EXPECT_EQ(readText(), text);
+  // A checkpoint that nobody validated: the resumed run does.
+  TrainOptions cut = optionsFor("run", folder / "run/checkpoints/step-000008");
+  cut.steps = 8;
+  trainOrFail(cut);
+  auto lines = readLog("run");
+  ASSERT_GE(lines.size(), 2u);
+  EXPECT_EQ(lines[lines.size() - 2]["step"], 8);
+  EXPECT_TRUE(lines[lines.size() - 2].contains("val_loss"));
+}
+
+TEST_F(TrainerTest, RunJsonDescribesTheDataFiles) {
+  TrainOptions options = optionsFor("run");
+  options.validationData = folder / "held.txt";
+  std::ofstream(folder / "held.txt") << "abc";
+  options.steps = 1;
+  trainOrFail(options);
+  auto files = nlohmann::json::parse(*readFile(folder / "run/run.json"))["data"]["files"];
+  ASSERT_EQ(files.size(), 2u);
+  EXPECT_EQ(files[0]["path"], folder / "text.txt");
+  EXPECT_EQ(files[0]["sha256"], sha256Hex(*readFile(folder / "text.txt")));
+  EXPECT_EQ(files[1]["bytes"], 3);
+  // SHA-256 of "abc", from FIPS 180-4.
+  EXPECT_EQ(files[1]["sha256"], "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
 TEST_F(TrainerTest, DoesNotTouchAnEarlierRunUnasked) {
