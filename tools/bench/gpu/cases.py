@@ -2,6 +2,7 @@
 
 A name is gemm_M_N_K_LAYOUT_EPILOGUE. LAYOUT: tn = a [M, K], b [N, K] (a linear layer); nn = a [M, K], b [K, N] (its input's gradient);
 nt = a [K, M], b [K, N] (its weight's gradient). EPILOGUE: plain (bf16), f32, relu2, drelu2, mix, qkv.
+Or attention_T_H_d_WINDOW_DOCUMENTS_SHIFT: see document_starts; SHIFT: none, key (the record's features), half.
 """
 import dataclasses
 import math
@@ -143,8 +144,87 @@ def gemm_case(name):
     return Case(name, f"gemm_{m}_{n}_{k}_{layout}", 2.0 * m * n * k, fill, expect, gemm_mlir(name), yardstick if m * n * k > 1e9 else None)
 
 
+def attention_mlir(name):
+    _, t, h, d, _, _, shift = name.split("_")
+    t, h, d = int(t), int(h), int(d)
+    heads, wide, rows, lse = tensor((t, h, d), "bf16"), tensor((t, h, d), "f32"), tensor((t,), "i32"), tensor((t, h), "f32")
+    load = lambda x: f"{{ ^bb0(%{x}b: {heads}): %{x}w = lm.cast %{x}b : {heads} -> {wide} kernel.yield %{x}w : {wide} }}"
+    features = {"none": None, "key": f"{d // 4}, {d // 2}, {3 * d // 4}, {d}", "half": f"{d // 2}, {d}"}[shift]
+    key = load("k")
+    if features:
+        key = (f"{{ ^bb0(%kb: {heads}): %kw = lm.cast %kb : {heads} -> {wide} %ks = lm.token_shift replace cross %kw "
+               f"{{features = array<i64: {features}>, heads = array<i64>}} : ({wide}) -> {wide} kernel.yield %ks : {wide} }}")
+    return f"""func.func private @{name}(%q: {heads}, %k: {heads}, %v: {heads}, %first: {rows}, %scale: tensor<f32>) -> ({heads}, {lse}) {{
+  %0:2 = kernel.attention q(%q) k(%k) v(%v) result() first(%first) scale(%scale) : ({heads}, {heads}, {heads}, {rows}, tensor<f32>) -> ({heads}, {lse})
+    q {load("q")}
+    k {key}
+    v {load("v")}
+    result {{ ^bb0(%o: {wide}): %y = lm.cast %o : {wide} -> {heads} kernel.yield %y : {heads} }}
+  return %0#0, %0#1 : {heads}, {lse}
+}}
+"""
+
+
+def document_starts(t, kind):
+    """causal: documents of 2048 tokens; docs: log-normal lengths with median 400, cut at 2048; tiny: 1, 3, 124, then short ones."""
+    import numpy
+    random = numpy.random.default_rng(t)
+    starts, begin = [], 0
+    while begin < t:
+        length = 2048
+        if kind != "causal":
+            length = min(max(2, int(random.lognormal(math.log(400 if kind == "docs" else 20), 1.04))), 2048)
+        if kind == "tiny" and len(starts) < 3:
+            length = (1, 3, 124)[len(starts)]
+        starts.append(begin)
+        begin += length
+    result = numpy.zeros(t, dtype=numpy.int64)
+    result[starts] = starts
+    return numpy.maximum.accumulate(result)
+
+
+def attention_case(name):
+    import torch
+    _, t, h, d, window, kind, shift = name.split("_")
+    t, h, d, window = int(t), int(h), int(d), int(window)
+    first = torch.maximum(torch.tensor(document_starts(t, kind)), torch.arange(t) - window)
+    pairs = int((torch.arange(t) - first + 1).sum())
+
+    def fill(inputs):
+        for x in inputs[:3]:
+            x.copy_(torch.randn(x.shape, device="cuda"))
+        inputs[3].copy_(first)
+        inputs[4].fill_(0.1)
+
+    def expect(inputs):
+        q, k, v = inputs[:3]
+        rows = sorted({0, 1, 63, 64, 127, 128, 129, t - 2, t - 1} | set(torch.randint(0, t, (24,)).tolist()))
+        rows = [r for r in rows if 0 <= r < t]
+        outputs, logs = [], []
+        groups = {"none": [], "key": [(d // 4, d // 2), (3 * d // 4, d)], "half": [(d // 2, d)]}[shift]
+        for r in rows:
+            lo = int(first[r])
+            key = k[lo:r + 1].double()
+            for a, b in groups:
+                index = (torch.arange(lo, r + 1, device="cuda") - 1).clamp(min=0)
+                key[:, :, a:b] = k[index, :, a:b].double()
+            scores = torch.einsum("hd,jhd->hj", q[r].double(), key) * inputs[4].double()
+            logs.append(scores.logsumexp(-1))
+            outputs.append(torch.einsum("hj,jhd->hd", scores.softmax(-1), v[lo:r + 1].double()))
+        index = torch.tensor(rows, device="cuda")
+        # P is rounded to bf16 (2^-9 each), and the output; lse in f32 from approximate log and exp.
+        return [(index, torch.stack(outputs), 5e-3), (index, torch.stack(logs), 2e-6)]
+
+    def yardstick(inputs):
+        n = t // 2048
+        q, k, v = (x[:n * 2048].view(n, 2048, h, d).transpose(1, 2) for x in inputs[:3])
+        return lambda: torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True, scale=0.1)
+
+    return Case(name, f"attention_{t}_{h}_{d}", 4.0 * d * h * pairs, fill, expect, attention_mlir(name), yardstick if t >= 16384 else None)
+
+
 def find(name):
-    return gemm_case(name)
+    return attention_case(name) if name.startswith("attention") else gemm_case(name)
 
 
 LARGE = [(49152, 3072, 768, "tn", "plain"), (49152, 3072, 768, "tn", "relu2"), (49152, 3072, 768, "nn", "plain"), (49152, 3072, 768, "nn", "drelu2"),
@@ -155,8 +235,12 @@ LARGE = [(49152, 3072, 768, "tn", "plain"), (49152, 3072, 768, "tn", "relu2"), (
 SMALL = [(1, 128, 64, "tn", "plain"), (1, 8, 8, "tn", "f32"), (130, 72, 136, "tn", "plain"), (257, 136, 200, "nn", "relu2"), (136, 264, 1000, "nt", "f32"),
          (500, 520, 72, "tn", "drelu2"), (384, 384, 128, "tn", "qkv"), (200, 384, 256, "tn", "qkv"), (127, 40, 4096, "nn", "f32"), (72, 200, 2048, "nt", "plain"),
          (333, 768, 768, "tn", "mix")]
-ALL = ["_".join(["gemm", *map(str, case)]) for case in LARGE + SMALL]
+ATTENTION = [(49152, 6, 128, 640, "docs", "none"), (49152, 6, 128, 640, "docs", "key"), (49152, 6, 128, 1408, "docs", "none"),
+             (49152, 6, 128, 2048, "causal", "none"), (49152, 6, 128, 2048, "causal", "key"), (16384, 12, 64, 640, "docs", "none"),
+             (1, 2, 64, 640, "docs", "none"), (1, 1, 128, 640, "docs", "key"), (131, 3, 64, 50, "docs", "half"), (1000, 2, 128, 200, "tiny", "key"),
+             (2048, 6, 128, 2048, "causal", "key"), (777, 5, 128, 100000, "docs", "half"), (4096, 2, 64, 300, "tiny", "none")]
+ALL = ["_".join(["gemm", *map(str, case)]) for case in LARGE + SMALL] + ["_".join(["attention", *map(str, case)]) for case in ATTENTION]
 
 if __name__ == "__main__":
     for name in ALL:
-        print(gemm_mlir(name))
+        print(attention_mlir(name) if name.startswith("attention") else gemm_mlir(name))

@@ -165,7 +165,7 @@ def bench(kernels, rounds=60):
         for name, values in times.items():
             values.sort()
             median = values[rounds // 2]
-            flops = members[0][1].flops
+            flops = (members[0][1] if name == "torch" else cases.find(name)).flops
             rows.append((group, name, median, values[rounds // 10], values[rounds * 9 // 10], flops / median * 1e-6, reference / median))
     print(f"\n{'kernel':46s} {'median µs':>9s} {'p10':>8s} {'p90':>8s} {'TFLOP/s':>8s} {'speed against PyTorch':>22s}")
     for group, name, median, p10, p90, rate, ratio in rows:

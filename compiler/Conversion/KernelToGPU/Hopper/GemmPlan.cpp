@@ -1,5 +1,6 @@
 //===- GemmPlan.cpp - How a kernel.gemm runs on Hopper --------------------===//
 #include "compiler/Conversion/KernelToGPU/Hopper/GemmPlan.h"
+#include "compiler/Conversion/KernelToGPU/Hopper/SkipCasts.h"
 #include "llvm/ADT/SetVector.h"
 #include <limits>
 
@@ -7,10 +8,10 @@ using namespace mlir;
 using namespace smelt;
 using namespace smelt::gpu;
 
-/// The operand that a load region passes on as it is; null if it does anything.
+/// The operand that a load region passes on with its exact value; null if it computes anything.
 static Value getStoredOperand(Region &region, OperandRange inputs) {
   auto yield = cast<kernel::YieldOp>(region.front().getTerminator());
-  auto argument = dyn_cast<BlockArgument>(yield.getValues()[0]);
+  auto argument = dyn_cast<BlockArgument>(skipCasts(yield.getValues()[0]));
   if (!argument || argument.getOwner() != &region.front())
     return {};
   return inputs[argument.getArgNumber()];

@@ -5,13 +5,15 @@ using namespace mlir;
 using namespace smelt::gpu;
 
 // Fields of a descriptor, in 16-byte units: start address (bits 0–13), leading offset (16–29),
-// stride offset (32–45); swizzle 128 B is 1 in bits 62–63. K-major: 8 rows are 1024 bytes apart.
-// MN-major: panels follow each other, 8 k-rows are 1024 bytes apart.
-Value smelt::gpu::describeTile(CodeBuilder &code, Value address, Major major) {
+// stride offset (32–45: 8 rows); the swizzle in bits 62–63 is 1 for 128 bytes, 2 for 64.
+Value smelt::gpu::describeTile(CodeBuilder &code, Value address, Major major, int64_t panel,
+                               int64_t swizzle) {
   Value start = code.bitAnd(code.shiftRight(address, 4), 0x3fff);
   Value wide = arith::ExtUIOp::create(code.builder, code.loc, code.builder.getI64Type(), start);
-  int64_t leading = major == Major::MN ? panelBytes >> 4 : 1;
-  return code.bitOr(wide, (int64_t(1) << 62) | (int64_t(1024 >> 4) << 32) | (leading << 16));
+  int64_t leading = major == Major::MN ? panel >> 4 : 1;
+  int64_t kind = swizzle == 128 ? 1 : 2;
+  return code.bitOr(wide, int64_t(uint64_t(kind) << 62 | uint64_t(8 * swizzle >> 4) << 32 |
+                                  uint64_t(leading) << 16));
 }
 
 Type smelt::gpu::getAccumulatorType(CodeBuilder &code, int64_t n) {
@@ -60,4 +62,68 @@ void smelt::gpu::commitMultiply(CodeBuilder &code) {
 }
 void smelt::gpu::waitMultiply(CodeBuilder &code, unsigned pending) {
   NVVM::WgmmaWaitGroupSyncOp::create(code.builder, code.loc, uint64_t(pending));
+}
+
+/// An asm whose first `count` outputs are f32 and tied to the last `count` inputs.
+static Value emitTied(CodeBuilder &code, const Twine &text, StringRef constraints,
+                      ArrayRef<Value> words, Value accumulator) {
+  SmallVector<Value> registers = unpackAccumulator(code, accumulator), operands(words);
+  operands.append(registers);
+  std::string all;
+  for (size_t i = 0; i < registers.size(); ++i)
+    all += "=f,";
+  all += constraints;
+  for (size_t i = 0; i < registers.size(); ++i)
+    all += (all.back() == ',' ? "" : ",") + std::to_string(i);
+  MLIRContext *context = code.builder.getContext();
+  return LLVM::InlineAsmOp::create(
+             code.builder, code.loc, accumulator.getType(), operands,
+             code.builder.getStringAttr(text), code.builder.getStringAttr(all),
+             code.builder.getUnitAttr(), UnitAttr(),
+             LLVM::TailCallKindAttr::get(context, LLVM::TailCallKind::None),
+             LLVM::AsmDialectAttr::get(context, LLVM::AsmDialect::AD_ATT), ArrayAttr())
+      .getResult(0);
+}
+
+// No nvvm op takes A from registers.
+Value smelt::gpu::multiplyRegisters(CodeBuilder &code, int64_t n, ArrayRef<Value> a, Value b,
+                                    Value accumulator) {
+  int64_t count = n / 2;
+  std::string text =
+      "wgmma.mma_async.sync.aligned.m64n" + std::to_string(n) + "k16.f32.bf16.bf16 {";
+  for (int64_t i = 0; i < count; ++i)
+    text += (i ? ", $" : "$") + std::to_string(i);
+  auto operand = [&](int64_t i) { return "$" + std::to_string(count + i); };
+  text += "}, {" + operand(0) + ", " + operand(1) + ", " + operand(2) + ", " + operand(3) + "}, " +
+          operand(4) + ", 1, 1, 1, 1;";
+  SmallVector<Value> words(a);
+  words.push_back(b);
+  return emitTied(code, text, "r,r,r,r,l,", words, accumulator);
+}
+
+Value smelt::gpu::waitMultiply(CodeBuilder &code, unsigned pending, Value accumulator,
+                               ArrayRef<Value> keep) {
+  std::string constraints;
+  for (size_t i = 0; i < keep.size(); ++i)
+    constraints += "r,";
+  return emitTied(code, "wgmma.wait_group.sync.aligned " + Twine(pending) + ";", constraints, keep,
+                  accumulator);
+}
+
+SmallVector<Value> smelt::gpu::unpackAccumulator(CodeBuilder &code, Value accumulator) {
+  SmallVector<Value> registers;
+  auto type = cast<LLVM::LLVMStructType>(accumulator.getType());
+  for (int64_t i = 0; i < int64_t(type.getBody().size()); ++i)
+    registers.push_back(
+        LLVM::ExtractValueOp::create(code.builder, code.loc, accumulator, ArrayRef<int64_t>{i}));
+  return registers;
+}
+
+Value smelt::gpu::packAccumulator(CodeBuilder &code, ArrayRef<Value> registers) {
+  Value packed = LLVM::UndefOp::create(code.builder, code.loc,
+                                       getAccumulatorType(code, 2 * int64_t(registers.size())));
+  for (auto [i, value] : llvm::enumerate(registers))
+    packed = LLVM::InsertValueOp::create(code.builder, code.loc, packed, value,
+                                         ArrayRef<int64_t>{int64_t(i)});
+  return packed;
 }

@@ -26,8 +26,11 @@ enum class Major { K, MN };
 /// Bytes of one row of a swizzled tile, and of a panel of 64 such rows.
 inline constexpr int64_t swizzleRow = 128, panelBytes = 64 * swizzleRow;
 
-/// The 64-bit description of a tile at a shared address (in bytes, an i32).
-Value describeTile(CodeBuilder &code, Value address, Major major);
+/// The 64-bit description of a tile at a shared address (in bytes, an i32). `panel`: bytes from one
+/// panel of 64 rows or columns of the product to the next (MN-major); `swizzle` is 128, or 64 for
+/// K-major rows of 64 bytes.
+Value describeTile(CodeBuilder &code, Value address, Major major, int64_t panel = panelBytes,
+                   int64_t swizzle = swizzleRow);
 /// How far a description moves for the next k step of 32 bytes.
 inline int64_t getStep(Major major) { return major == Major::K ? 32 >> 4 : (16 * swizzleRow) >> 4; }
 
@@ -43,9 +46,19 @@ struct Multiply {
 /// One wgmma; `first` starts from zero instead of `accumulator`.
 Value multiply(CodeBuilder &code, const Multiply &shape, Value a, Value b, Value accumulator,
                bool first);
+/// D[64, n] += A·B with A (bf16, 16 columns: four words a thread) in registers and B MN-major.
+Value multiplyRegisters(CodeBuilder &code, int64_t n, llvm::ArrayRef<Value> a, Value b,
+                        Value accumulator);
 void fenceMultiply(CodeBuilder &code);
 void commitMultiply(CodeBuilder &code);
 void waitMultiply(CodeBuilder &code, unsigned pending);
+/// The same, with the accumulators passing through it, so that nothing reads them earlier; `keep`
+/// (words) stay in their registers until here: what a multiplication in flight reads must not be
+/// overwritten.
+Value waitMultiply(CodeBuilder &code, unsigned pending, Value accumulator,
+                   llvm::ArrayRef<Value> keep = {});
+llvm::SmallVector<Value> unpackAccumulator(CodeBuilder &code, Value accumulator);
+Value packAccumulator(CodeBuilder &code, llvm::ArrayRef<Value> registers);
 
 } // namespace smelt::gpu
 #endif

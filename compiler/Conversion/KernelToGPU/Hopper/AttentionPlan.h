@@ -1,0 +1,41 @@
+//===- AttentionPlan.h - Attention that Hopper's kernels take ----*- C++ -*-===//
+#ifndef SMELT_COMPILER_CONVERSION_KERNELTOGPU_HOPPER_ATTENTIONPLAN_H
+#define SMELT_COMPILER_CONVERSION_KERNELTOGPU_HOPPER_ATTENTIONPLAN_H
+
+#include "compiler/Conversion/KernelToGPU/GPUEmission.h"
+#include "dialects/Kernel/KernelOps.h"
+#include <string>
+
+namespace smelt::gpu {
+
+/// Queries and keys of a tile.
+inline constexpr int64_t attentionRows = 128;
+
+/// Where q, k or v comes from: a stored bf16 [T, H, d], for keys with a token shift.
+struct AttentionOperand {
+  uint32_t argument = 0;
+  /// One flag per column group: these features come from the row before (in replace mode).
+  std::vector<bool> shifted;
+};
+
+struct AttentionPlan {
+  int64_t tokens = 0, heads = 0, width = 0;
+  AttentionOperand q, k, v;
+  /// Features of a key that one copy moves: 64, or 32 where the shifted features begin at an odd
+  /// multiple of 32.
+  int64_t keyGroup = 64;
+  bool hasShift = false;
+
+  int64_t tiles() const { return (tokens + attentionRows - 1) / attentionRows; }
+
+  /// Why the Hopper kernels do not take these operands; empty if they do.
+  static std::string whyNot(mlir::Region &q, mlir::OperandRange qInputs, mlir::Region &k,
+                            mlir::OperandRange kInputs, mlir::Region &v, mlir::OperandRange vInputs,
+                            mlir::RankedTensorType heads, const GPUEmission &emission);
+  static AttentionPlan make(mlir::Region &q, mlir::OperandRange qInputs, mlir::Region &k,
+                            mlir::OperandRange kInputs, mlir::Region &v, mlir::OperandRange vInputs,
+                            mlir::RankedTensorType heads, const GPUEmission &emission);
+};
+
+} // namespace smelt::gpu
+#endif

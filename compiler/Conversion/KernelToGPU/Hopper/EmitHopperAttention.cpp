@@ -1,0 +1,483 @@
+//===- EmitHopperAttention.cpp - Attention forward on Hopper --------------===//
+//
+// Persistent blocks of 384 threads take tiles of 128 queries of one head. Warp group 0: one thread
+// loads Q (double-buffered) and rings of K and V tiles of 128 keys by TMA, from the diagonal down
+// to the first key that the tile's first query sees. Warp groups 1 and 2 have 64 queries each: S =
+// Q·Kᵀ of a block and, behind it, O += P·V of the block before are issued together, in turns
+// between the groups, then the softmax of S runs under them. Three bodies: the diagonal block,
+// blocks that every query sees whole, and blocks at the lower edge (window or document).
+//
+// A key offset is the row coordinate of the copies of its feature groups. Row 0 keeps its own
+// features: where the first block is loaded, they are written over the zeros that lie before the
+// tensor.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/Conversion/KernelToGPU/EmitKernels.h"
+#include "compiler/Conversion/KernelToGPU/Hopper/AsyncCopy.h"
+#include "compiler/Conversion/KernelToGPU/Hopper/AttentionPlan.h"
+#include "compiler/Conversion/KernelToGPU/Hopper/OnlineSoftmax.h"
+#include "compiler/Conversion/KernelToGPU/Hopper/SkipCasts.h"
+#include "compiler/Conversion/KernelToGPU/Hopper/TileStore.h"
+#include "compiler/Conversion/KernelToGPU/Hopper/WarpGroupMultiply.h"
+#include <numbers>
+
+using namespace mlir;
+using namespace smelt;
+using namespace smelt::gpu;
+
+namespace {
+
+class HopperAttention {
+public:
+  HopperAttention(kernel::AttentionOp op, GPUEmission &emission, const AttentionPlan &plan)
+      : op(op), plan(plan), function(emission, "attention", threads),
+        code(function.builder(), op.getLoc()), tileBytes(attentionRows * plan.width * 2),
+        stages(2) {
+    mapQ = addMap(plan.q.argument, 64, attentionRows, 128);
+    mapK = addMap(plan.k.argument, plan.keyGroup, attentionRows, int(2 * plan.keyGroup));
+    mapV = addMap(plan.v.argument, 64, attentionRows, 128);
+    mapO = addMap(emission.getArgument(op.getOutputs()[0]), 64, 64, 128);
+    keys = function.getPointer(plan.k.argument);
+    first = function.getPointer(op.getFirst());
+    scale = function.getPointer(op.getScale());
+    lse = function.getPointer(op.getLse());
+  }
+
+  void emit(int64_t multiprocessors) {
+    function.getFunction()->setAttr("nvvm.minctasm", code.builder.getI32IntegerAttr(1));
+    qOffset = layout.allocate(stages * tileBytes, 1024);
+    kOffset = layout.allocate(stages * tileBytes, 1024);
+    vOffset = layout.allocate(stages * tileBytes, 1024);
+    int64_t barrierOffset = layout.allocate(8 * (6 * stages + 1), 16);
+    shared = function.getDynamicShared();
+    sharedAddress = LLVM::PtrToIntOp::create(code.builder, code.loc, code.i32Type(), shared);
+    barriers.emplace(code, shared, barrierOffset);
+    q.emplace(code, *barriers, 0, stages);
+    k.emplace(code, *barriers, 2 * stages, stages);
+    v.emplace(code, *barriers, 4 * stages, stages);
+    thread = code.threadIndex();
+    block = code.blockIndex();
+    Value group = code.uniform(code.shiftRight(thread, 7));
+    code.ifThen(code.equal(thread, 0), [&] {
+      for (int64_t i = 0; i < 6 * stages;
+           ++i) // A full barrier has one producer, an empty one two consumers.
+        initialiseBarrier(code, barriers->get(i), i / stages % 2 ? 2 : 1);
+      initialiseBarrier(code, barriers->get(6 * stages), 1);
+      fenceBarriers(code);
+    });
+    code.barrierAll();
+    items = plan.tiles() * plan.heads;
+    grid = std::min(items, multiprocessors);
+    code.ifElse(
+        code.equal(group, 0), [&] { emitProducer(); }, [&] { emitConsumer(code.sub(group, 1)); });
+    function.finish({grid, 1, 1}, layout.getBytes());
+  }
+
+private:
+  static constexpr int64_t threads = 384, halfBytes = attentionRows * 128;
+  /// Named barriers: 1 and 2 of a consumer group's own threads, 3 and 4 order the groups'
+  /// multiplications.
+  static constexpr int64_t ownBarrier = 1, turnBarrier = 3;
+
+  Value addMap(uint32_t argument, int64_t columns, int64_t rows, int swizzle) {
+    GPUTensorMap map;
+    map.sizes = {plan.width, plan.heads, plan.tokens};
+    map.strides = {plan.width * 2, plan.heads * plan.width * 2};
+    map.box = {columns, 1, rows};
+    map.swizzle = swizzle;
+    return function.addTensorMap(argument, map);
+  }
+
+  struct Item {
+    Value tile, head, query;
+  };
+  /// Heads fastest: neighbours share keys and values in L2. Late tiles, which see most, come first.
+  Item locate(Value work) {
+    Value tile = code.sub(code.i32(plan.tiles() - 1), code.div(work, plan.heads));
+    return {tile, code.rem(work, plan.heads), code.mul(tile, attentionRows)};
+  }
+  Value clampRow(Value row) {
+    if (plan.tokens % attentionRows == 0)
+      return row;
+    return code.select(code.less(row, plan.tokens), row, code.i32(plan.tokens - 1));
+  }
+  Value loadFirst(Value row) {
+    return code.load(code.i32Type(), code.at(first, code.mul(clampRow(row), 4)), 4);
+  }
+
+  //===- Producer -----------------------------------------------------------===//
+
+  void emitProducer() {
+    NVVM::SetMaxRegisterOp::create(code.builder, code.loc, 24,
+                                   NVVM::SetMaxRegisterAction::decrease);
+    Value warp = code.uniform(code.shiftRight(thread, 5));
+    code.ifThen(code.equal(warp, 0), [&] {
+      code.ifThen(code.elected(), [&] {
+        Value zero = code.i32(0), one = code.i32(1);
+        code.loop(block, code.i32(items), code.i32(grid), {zero, one, zero, one, zero, one, zero},
+                  [&](Value work, ValueRange carried) { return produce(work, carried); });
+      });
+    });
+  }
+
+  void loadHalves(Value map, Ring &ring, int64_t offset, RingPosition at, Value head, Value row) {
+    waitBarrier(code, ring.empty(at.stage), at.parity);
+    Value full = ring.full(at.stage),
+          place = code.at(shared, code.add(code.mul(at.stage, tileBytes), offset));
+    expectBytes(code, full, code.i32(tileBytes));
+    for (int64_t half = 0; half < plan.width / 64; ++half)
+      loadTile(code, map, code.at(place, half * halfBytes), full, {code.i32(64 * half), head, row});
+  }
+
+  int64_t groupBytes() const { return attentionRows * plan.keyGroup * 2; }
+
+  void loadGroups(Value place, Value barrier, Value head, Value row) {
+    expectBytes(code, barrier, code.i32(tileBytes));
+    for (auto [i, isShifted] : llvm::enumerate(plan.k.shifted))
+      loadTile(code, mapK, code.at(place, int64_t(i) * groupBytes()), barrier,
+               {code.i32(int64_t(i) * plan.keyGroup), head, isShifted ? code.sub(row, 1) : row});
+  }
+
+  /// A tile of keys; returns the parity of the next first block.
+  Value loadKeys(RingPosition at, Value head, Value blockOfKeys, Value parity) {
+    waitBarrier(code, k->empty(at.stage), at.parity);
+    Value full = k->full(at.stage),
+          place = code.at(shared, code.add(code.mul(at.stage, tileBytes), kOffset));
+    Value row = code.mul(blockOfKeys, attentionRows);
+    if (!plan.hasShift) {
+      loadGroups(place, full, head, row);
+      return parity;
+    }
+    Value isFirst = code.equal(blockOfKeys, 0);
+    code.ifElse(
+        isFirst, [&] { loadFirstKeys(place, full, head, parity); },
+        [&] { loadGroups(place, full, head, row); });
+    return code.select(isFirst, code.bitXor(parity, 1), parity);
+  }
+
+  /// The block of row 0, whose shifted features are its own: row 0 of a swizzled tile lies as it
+  /// is.
+  void loadFirstKeys(Value place, Value full, Value head, Value parity) {
+    Value arrived = barriers->get(6 * stages);
+    loadGroups(place, arrived, head, code.i32(0));
+    waitBarrier(code, arrived, parity);
+    auto quad = VectorType::get(4, code.i32Type());
+    Value row = code.at(keys, code.mul(head, plan.width * 2));
+    for (auto [i, isShifted] : llvm::enumerate(plan.k.shifted))
+      for (int64_t byte = 0; isShifted && byte < 2 * plan.keyGroup; byte += 16) {
+        Value own = code.load(quad, code.at(row, int64_t(i) * plan.keyGroup * 2 + byte), 16);
+        code.store(own, code.at(place, int64_t(i) * groupBytes() + byte), 16);
+      }
+    fenceSharedWrites(code);
+    arriveBarrier(code, full);
+  }
+
+  SmallVector<Value> produce(Value work, ValueRange carried) {
+    RingPosition qAt{carried[0], carried[1]}, kAt{carried[2], carried[3]},
+        vAt{carried[4], carried[5]};
+    Value parity = carried[6];
+    Item item = locate(work);
+    Value lowest = code.shiftRight(loadFirst(item.query), 7);
+    loadHalves(mapQ, *q, qOffset, qAt, item.head, item.query);
+    parity = loadKeys(kAt, item.head, item.tile, parity);
+    kAt = k->advance(kAt);
+    SmallVector<Value> state =
+        code.loop(code.i32(0), code.sub(item.tile, lowest), code.i32(1),
+                  {kAt.stage, kAt.parity, vAt.stage, vAt.parity, parity},
+                  [&](Value step, ValueRange inner) -> SmallVector<Value> {
+                    RingPosition kHere{inner[0], inner[1]}, vHere{inner[2], inner[3]};
+                    Value here = code.sub(item.tile, step);
+                    Value next = loadKeys(kHere, item.head, code.sub(here, 1), inner[4]);
+                    loadHalves(mapV, *v, vOffset, vHere, item.head, code.mul(here, attentionRows));
+                    RingPosition kNext = k->advance(kHere), vNext = v->advance(vHere);
+                    return {kNext.stage, kNext.parity, vNext.stage, vNext.parity, next};
+                  });
+    vAt = {state[2], state[3]};
+    loadHalves(mapV, *v, vOffset, vAt, item.head, code.mul(lowest, attentionRows));
+    vAt = v->advance(vAt);
+    qAt = q->advance(qAt);
+    return {qAt.stage, qAt.parity, state[0], state[1], vAt.stage, vAt.parity, state[4]};
+  }
+
+  //===- Consumers ----------------------------------------------------------===//
+
+  /// What goes from block to block.
+  struct Running {
+    Value output;
+    SmallVector<Value> weights; ///< bf16 pairs.
+    SoftmaxState softmax;
+    RingPosition k, v;
+
+    SmallVector<Value> pack() const {
+      SmallVector<Value> values{output};
+      values.append(weights);
+      values.append({softmax.maximum[0], softmax.maximum[1], softmax.sum[0], softmax.sum[1],
+                     k.stage, k.parity, v.stage, v.parity});
+      return values;
+    }
+    static Running unpack(ValueRange values) {
+      Running running;
+      running.output = values[0];
+      size_t words = attentionRows / 4;
+      running.weights.assign(values.begin() + 1, values.begin() + 1 + words);
+      ValueRange rest = values.drop_front(1 + words);
+      running.softmax = {{rest[0], rest[1]}, {rest[2], rest[3]}};
+      running.k = {rest[4], rest[5]};
+      running.v = {rest[6], rest[7]};
+      return running;
+    }
+  };
+
+  Value address(int64_t offset, Value stage) {
+    return code.add(sharedAddress, code.add(code.mul(stage, tileBytes), offset));
+  }
+
+  /// S = Q·Kᵀ of 64 queries and 128 keys.
+  Value multiplyKeys(Value queries, Value stage) {
+    Value keyTile =
+        describeTile(code, address(kOffset, stage), Major::K, panelBytes, 2 * plan.keyGroup);
+    Value scores =
+        LLVM::UndefOp::create(code.builder, code.loc, getAccumulatorType(code, attentionRows));
+    Multiply shape;
+    shape.n = attentionRows;
+    int64_t perGroup = plan.keyGroup / 16;
+    for (int64_t step = 0; step < plan.width / 16; ++step) {
+      Value a = code.add(queries, step / 4 * (halfBytes >> 4) + step % 4 * 2);
+      Value b = code.add(keyTile, step / perGroup * (groupBytes() >> 4) + step % perGroup * 2);
+      scores = multiply(code, shape, a, b, scores, step == 0);
+    }
+    return scores;
+  }
+
+  /// O += P·V of 128 keys.
+  Value multiplyValues(Value output, ArrayRef<Value> weights, Value stage) {
+    Value tile = describeTile(code, address(vOffset, stage), Major::MN, halfBytes);
+    for (int64_t step = 0; step < attentionRows / 16; ++step)
+      output = multiplyRegisters(code, plan.width, weights.slice(4 * step, 4),
+                                 code.add(tile, step * (16 * 128 >> 4)), output);
+    return output;
+  }
+
+  void release(Ring &ring, Value stage) {
+    code.ifThen(fragment.isFirst, [&] { arriveBarrier(code, ring.empty(stage)); });
+  }
+
+  void emitConsumer(Value group) {
+    NVVM::SetMaxRegisterOp::create(code.builder, code.loc, 240,
+                                   NVVM::SetMaxRegisterAction::increase);
+    consumer = group;
+    fragment = getFragmentThread(code, thread);
+    Value log2e = code.f32(std::numbers::log2e);
+    Value factor = code.load(code.f32Type(), scale, 4);
+    softmax.emplace(code, code.fmul(factor, log2e));
+    mine = code.add(consumer, turnBarrier);
+    other = code.sub(code.i32(turnBarrier + 1), consumer);
+    code.ifThen(code.equal(consumer, 1), [&] { code.barrierArrive(code.i32(turnBarrier), 256); });
+    Value zero = code.i32(0);
+    SmallVector<Value> end = code.loop(
+        block, code.i32(items), code.i32(grid), {zero, zero, zero, zero, zero, zero, code.i32(-1)},
+        [&](Value work, ValueRange carried) { return consume(work, carried); });
+    code.ifThen(fragment.isFirst, [&] { waitStores(code, 0, /*read=*/false); });
+  }
+
+  SmallVector<Value> consume(Value work, ValueRange carried) {
+    RingPosition qAt{carried[0], carried[1]}, kAt{carried[2], carried[3]},
+        vAt{carried[4], carried[5]};
+    Value pending = carried[6];
+    Item item = locate(work);
+    Value lowest = code.shiftRight(loadFirst(item.query), 7);
+    Value lastFirst = loadFirst(code.add(item.query, attentionRows - 1));
+    // The first block that every query sees whole from below, at most the diagonal one.
+    Value whole = code.shiftRight(code.add(lastFirst, attentionRows - 1), 7);
+    whole = code.select(code.less(whole, item.tile), whole, item.tile);
+    whole = code.select(code.less(whole, lowest), lowest, whole);
+    Value rowInTile = code.add(code.mul(consumer, 64), fragment.row);
+    RowPair rows, firstKey, diagonal;
+    for (int r = 0; r < 2; ++r) {
+      rows[r] = code.add(item.query, code.add(rowInTile, 8 * r));
+      firstKey[r] =
+          code.sub(loadFirst(rows[r]), fragment.pair); // Relative to the thread's first column.
+      diagonal[r] = code.sub(code.add(rowInTile, 8 * r), fragment.pair);
+    }
+    Value queries = describeTile(
+        code, code.add(address(qOffset, qAt.stage), code.mul(consumer, 64 * 128)), Major::K);
+    waitBarrier(code, q->full(qAt.stage), qAt.parity);
+    waitBarrier(code, k->full(kAt.stage), kAt.parity);
+    fenceMultiply(code);
+    Value scores = multiplyKeys(queries, kAt.stage);
+    commitMultiply(code);
+    // The last tile's output has left its Q buffer: the producer may have it.
+    code.ifThen(fragment.isFirst, [&] {
+      code.ifThen(code.compare(arith::CmpIPredicate::sge, pending, 0), [&] {
+        waitStores(code, 0, /*read=*/true);
+        arriveBarrier(code, q->empty(pending));
+      });
+    });
+    scores = waitMultiply(code, 0, scores);
+    release(*k, kAt.stage);
+    SmallVector<Value> visible =
+        softmax->mask(unpackAccumulator(code, scores), relativeTo(firstKey, item.tile), diagonal);
+    OnlineSoftmax::Step step = softmax->add(visible, nullptr);
+    SmallVector<Value> zeros(plan.width / 2, code.f32(0));
+    Running running{packAccumulator(code, zeros), softmax->pack(step.weights), step.state,
+                    k->advance(kAt), vAt};
+    running = blocks(running, queries, item.tile, whole, {});
+    running = blocks(running, queries, whole, lowest, firstKey);
+    return finish(item, running, qAt, rows);
+  }
+
+  RowPair relativeTo(RowPair bounds, Value blockOfKeys) {
+    Value begin = code.mul(blockOfKeys, attentionRows);
+    return {code.sub(bounds[0], begin), code.sub(bounds[1], begin)};
+  }
+
+  /// Blocks from − 1 down to `to`; `low` masks where it is given.
+  Running blocks(const Running &start, Value queries, Value from, Value to, RowPair low) {
+    SmallVector<Value> end =
+        code.loop(code.i32(0), code.sub(from, to), code.i32(1), start.pack(),
+                  [&](Value index, ValueRange carried) {
+                    Running running = Running::unpack(carried);
+                    waitBarrier(code, k->full(running.k.stage), running.k.parity);
+                    code.barrier(mine, 256);
+                    fenceMultiply(code);
+                    Value scores = multiplyKeys(queries, running.k.stage);
+                    commitMultiply(code);
+                    waitBarrier(code, v->full(running.v.stage), running.v.parity);
+                    fenceMultiply(code);
+                    Value output = multiplyValues(running.output, running.weights, running.v.stage);
+                    commitMultiply(code);
+                    code.barrierArrive(other, 256);
+                    scores = waitMultiply(code, 1, scores);
+                    release(*k, running.k.stage);
+                    SmallVector<Value> visible = unpackAccumulator(code, scores);
+                    if (low[0])
+                      visible = softmax->mask(
+                          visible, relativeTo(low, code.sub(code.sub(from, index), 1)), {});
+                    OnlineSoftmax::Step step = softmax->add(visible, &running.softmax);
+                    output = waitMultiply(code, 0, output, running.weights);
+                    // Not before the wait: the new weights would get the registers of those being
+                    // read.
+                    SmallVector<Value> weights = softmax->pack(step.weights);
+                    release(*v, running.v.stage);
+                    SmallVector<Value> values = unpackAccumulator(code, output);
+                    for (size_t i = 0; i < values.size(); ++i)
+                      values[i] = code.fmul(values[i], step.decay[i / 2 % 2]);
+                    return Running{packAccumulator(code, values), weights, step.state,
+                                   k->advance(running.k), v->advance(running.v)}
+                        .pack();
+                  });
+    return Running::unpack(end);
+  }
+
+  SmallVector<Value> finish(const Item &item, const Running &running, RingPosition qAt,
+                            RowPair rows) {
+    waitBarrier(code, v->full(running.v.stage), running.v.parity);
+    fenceMultiply(code);
+    Value output = multiplyValues(running.output, running.weights, running.v.stage);
+    commitMultiply(code);
+    RowPair totals = softmax->totals(running.softmax),
+            logs = softmax->logSumExp(running.softmax, totals);
+    RowPair inverse;
+    for (int r = 0; r < 2; ++r) {
+      inverse[r] = code.approximate("rcp.approx.ftz.f32", totals[r]);
+      Value writes = code.equal(fragment.pair, 0);
+      if (plan.tokens % attentionRows)
+        writes = code.logicalAnd(writes, code.less(rows[r], plan.tokens));
+      code.ifThen(writes, [&] {
+        code.store(logs[r],
+                   code.at(lse, code.mul(code.add(code.mul(rows[r], plan.heads), item.head), 4)),
+                   4);
+      });
+    }
+    output = waitMultiply(code, 0, output, running.weights);
+    release(*v, running.v.stage);
+    SmallVector<Value> values = unpackAccumulator(code, output);
+    for (size_t i = 0; i < values.size(); ++i)
+      values[i] = code.fmul(values[i], inverse[i / 2 % 2]);
+    storeOutput(item, qAt.stage, values);
+    RingPosition vNext = v->advance(running.v), qNext = q->advance(qAt);
+    return {qNext.stage, qNext.parity, running.k.stage, running.k.parity,
+            vNext.stage, vNext.parity, qAt.stage};
+  }
+
+  /// Through this group's part of the Q buffer, which it has read.
+  void storeOutput(const Item &item, Value stage, ArrayRef<Value> values) {
+    MLIRContext *context = code.builder.getContext();
+    Value part =
+        code.at(shared, code.add(code.add(code.mul(stage, tileBytes), code.mul(consumer, 64 * 128)),
+                                 qOffset));
+    Value row = code.add(code.mul(fragment.warpInGroup, 16), code.bitAnd(fragment.lane, 15));
+    Value right = code.shiftRight(fragment.lane, 4), swizzle = code.bitAnd(fragment.lane, 7);
+    Value rowStart = code.at(part, code.mul(row, 128));
+    for (int64_t half = 0; half < plan.width / 64; ++half)
+      for (int64_t j = 0; j < 4; ++j) {
+        SmallVector<Value> words;
+        for (int64_t i = 0; i < 4; ++i) {
+          int64_t element = (half * 8 + 2 * j + i / 2) * 4 + i % 2 * 2;
+          words.push_back(code.packBF16(values[element], values[element + 1]));
+        }
+        Value place =
+            code.at(code.at(rowStart, code.mul(code.bitXor(code.add(right, 2 * j), swizzle), 16)),
+                    half * halfBytes);
+        NVVM::StMatrixOp::create(code.builder, code.loc, place, words, NVVM::MMALayout::row,
+                                 NVVM::LdStMatrixShapeAttr::get(context, 8, 8),
+                                 NVVM::LdStMatrixEltType::B16);
+      }
+    fenceSharedWrites(code);
+    code.barrier(code.add(consumer, ownBarrier), 128);
+    code.ifThen(fragment.isFirst, [&] {
+      Value query = code.add(item.query, code.mul(consumer, 64));
+      for (int64_t half = 0; half < plan.width / 64; ++half)
+        storeTile(code, mapO, code.at(part, half * halfBytes),
+                  {code.i32(64 * half), item.head, query});
+      commitStores(code);
+    });
+  }
+
+  kernel::AttentionOp op;
+  const AttentionPlan &plan;
+  GPUFunction function;
+  CodeBuilder code;
+  int64_t tileBytes, stages, items = 0, grid = 0, qOffset = 0, kOffset = 0, vOffset = 0;
+  Value mapQ, mapK, mapV, mapO, keys, first, scale, lse;
+  SharedLayout layout;
+  Value shared, sharedAddress, thread, block, consumer, mine, other;
+  std::optional<BarrierArray> barriers;
+  std::optional<Ring> q, k, v;
+  std::optional<OnlineSoftmax> softmax;
+  FragmentThread fragment;
+};
+
+} // namespace
+
+std::string smelt::whyNotFastAttention(kernel::AttentionOp op, const GPUEmission &emission) {
+  auto yield = cast<kernel::YieldOp>(op.getResult().front().getTerminator());
+  if (op.getOutputs().size() != 1)
+    return "the result region gives several tensors";
+  Value output = skipCasts(yield.getValues()[0], /*narrowing=*/true);
+  if (auto reshape = output.getDefiningOp<lm::ReshapeOp>())
+    output = skipCasts(reshape.getX(), /*narrowing=*/true);
+  if (output != op.getResult().front().getArgument(0))
+    return "the result region computes something";
+  if (!cast<RankedTensorType>(op.getOutputs()[0].getType()).getElementType().isBF16())
+    return "the output is not stored in bf16";
+  if (emission.getAlignment(emission.getArgument(op.getOutputs()[0])) % 16)
+    return "the output does not begin at a multiple of 16 bytes";
+  return AttentionPlan::whyNot(op.getQ(), op.getQInputs(), op.getK(), op.getKInputs(), op.getV(),
+                               op.getVInputs(), op.getHeadsType(), emission);
+}
+
+LogicalResult smelt::emitFastAttention(kernel::AttentionOp op, GPUEmission &emission) {
+  AttentionPlan plan = AttentionPlan::make(op.getQ(), op.getQInputs(), op.getK(), op.getKInputs(),
+                                           op.getV(), op.getVInputs(), op.getHeadsType(), emission);
+  HopperAttention(op, emission, plan).emit(emission.getTarget().multiprocessors);
+  return success();
+}
+
+std::string smelt::whyNotFastAttention(kernel::AttentionBackwardOp, const GPUEmission &) {
+  return "attention's backward is not in the Hopper generator yet";
+}
+
+LogicalResult smelt::emitFastAttention(kernel::AttentionBackwardOp op, GPUEmission &emission) {
+  return op.emitError(whyNotFastAttention(op, emission));
+}
