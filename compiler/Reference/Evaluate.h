@@ -77,7 +77,8 @@ AttentionGradients computeAttentionBackward(const Tensor &q, const Tensor &k, co
 /// [rows, width]: row v is the sum of the rows of `dy` whose token is v.
 Tensor scatterAddRows(const Tensor &tokens, const Tensor &dy, int64_t rows);
 
-Tensor computeRopeTable(const Tensor &frequencies, int64_t rows);
+/// Defines `table`. Its numbers are rounded to f32 before they are rounded to a narrower type.
+void defineRopeTable(mlir::Value table, const Tensor &frequencies, Frame &frame);
 
 struct AdamWConstants {
   double lr, weightDecay, beta1, beta2, eps, step;
@@ -87,8 +88,7 @@ void updateAdamW(const AdamWConstants &constants, const Tensor &gradient, Tensor
                  Tensor &first, Tensor &second);
 
 /// train.adamw and kernel.adamw: every parameter of the group by the one equation.
-template <typename AdamWOp>
-mlir::LogicalResult evaluateAdamW(AdamWOp op, Frame &frame) {
+template <typename AdamWOp> mlir::LogicalResult evaluateAdamW(AdamWOp op, Frame &frame) {
   for (size_t i = 0; i < op.getParameters().size(); ++i) {
     Tensor &parameter = frame.define(op.getNewParameters()[i], frame[op.getParameters()[i]]);
     Tensor &first = frame.define(op.getNewFirstMoments()[i], frame[op.getFirstMoments()[i]]);

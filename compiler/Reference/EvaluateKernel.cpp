@@ -6,11 +6,13 @@
 using namespace mlir;
 using namespace smelt::reference;
 
-/// Runs region `index` of a kernel op: `leading` first (a result region's accumulator), then the
-/// region's inputs.
+/// Runs region `index` of a kernel op: `leading` first (a result region's accumulator, a number of
+/// its argument's type), then the region's inputs.
 template <typename Op>
 static FailureOr<std::vector<Tensor>> runRegion(Op op, unsigned index, Frame &frame,
                                                 std::vector<Tensor> leading = {}) {
+  for (auto [argument, tensor] : llvm::zip(op->getRegion(index).getArguments(), leading))
+    frame.interpreter.round(argument.getType(), tensor);
   for (Value input : op.getRegionInputs(index))
     leading.push_back(frame[input]);
   return frame.interpreter.run(op->getRegion(index), leading);
@@ -92,8 +94,7 @@ Evaluation smelt::reference::evaluateKernel(Operation *op, Frame &frame) {
         return evaluateEmbeddingBackwardKernel(op, frame);
       })
       .Case([&](kernel::RopeTableOp op) {
-        int64_t rows = cast<RankedTensorType>(op.getTable().getType()).getDimSize(0);
-        frame.define(op.getTable(), computeRopeTable(frame[op.getFrequencies()], rows));
+        defineRopeTable(op.getTable(), frame[op.getFrequencies()], frame);
         return success();
       })
       .Case([&](kernel::AdamWOp op) { return evaluateAdamW(op, frame); })

@@ -37,15 +37,17 @@ static LogicalResult evaluateRope(RopeOp op, Frame &frame) {
   return success();
 }
 
-Tensor smelt::reference::computeRopeTable(const Tensor &frequencies, int64_t rows) {
+void smelt::reference::defineRopeTable(Value value, const Tensor &frequencies, Frame &frame) {
+  Tensor &table = frame.define(value);
   int64_t count = frequencies.getDim(0);
-  Tensor table = Tensor::filled({rows, 2 * count}, NAN);
-  for (int64_t t = 0; t < rows; ++t)
+  for (int64_t t = 0; t < table.getDim(0); ++t)
     for (int64_t j = 0; j < count; ++j) {
       table(t, j) = std::cos(t * frequencies(j));
       table(t, count + j) = std::sin(t * frequencies(j));
     }
-  return table;
+  bool isNarrow = getElementTypeOrSelf(value).getIntOrFloatBitWidth() < 32;
+  if (isNarrow && frame.interpreter.getRounding() != Rounding::none)
+    roundTo(Float32Type::get(value.getContext()), table);
 }
 
 static LogicalResult evaluateGateBackward(GateBackwardOp op, Frame &frame) {
@@ -118,8 +120,7 @@ Evaluation smelt::reference::evaluateRows(Operation *op, Frame &frame) {
         return success();
       })
       .Case([&](RopeTableOp op) {
-        auto rows = cast<RankedTensorType>(op.getTable().getType()).getDimSize(0);
-        frame.define(op.getTable(), computeRopeTable(frame[op.getFrequencies()], rows));
+        defineRopeTable(op.getTable(), frame[op.getFrequencies()], frame);
         return success();
       })
       .Case([&](RopeOp op) { return evaluateRope(op, frame); })

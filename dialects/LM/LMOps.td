@@ -412,7 +412,7 @@ def LM_RMSNormBackwardOp : LM_PureRowOp<"rms_norm_backward", [SameOperandsAndRes
 def LM_RopeTableOp : LM_Op<"rope_table", [Pure]> {
   let summary = "table[t, j] = cos(t·f[j]), table[t, n+j] = sin(t·f[j]); n frequencies, table [T, 2n]";
   let description = [{
-    Depends only on constants and settings: it is hoisted into the `setup` program. Angles in float64, then rounded.
+    Depends only on constants and settings: it is hoisted into the `setup` program. Angles in float64, then rounded to f32, then to the table's type.
 
     ```mlir
     %table = lm.rope_table %f : tensor<2xf32> -> tensor<3x4xf32>

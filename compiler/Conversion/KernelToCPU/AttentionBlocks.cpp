@@ -1,5 +1,6 @@
 //===- AttentionBlocks.cpp - Blocks of rows and their products ------------===//
 #include "compiler/Conversion/KernelToCPU/AttentionBlocks.h"
+#include "compiler/Conversion/KernelToCPU/NumberFormats.h"
 
 using namespace mlir;
 
@@ -197,10 +198,14 @@ Value AttentionBlocks::number(double value) {
 }
 Value AttentionBlocks::load(Value memory, Value at) {
   auto element = cast<MemRefType>(memory.getType()).getElementType();
-  return vector::LoadOp::create(b, VectorType::get({lanes}, element), memory, ValueRange{at});
+  if (element.isInteger(32))
+    return vector::LoadOp::create(b, VectorType::get({lanes}, element), memory, ValueRange{at});
+  return loadNumbers(b, b.getLoc(), vectorType(), memory, at);
 }
 Value AttentionBlocks::loadScalar(Value memory, Value at) {
-  return memref::LoadOp::create(b, memory, ValueRange{at});
+  if (cast<MemRefType>(memory.getType()).getElementType().isInteger(32))
+    return memref::LoadOp::create(b, memory, ValueRange{at});
+  return loadNumbers(b, b.getLoc(), b.getF32Type(), memory, at);
 }
 void AttentionBlocks::store(Value value, Value memory, Value at) {
   vector::StoreOp::create(b, value, memory, ValueRange{at});
@@ -258,14 +263,11 @@ void AttentionBlocks::forVectors(llvm::function_ref<void(int64_t, int64_t)> body
 Value AttentionBlocks::loadValid(Value memory, Value at, int64_t valid) {
   if (valid == lanes)
     return load(memory, at);
-  return vector::MaskedLoadOp::create(b, vectorType(), memory, ValueRange{at}, maskOf(valid),
-                                      number(0));
+  return loadNumbers(b, b.getLoc(), vectorType(), memory, at, maskOf(valid));
 }
 
 void AttentionBlocks::storeValid(Value value, Value memory, Value at, int64_t valid) {
-  if (valid == lanes)
-    return store(value, memory, at);
-  vector::MaskedStoreOp::create(b, memory, ValueRange{at}, maskOf(valid), value);
+  storeRounded(b, b.getLoc(), value, memory, at, valid == lanes ? Value() : maskOf(valid));
 }
 
 void AttentionBlocks::when(Value condition, llvm::function_ref<void()> body) {

@@ -90,6 +90,7 @@ public:
   void forVectors(llvm::function_ref<void(int64_t at, int64_t valid)> body);
   mlir::Value loadValid(mlir::Value memory, mlir::Value at,
                         int64_t valid); ///< Lanes past `valid` are 0.
+  /// Rounds to the memory's type.
   void storeValid(mlir::Value value, mlir::Value memory, mlir::Value at, int64_t valid);
   void when(mlir::Value condition, llvm::function_ref<void()> body);
 

@@ -4,6 +4,7 @@
 // threads do not change the bits.
 #include "compiler/Conversion/KernelToCPU/EmitKernels.h"
 #include "compiler/Conversion/KernelToCPU/GemmTile.h"
+#include "compiler/Conversion/KernelToCPU/NumberFormats.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -132,8 +133,12 @@ private:
 
 LogicalResult emitKernel(kernel::AdamWOp op, KernelFunction &function) {
   for (Value operand : op->getOperands())
-    if (!cast<RankedTensorType>(operand.getType()).getElementType().isF32())
-      return op.emitOpError("cannot be generated for the CPU: f32 parameters and moments only");
+    if (!isNumberFormat(getElementTypeOrSelf(operand)))
+      return op.emitOpError("cannot be generated for the CPU: it has no code for ")
+             << getElementTypeOrSelf(operand);
+  for (Value scalar : {op.getLr(), op.getStep()})
+    if (!getElementTypeOrSelf(scalar).isF32())
+      return op.emitOpError("cannot be generated for the CPU: lr and step are f32");
   AdamWEmitter(op, function).emit();
   return success();
 }

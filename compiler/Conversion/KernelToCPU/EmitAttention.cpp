@@ -26,7 +26,9 @@ struct AttentionPlan {
     for (Value value : result.getTerminator()->getOperands())
       perHead &= !result.isTotal(value) && result.getFeatures(value) == shape.heads * shape.width;
   }
-  std::string whyNot() const {
+  std::string whyNot(kernel::AttentionOp op) const {
+    if (!getElementTypeOrSelf(op.getLse()).isF32() || !getElementTypeOrSelf(op.getScale()).isF32())
+      return "lse and scale are f32";
     for (const RowProgram *program : {&q, &k, &v})
       if (std::string why = whyNotOperandRegion(*program); !why.empty())
         return why;
@@ -252,7 +254,7 @@ int64_t getWorkspaceBytes(kernel::AttentionOp op, const CPUTarget &target) {
 
 LogicalResult emitKernel(kernel::AttentionOp op, KernelFunction &function) {
   AttentionPlan plan(op, function.getTarget());
-  if (std::string why = plan.whyNot(); !why.empty())
+  if (std::string why = plan.whyNot(op); !why.empty())
     return op.emitOpError("cannot be generated for the CPU: ") << why;
   ForwardEmitter(op, function, plan).emit();
   return success();

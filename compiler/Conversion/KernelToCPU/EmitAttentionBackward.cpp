@@ -36,7 +36,9 @@ struct BackwardPlan {
     lseOffset = rows, firstOffset = 2 * rows, leastOffset = firstOffset + shape.paddedTokens() * 4;
     bytes = leastOffset + llvm::alignTo(shape.blocks() * 4, 64);
   }
-  std::string whyNot() const {
+  std::string whyNot(kernel::AttentionBackwardOp op) const {
+    if (!getElementTypeOrSelf(op.getLse()).isF32() || !getElementTypeOrSelf(op.getScale()).isF32())
+      return "lse and scale are f32";
     for (const RowProgram *program : {&q, &k, &v})
       if (std::string why = whyNotOperandRegion(*program); !why.empty())
         return why;
@@ -271,7 +273,7 @@ int64_t getWorkspaceBytes(kernel::AttentionBackwardOp op, const CPUTarget &targe
 
 LogicalResult emitKernel(kernel::AttentionBackwardOp op, KernelFunction &function) {
   BackwardPlan plan(op, function.getTarget());
-  if (std::string why = plan.whyNot(); !why.empty())
+  if (std::string why = plan.whyNot(op); !why.empty())
     return op.emitOpError("cannot be generated for the CPU: ") << why;
   BackwardEmitter(op, function, plan).emit();
   return success();

@@ -19,7 +19,7 @@ struct EmbeddingPlan {
       : dy(op.getDy(), target.lanes), result(op.getResult(), target.lanes) {
     auto sum = cast<RankedTensorType>(result.getBlock().getArgument(0).getType());
     entries = sum.getDimSize(0), width = sum.getNumElements() / entries;
-    identity = result.getTerminator()->getNumOperands() == 1 &&
+    identity = sum.getElementType().isF32() && result.getTerminator()->getNumOperands() == 1 &&
                result.getTerminator()->getOperand(0) == result.getBlock().getArgument(0);
     blockRows = std::max<int64_t>(1, (entries + 63) / 64);
     blocks = (entries + blockRows - 1) / blockRows;

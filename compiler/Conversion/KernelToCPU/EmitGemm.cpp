@@ -62,7 +62,7 @@ Value GemmEmitter::getOperand(unsigned region, bool identity, bool materialised,
     return function.getWorkspace(offset, floats, f32);
   if (!identity)
     return {};
-  auto yielded = cast<BlockArgument>(getRegion(region).front().getTerminator()->getOperand(0));
+  BlockArgument yielded = getLoadedArgument(getRegion(region));
   return function.getMemory(op.getRegionInputs(region)[yielded.getArgNumber()]);
 }
 

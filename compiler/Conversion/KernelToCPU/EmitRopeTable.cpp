@@ -1,6 +1,7 @@
 //===- EmitRopeTable.cpp - kernel.rope_table --------------------------------===//
 // Runs once per change of a setting, so that plain scalar code in double does.
 #include "compiler/Conversion/KernelToCPU/EmitKernels.h"
+#include "compiler/Conversion/KernelToCPU/NumberFormats.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
 
@@ -10,9 +11,9 @@ namespace smelt {
 
 LogicalResult emitKernel(kernel::RopeTableOp op, KernelFunction &function) {
   auto type = cast<RankedTensorType>(op.getTable().getType());
-  if (!type.getElementType().isF32() ||
+  if (!isNumberFormat(type.getElementType()) ||
       !cast<RankedTensorType>(op.getFrequencies().getType()).getElementType().isF32())
-    return op.emitOpError("cannot be generated for the CPU: f32 tables only");
+    return op.emitOpError("cannot be generated for the CPU: frequencies are f32");
   int64_t tokens = type.getDimSize(0), width = type.getDimSize(1), count = width / 2;
   ImplicitLocOpBuilder &b = function.builder();
   Value frequencies = function.getMemory(op.getFrequencies()),
@@ -27,8 +28,8 @@ LogicalResult emitKernel(kernel::RopeTableOp op, KernelFunction &function) {
         Value frequency = arith::ExtFOp::create(b, b.getF64Type(), stored);
         Value angle = arith::MulFOp::create(b, position, frequency);
         auto store = [&](Value value, Value column) {
-          Value rounded = arith::TruncFOp::create(b, b.getF32Type(), value);
-          memref::StoreOp::create(b, rounded, table, function.add(row, column));
+          Value single = arith::TruncFOp::create(b, b.getF32Type(), value);
+          storeRounded(b, b.getLoc(), single, table, function.add(row, column));
         };
         store(math::CosOp::create(b, angle), j);
         store(math::SinOp::create(b, angle), function.add(j, count));

@@ -75,8 +75,8 @@ private:
   /// Number of tiles that a block of the rows schedule computes.
   int64_t getTilesPerBlock() const;
   Value getTileNumber(Value panel, Value row);
-  /// Share `tile` of `tiles` of the `floats` floats at memory[start].
-  void prefetchShare(Value memory, Value start, int64_t floats, Value tile, int64_t tiles);
+  /// Share `tile` of `tiles` of the `elements` elements at memory[start].
+  void prefetchShare(Value memory, Value start, int64_t elements, Value tile, int64_t tiles);
   void prefetchLines(Value memory, Value first, int64_t lines);
   /// The tile at `row` and `panel` of a matrix like C.
   void prefetchTile(Value memory, Value row, Value panel);

@@ -1,6 +1,7 @@
 //===- GemmPack.cpp - Rearranging matrices for the register tile ------------===//
 #include "compiler/Conversion/KernelToCPU/GemmPack.h"
 #include "compiler/Conversion/KernelToCPU/GemmTile.h"
+#include "compiler/Conversion/KernelToCPU/NumberFormats.h"
 
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -161,7 +162,7 @@ void emitPackSlabA(KernelFunction &function, const GemmPlan &plan, Value source,
     auto copyTile = [&](Value row, int64_t rows) {
       auto type = VectorType::get({rows}, b.getF32Type());
       Value local = arith::SubIOp::create(b, row, row0);
-      Value value = vector::LoadOp::create(b, type, source, function.add(from, row));
+      Value value = loadNumbers(b, b.getLoc(), type, source, function.add(from, row));
       // Tile number · blockK · tileRows, and the tile number is local / tileRows.
       vector::StoreOp::create(b, value, slab, function.add(to, function.mul(local, plan.blockK)));
     };

@@ -36,11 +36,26 @@ bool isProductWithItself(kernel::GemmOp op) {
                                                     OperationEquivalence::IgnoreLocations);
 }
 
+/// The yielded argument is f32 as it lies in memory.
+bool isLoadedAsF32(Region &region) {
+  return getElementTypeOrSelf(getLoadedArgument(region)).isF32();
+}
+
 /// A row stride for scratch of `width` columns: not a multiple of half a page, which would put a
 /// tile's rows into the same cache sets.
 int64_t getScratchStride(int64_t width) { return width % 512 ? width : width + 16; }
 
 } // namespace
+
+BlockArgument getLoadedArgument(Region &region) {
+  Block &block = region.front();
+  if (block.getTerminator()->getNumOperands() != 1)
+    return {};
+  Value value = block.getTerminator()->getOperand(0);
+  if (auto cast = value.getDefiningOp<lm::CastOp>(); cast && getElementTypeOrSelf(value).isF32())
+    value = cast.getX();
+  return dyn_cast<BlockArgument>(value);
+}
 
 /// Chooses the item's size and the number of ranges of K that move the least memory.
 void GemmPlan::chooseSplit() {
@@ -94,10 +109,11 @@ void GemmPlan::chooseColumnGroups() {
 GemmPlan::GemmPlan(kernel::GemmOp op, const CPUTarget &target)
     : m(op.getM()), n(op.getN()), k(op.getK()), transposeA(op.getTransposeA()),
       transposeB(op.getTransposeB()), lanes(target.lanes),
-      identityA(kernel::isIdentityRegion(op.getA())),
-      identityB(kernel::isIdentityRegion(op.getB())),
-      identityResult(kernel::isIdentityRegion(op.getResult())), programA(op.getA(), target.lanes),
-      programB(op.getB(), target.lanes), programResult(op.getResult(), target.lanes) {
+      identityA(getLoadedArgument(op.getA()) && (transposeA || isLoadedAsF32(op.getA()))),
+      identityB(bool(getLoadedArgument(op.getB()))),
+      identityResult(kernel::isIdentityRegion(op.getResult()) && isLoadedAsF32(op.getResult())),
+      programA(op.getA(), target.lanes), programB(op.getB(), target.lanes),
+      programResult(op.getResult(), target.lanes) {
   // 16 accumulators of 32 registers hide the latency of two fused multiply-adds per cycle; AVX2 has
   // 16 registers, 12 of them accumulate.
   tileRows = lanes == 16 ? 8 : 6;
@@ -184,8 +200,6 @@ GemmPlan::GemmPlan(kernel::GemmOp op, const CPUTarget &target)
   check("a", programA);
   check("b", programB);
   check("result", programResult);
-  if (!op.getAType().getElementType().isF32() || !op.getBType().getElementType().isF32())
-    whyNot = "the CPU multiplies f32 matrices only";
   if (op.getGroups() != 1)
     whyNot = "the CPU has no code for groups yet";
 }

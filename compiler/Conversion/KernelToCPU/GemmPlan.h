@@ -8,6 +8,9 @@
 
 namespace smelt {
 
+/// The argument that a region yields as it is or widened to f32, or null: loads do that.
+mlir::BlockArgument getLoadedArgument(mlir::Region &region);
+
 /// How `kernel.gemm` C[M, N] = op(A)·op(B) runs on a CPU. README.md explains the two schedules.
 ///  - rows:   op(B) is packed into panels once; threads share blocks of rows; each block passes
 ///  through the result region at once.
@@ -38,6 +41,7 @@ struct GemmPlan {
   /// except at the end).
   int64_t blockPanels = 0, splits = 1, splitLength = 0;
 
+  /// A and B are loaded from an input. (The rows schedule reads A in place: f32 only.)
   bool identityA, identityB;
   /// The result region yields the accumulator itself: C is built in the output.
   bool identityResult;

@@ -10,22 +10,28 @@ int64_t GemmEmitter::getTilesPerBlock() const {
          llvm::divideCeil(plan.k, plan.blockK);
 }
 
+/// Elements of `memory` in a cache line.
+static int64_t getLine(Value memory) {
+  return 512 / cast<MemRefType>(memory.getType()).getElementTypeBitWidth();
+}
+
 Value GemmEmitter::getTileNumber(Value panel, Value row) {
   Value down = arith::DivUIOp::create(b, row, function.index(plan.tileRows));
   return function.add(function.mul(panel, llvm::divideCeil(plan.blockM, plan.tileRows)), down);
 }
 
-void GemmEmitter::prefetchShare(Value memory, Value start, int64_t floats, Value tile,
+void GemmEmitter::prefetchShare(Value memory, Value start, int64_t elements, Value tile,
                                 int64_t tiles) {
-  constexpr int64_t line = 16, mostLines = 32;
-  int64_t lines = std::min<int64_t>(mostLines, llvm::divideCeil(floats, line * tiles));
+  constexpr int64_t mostLines = 32;
+  int64_t line = getLine(memory),
+          lines = std::min<int64_t>(mostLines, llvm::divideCeil(elements, line * tiles));
   prefetchLines(memory, function.add(start, function.mul(tile, lines * line)), lines);
 }
 
 void GemmEmitter::prefetchLines(Value memory, Value first, int64_t lines) {
-  int64_t last = cast<MemRefType>(memory.getType()).getDimSize(0) - 1;
+  int64_t last = cast<MemRefType>(memory.getType()).getDimSize(0) - 1, size = getLine(memory);
   for (int64_t i = 0; i < lines; ++i)
-    memref::PrefetchOp::create(b, memory, ValueRange{minimum(function.add(first, i * 16), last)},
+    memref::PrefetchOp::create(b, memory, ValueRange{minimum(function.add(first, i * size), last)},
                                /*isWrite=*/false, /*localityHint=*/2u,
                                /*isDataCache=*/true);
 }
@@ -70,7 +76,7 @@ void GemmEmitter::prefetchSlabs(Value k0, Value row0, Value panel0, Value tile, 
   Value turn = function.add(function.mul(tile, plan.blockK / 8),
                             arith::DivUIOp::create(b, step, function.index(8)));
   auto prefetchLine = [&](Value memory, Value number, int64_t width, int64_t stride, Value column) {
-    int64_t lines = llvm::divideCeil(width, 16);
+    int64_t size = getLine(memory), lines = llvm::divideCeil(width, size);
     Value row = arith::DivUIOp::create(b, number, function.index(lines)),
           line = arith::RemUIOp::create(b, number, function.index(lines));
     // Beyond the slab: its last row, which is there by then.
@@ -78,7 +84,7 @@ void GemmEmitter::prefetchSlabs(Value k0, Value row0, Value panel0, Value tile, 
                   plan.k - 1);
     prefetchLines(
         memory,
-        function.add(function.add(function.mul(row, stride), column), function.mul(line, 16)), 1);
+        function.add(function.add(function.mul(row, stride), column), function.mul(line, size)), 1);
   };
   prefetchLine(operandA, arith::DivUIOp::create(b, turn, function.index(2)),
                std::min(plan.blockM, plan.m), plan.m, row0);

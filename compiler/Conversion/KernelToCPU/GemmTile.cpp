@@ -1,5 +1,6 @@
 //===- GemmTile.cpp - The register tile of a matrix product -----------------===//
 #include "compiler/Conversion/KernelToCPU/GemmTile.h"
+#include "compiler/Conversion/KernelToCPU/NumberFormats.h"
 
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -28,19 +29,16 @@ Value getZero(KernelFunction &function) {
 
 Value loadVector(KernelFunction &function, Value memory, Value index, int64_t valid) {
   ImplicitLocOpBuilder &b = function.builder();
-  VectorType type = getVectorType(function);
-  if (valid >= function.getLanes())
-    return vector::LoadOp::create(b, type, memory, index);
-  return vector::MaskedLoadOp::create(b, type, memory, index, getPrefixMask(function, valid),
-                                      getZero(function));
+  bool ragged = valid < function.getLanes();
+  return loadNumbers(b, b.getLoc(), getVectorType(function), memory, index,
+                     ragged ? getPrefixMask(function, valid) : Value());
 }
 
 void storeVector(KernelFunction &function, Value value, Value memory, Value index, int64_t valid) {
   ImplicitLocOpBuilder &b = function.builder();
-  if (valid >= function.getLanes())
-    vector::StoreOp::create(b, value, memory, index);
-  else
-    vector::MaskedStoreOp::create(b, memory, index, getPrefixMask(function, valid), value);
+  bool ragged = valid < function.getLanes();
+  storeRounded(b, b.getLoc(), value, memory, index,
+               ragged ? getPrefixMask(function, valid) : Value());
 }
 
 void emitGemmTile(KernelFunction &function, const GemmTile &tile) {

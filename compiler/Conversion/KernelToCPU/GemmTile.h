@@ -35,8 +35,8 @@ struct GemmTile {
 
 void emitGemmTile(KernelFunction &function, const GemmTile &tile);
 
-/// Vector of lanes values at memory[index], only the first `valid` read (the others 0) when fewer
-/// than lanes.
+/// Vector of lanes values (f32) at memory[index] of any number format, only the first `valid` read
+/// (the others 0) when fewer than lanes; and the reverse, rounding.
 mlir::Value loadVector(KernelFunction &function, mlir::Value memory, mlir::Value index,
                        int64_t valid);
 void storeVector(KernelFunction &function, mlir::Value value, mlir::Value memory, mlir::Value index,

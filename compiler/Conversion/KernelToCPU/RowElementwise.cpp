@@ -1,4 +1,5 @@
 //===- RowElementwise.cpp - Ops of one element at a time ------------------===//
+#include "compiler/Conversion/KernelToCPU/NumberFormats.h"
 #include "compiler/Conversion/KernelToCPU/RowEmitterScope.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 
@@ -195,7 +196,14 @@ Value RowEmitter::computeElementwise(Operation *op, Value row, const FeatureChun
       .Case<SoftcapOp>([&](SoftcapOp x) { return computeSoftcap(op, pull(x.getX()), {}); })
       .Case<SoftcapBackwardOp>(
           [&](SoftcapBackwardOp x) { return computeSoftcap(op, pull(x.getX()), pull(x.getDy())); })
-      .Case<CastOp>([&](CastOp x) { return pull(x.getX()); })
+      .Case<CastOp>([&](CastOp x) { return pull(x.getX()); }) // Rounded by its result's type.
+      .Case<QuantizeOp>([&](QuantizeOp x) {
+        // No contraction: the product itself is rounded (see lm.quantize).
+        Value factor = number(1 / x.getScale().convertToDouble(), chunk);
+        return arith::MulFOp::create(b, loc, pull(x.getX()), factor).getResult();
+      })
+      .Case<JoinMasterOp>(
+          [&](JoinMasterOp x) { return joinMaster(b, loc, pull(x.getHigh()), pull(x.getLow())); })
       .Case<RowScaleOp>(
           [&](RowScaleOp x) { return mul(pull(x.getX()), pull(x.getG())); }) // Rank 0 only.
       .Default([&](Operation *) -> Value { llvm_unreachable("a row op without code"); });

@@ -1,4 +1,5 @@
 //===- RowEmitter.cpp - Pulling chunks of a region's values ---------------===//
+#include "compiler/Conversion/KernelToCPU/NumberFormats.h"
 #include "compiler/Conversion/KernelToCPU/RowEmitterScope.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -53,9 +54,30 @@ Value RowEmitter::get(Value value, Value row, const FeatureChunk &chunk) {
   return make();
 }
 
+/// True for ops that give numbers of their operand, or exact ones.
+static bool keepsNumbers(Operation *op) {
+  if (auto cast = dyn_cast<CastOp>(op)) // Rounded to the same type already.
+    return cast.getX().getType() == cast.getResult().getType();
+  return isa<ReshapeOp, SplitOp, ConcatOp, BroadcastOp, EmbeddingOp, ConstantOp, SplitMasterOp>(op);
+}
+
+Value RowEmitter::rounded(Value made, Value value) {
+  Operation *op = value.getDefiningOp();
+  if (op && keepsNumbers(op))
+    return made;
+  return roundNumbers(b, loc, made, cast<RankedTensorType>(value.getType()).getElementType());
+}
+
 Value RowEmitter::compute(Value value, Value row, const FeatureChunk &chunk) {
+  return rounded(computeUnrounded(value, row, chunk), value);
+}
+
+Value RowEmitter::computeUnrounded(Value value, Value row, const FeatureChunk &chunk) {
   Operation *op = value.getDefiningOp();
   return llvm::TypeSwitch<Operation *, Value>(op)
+      .Case<SplitMasterOp>([&](SplitMasterOp split) {
+        return splitMaster(b, loc, get(split.getX(), row, chunk), value == split.getHigh());
+      })
       .Case<ReshapeOp, SplitOp, BroadcastOp, RowScaleOp, EmbeddingOp, ConstantOp>(
           [&](auto) { return computeShape(op, value, row, chunk); })
       .Case<ConcatOp>([&](ConcatOp concat) { return computeConcat(concat, row, chunk); })
@@ -79,8 +101,7 @@ Value RowEmitter::getUniform(Value value) {
   return atMark([&] {
     Value made;
     if (auto argument = dyn_cast<BlockArgument>(value))
-      made = memref::LoadOp::create(b, loc, sources[argument.getArgNumber()].memory,
-                                    ValueRange{index(0)});
+      made = loadNumbers(b, loc, b.getF32Type(), sources[argument.getArgNumber()].memory, index(0));
     else if (auto constant = dyn_cast<ConstantOp>(value.getDefiningOp()))
       made = number(
           cast<DenseElementsAttr>(constant.getValue()).getSplatValue<APFloat>().convertToFloat(),
@@ -90,7 +111,7 @@ Value RowEmitter::getUniform(Value value) {
     else if (auto broadcast = dyn_cast<BroadcastOp>(value.getDefiningOp()))
       made = getUniform(broadcast.getX());
     else
-      made = computeElementwise(value.getDefiningOp(), {}, FeatureChunk::at(0, 0));
+      made = rounded(computeElementwise(value.getDefiningOp(), {}, FeatureChunk::at(0, 0)), value);
     scopes[0]->chunks[key] = made;
     return made;
   });
@@ -146,30 +167,25 @@ static Value rowBase(OpBuilder &b, Location loc, Value row, Value firstRow, int6
 }
 
 Value RowEmitter::loadMemory(Value memory, Value base, const FeatureChunk &chunk) {
-  if (chunk.isScalar())
-    return memref::LoadOp::create(b, loc, memory, ValueRange{base});
-  auto type = cast<VectorType>(typeOf(chunk));
-  if (chunk.lanes == lanes)
-    return vector::LoadOp::create(b, loc, type, memory, ValueRange{base});
-  return vector::MaskedLoadOp::create(b, loc, type, memory, ValueRange{base}, laneMask(chunk),
-                                      number(0, chunk));
+  bool ragged = !chunk.isScalar() && chunk.lanes != lanes;
+  return loadNumbers(b, loc, typeOf(chunk), memory, base, ragged ? laneMask(chunk) : Value());
 }
 
 void RowEmitter::storeMemory(Value memory, Value base, const FeatureChunk &chunk, Value value) {
-  if (chunk.isScalar())
-    memref::StoreOp::create(b, loc, value, memory, ValueRange{base});
-  else if (chunk.lanes == lanes)
-    vector::StoreOp::create(b, loc, value, memory, ValueRange{base});
-  else
-    vector::MaskedStoreOp::create(b, loc, memory, ValueRange{base}, laneMask(chunk), value);
+  bool ragged = !chunk.isScalar() && chunk.lanes != lanes;
+  storeNumbers(b, loc, value, memory, base, ragged ? laneMask(chunk) : Value());
 }
 
 Value RowEmitter::loadSource(unsigned argument, Value row, const FeatureChunk &chunk) {
   const RowSource &source = sources[argument];
-  if (source.load)
-    return source.load(b, loc, row, chunk);
+  Value value = program.getBlock().getArgument(argument);
+  if (source.load) // An accumulator: not a number of the argument's type yet.
+    return rounded(source.load(b, loc, row, chunk), value);
   Value base = rowBase(b, loc, row, source.firstRow, source.rowStride);
-  return loadMemory(source.memory, arith::AddIOp::create(b, loc, base, first(chunk)), chunk);
+  Value made = loadMemory(source.memory, arith::AddIOp::create(b, loc, base, first(chunk)), chunk);
+  bool sameType = cast<MemRefType>(source.memory.getType()).getElementType() ==
+                  cast<RankedTensorType>(value.getType()).getElementType();
+  return sameType ? made : rounded(made, value);
 }
 
 Value RowEmitter::loadTable(Value table, Value tableRow, int64_t width, const FeatureChunk &chunk) {
@@ -179,6 +195,8 @@ Value RowEmitter::loadTable(Value table, Value tableRow, int64_t width, const Fe
   // A constant table: a splat, or a global of the module.
   auto constant = table.getDefiningOp<ConstantOp>();
   auto elements = cast<DenseElementsAttr>(constant.getValue());
+  if (elements.isSplat() && elements.getElementType().isInteger())
+    return number(elements.getSplatValue<APInt>().getZExtValue(), chunk);
   if (elements.isSplat())
     return number(elements.getSplatValue<APFloat>().convertToFloat(), chunk);
   auto type = cast<RankedTensorType>(elements.getType());
@@ -244,13 +262,14 @@ void RowEmitter::emitChunk(Value row, const FeatureChunk &chunk) {
 
 void RowEmitter::emitRow(Value row) {
   startRow();
-  accumulateRow(row); // First: a result may lie where an input does (see mayOverwrite), so all reads of sums come before the stores.
+  accumulateRow(row); // First: a result may lie where an input does (see mayOverwrite), so all
+                      // reads of sums come before the stores.
   // Results of one width share their loop, so that what they have in common is computed once.
   llvm::MapVector<int64_t, SmallVector<unsigned>> byWidth;
   for (auto [i, value] : llvm::enumerate(program.getTerminator()->getOperands())) {
     if (program.isTotal(value))
       continue;
-    if (cast<RankedTensorType>(value.getType()).getElementType().isInteger()) {
+    if (cast<RankedTensorType>(value.getType()).getElementType().isInteger(32)) {
       Value integer = getInteger(value, row);
       memref::StoreOp::create(b, loc, integer, sinks[i].memory,
                               ValueRange{rowBase(b, loc, row, sinks[i].firstRow, 1)});

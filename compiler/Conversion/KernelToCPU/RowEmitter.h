@@ -57,6 +57,9 @@ private:
 
   // Core: scopes, placement, memory.
   mlir::Value compute(mlir::Value value, mlir::Value row, const FeatureChunk &chunk);
+  mlir::Value computeUnrounded(mlir::Value value, mlir::Value row, const FeatureChunk &chunk);
+  /// `made`, just computed, as a number of the type of `value`.
+  mlir::Value rounded(mlir::Value made, mlir::Value value);
   mlir::Value getUniform(mlir::Value value); ///< f32 of a rank-0 value, emitted at the mark.
   mlir::Value getInteger(mlir::Value value, mlir::Value row); ///< i32 of an index vector.
   mlir::Value getUniformInteger(mlir::Value value);           ///< i32 of a rank-0 index.

@@ -1,4 +1,5 @@
 //===- RowGate.cpp - Gates from a row's first features --------------------===//
+#include "compiler/Conversion/KernelToCPU/NumberFormats.h"
 #include "compiler/Conversion/KernelToCPU/RowEmitterScope.h"
 
 using namespace mlir;
@@ -51,9 +52,7 @@ Value RowEmitter::computeGate(Operation *op, Value row, const FeatureChunk &chun
     auto argument = cast<BlockArgument>(w);
     Value base =
         arith::AddIOp::create(b, loc, arith::MulIOp::create(b, loc, g, index(width)), first(chunk));
-    return vector::MaskedLoadOp::create(b, loc, cast<VectorType>(typeOf(chunk)),
-                                        sources[argument.getArgNumber()].memory, ValueRange{base},
-                                        mask, number(0, chunk));
+    return loadNumbers(b, loc, typeOf(chunk), sources[argument.getArgNumber()].memory, base, mask);
   };
   Value sum;
   for (int64_t g = 0; g < gates; ++g) {

@@ -59,7 +59,7 @@ void RowEmitter::collectCuts(Value value, int64_t shift, int64_t low, int64_t hi
     cutAround(cast<RankedTensorType>(gate.getW().getType()).getDimSize(1));
   } else if (!isa<RowDotOp, TokenShiftDotOp, GateOp, CrossEntropyOp, EmbeddingOp>(op)) {
     for (Value operand : op->getOperands())
-      if (cast<RankedTensorType>(operand.getType()).getElementType().isF32() &&
+      if (!cast<RankedTensorType>(operand.getType()).getElementType().isInteger(32) &&
           program.getFeatures(operand) == width)
         follow(operand);
   }

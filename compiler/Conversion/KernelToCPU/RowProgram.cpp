@@ -1,5 +1,6 @@
 //===- RowProgram.cpp - What a region of row ops needs to run -------------===//
 #include "compiler/Conversion/KernelToCPU/RowProgram.h"
+#include "compiler/Conversion/KernelToCPU/NumberFormats.h"
 
 using namespace mlir;
 using namespace mlir::lm;
@@ -9,7 +10,7 @@ namespace {
 
 RankedTensorType tensorOf(Value value) { return dyn_cast<RankedTensorType>(value.getType()); }
 bool isRankZero(Value value) { return tensorOf(value).getRank() == 0; }
-bool isIndices(Value value) { return tensorOf(value).getElementType().isInteger(); }
+bool isIndices(Value value) { return tensorOf(value).getElementType().isInteger(32); }
 
 /// Operand holds the same for every row (a scalar, weights, a table) or is a list of indices.
 bool isUniformOperand(OpOperand &use) {
@@ -26,7 +27,7 @@ bool isUniformOperand(OpOperand &use) {
 /// Works element by element whatever the shape.
 bool isFlattenable(Operation *op) {
   return isa<AddOp, MultiplyOp, MixOp, ScaleOp, UnaryOp, UnaryBackwardOp, CastOp, SoftcapOp,
-             SoftcapBackwardOp, SumOp, DotOp>(op) ||
+             SoftcapBackwardOp, SumOp, DotOp, QuantizeOp, JoinMasterOp, SplitMasterOp>(op) ||
          (isa<ConstantOp>(op) && cast<ConstantOp>(op).getValue().isSplat()) ||
          (isa<BroadcastOp>(op) && isRankZero(op->getOperand(0)));
 }
@@ -49,13 +50,15 @@ llvm::StringRef whyNotRowProgram(Operation *op) {
     auto tensor = dyn_cast<RankedTensorType>(type);
     if (!tensor || !tensor.hasStaticShape())
       return "it has an operand or result that is no tensor of static shape";
-    if (!tensor.getElementType().isF32() && !tensor.getElementType().isInteger(32))
-      return "its element type is neither f32 nor i32";
+    if (!isNumberFormat(tensor.getElementType()) && !tensor.getElementType().isInteger(32))
+      return "the CPU has no code for its element type";
     if (tensor.getNumElements() == 0)
       return "it has an empty tensor";
   }
   if (auto rope = dyn_cast<RopeOp>(op); rope && tensorOf(rope.getX()).getShape().back() % 2)
     return "its heads have an odd width";
+  if (isa<SplitMasterOp>(op) && isRankZero(op->getOperand(0)))
+    return "it cuts a single number";
   return {};
 }
 
@@ -124,9 +127,9 @@ void RowProgram::analyse(bool mayFlatten) {
     }
   }
   for (BlockArgument argument : block.getArguments())
-    if (!argument.use_empty() && !tensorOf(argument).getElementType().isF32() &&
-        !tensorOf(argument).getElementType().isInteger(32))
-      refuse(block.getTerminator(), "an element type is neither f32 nor i32");
+    if (!argument.use_empty() && !isNumberFormat(tensorOf(argument).getElementType()) &&
+        !isIndices(argument))
+      refuse(block.getTerminator(), "the CPU has no code for an element type");
   rows = std::max<int64_t>(found, 1);
   if (flattenable && elements > 0) {
     reason.clear(); // Different first axes do not matter then.
@@ -163,7 +166,7 @@ bool RowProgram::isElementwiseIn(unsigned argument) const {
       if (op == block.getTerminator())
         continue;
       bool plain = isa<AddOp, MultiplyOp, MixOp, ScaleOp, UnaryOp, UnaryBackwardOp, CastOp,
-                       SoftcapOp, SoftcapBackwardOp, ReshapeOp>(op) ||
+                       SoftcapOp, SoftcapBackwardOp, ReshapeOp, QuantizeOp, JoinMasterOp>(op) ||
                    (isa<RowScaleOp, CrossEntropyBackwardOp>(op) && use.getOperandNumber() == 0);
       if (!plain || isUniformOperand(use))
         return false;

@@ -87,7 +87,7 @@ void RowEmitter::storeTotals(Value all, int64_t blocks, int64_t floats) {
     Value total = sumBlocks(program.getPartialOffset(sum), FeatureChunk::at(0, 0));
     if (isa<CountOp>(op)) // At least 1: it divides.
       total = arith::MaximumFOp::create(b, loc, total, number(1, b.getF32Type()));
-    totalValues[sum] = total;
+    totalValues[sum] = rounded(total, sum);
   }
   mark = arith::ConstantIndexOp::create(b, loc, 0); // What is made of the totals comes after them.
   for (auto [i, value] : llvm::enumerate(program.getTerminator()->getOperands())) {
@@ -95,14 +95,18 @@ void RowEmitter::storeTotals(Value all, int64_t blocks, int64_t floats) {
       continue;
     auto type = cast<RankedTensorType>(value.getType());
     if (type.getRank() == 0) {
-      Value number = type.getElementType().isF32() ? getUniform(value) : getUniformInteger(value);
-      memref::StoreOp::create(b, loc, number, sinks[i].memory, ValueRange{index(0)});
+      bool isIndex = type.getElementType().isInteger(32);
+      if (isIndex)
+        memref::StoreOp::create(b, loc, getUniformInteger(value), sinks[i].memory,
+                                ValueRange{index(0)});
+      else
+        storeMemory(sinks[i].memory, index(0), FeatureChunk::at(0, 0), getUniform(value));
       continue;
     }
     for (int64_t at = 0, count = type.getNumElements(); at < count; at += lanes) {
       FeatureChunk chunk = FeatureChunk::at(at, std::min<int64_t>(lanes, count - at));
       storeMemory(sinks[i].memory, index(at), chunk,
-                  sumBlocks(program.getPartialOffset(value) + at, chunk));
+                  rounded(sumBlocks(program.getPartialOffset(value) + at, chunk), value));
     }
   }
 }

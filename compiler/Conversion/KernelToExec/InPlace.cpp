@@ -9,7 +9,7 @@ using namespace mlir::kernel;
 static bool isElementwiseIn(OpOperand &operand) {
   Operation *op = operand.getOwner();
   Type type = operand.get().getType();
-  if (isa<lm::AddOp, lm::MultiplyOp, lm::UnaryOp, lm::UnaryBackwardOp, lm::SoftcapOp, lm::SoftcapBackwardOp>(op))
+  if (isa<lm::AddOp, lm::MultiplyOp, lm::UnaryOp, lm::UnaryBackwardOp, lm::SoftcapOp, lm::SoftcapBackwardOp, lm::CastOp, lm::QuantizeOp>(op))
     return true;
   if (isa<lm::MixOp, lm::ScaleOp>(op)) // Not as a coefficient of something larger.
     return op->getResult(0).getType() == type;

@@ -51,16 +51,19 @@ public:
     kernel = native->find("smelt_kernel_0");
   }
 
-  /// Inputs that suit the types: normal values for floats, integers in [0, bound).
+  /// Inputs that suit the types: normal values for floats, rounded to the type; i32 in [0, bound),
+  /// any 16 bits.
   std::vector<Tensor> makeInputs(unsigned seed, int bound = 1) const {
     std::mt19937 generator(seed);
     std::normal_distribution<float> normal;
     std::vector<Tensor> inputs;
     for (mlir::Type type : inputTypes) {
       Tensor tensor = Tensor::poisoned(mlir::cast<mlir::RankedTensorType>(type));
-      bool integer = mlir::cast<mlir::RankedTensorType>(type).getElementType().isInteger();
+      mlir::Type element = mlir::getElementTypeOrSelf(type);
       for (double &value : tensor.values)
-        value = integer ? double(generator() % unsigned(bound)) : double(normal(generator));
+        value = element.isInteger(16) ? double(generator() % 65536)
+                : element.isInteger() ? double(generator() % unsigned(bound))
+                                      : reference::roundTo(element, normal(generator));
       inputs.push_back(std::move(tensor));
     }
     return inputs;
@@ -73,23 +76,22 @@ public:
   }
 
   /// Runs the native kernel on `threads` threads. Buffers are misaligned by 4 bytes; outputs,
-  /// workspace and the words after every buffer start as NaN, and the words after must stay so.
+  /// workspace and the bytes around every buffer start as NaN, and the bytes around must stay so.
   std::vector<std::vector<float>> run(const std::vector<Tensor> &inputs, int threads = 2) {
-    std::vector<std::vector<uint32_t>> buffers;
-    std::vector<size_t> sizes;
+    std::vector<Buffer> buffers;
     for (size_t i = 0; i < inputs.size(); ++i) {
-      bool integer = mlir::cast<mlir::RankedTensorType>(inputTypes[i]).getElementType().isInteger();
-      std::vector<uint32_t> &buffer = addBuffer(buffers, sizes, inputs[i].values.size());
+      Buffer &buffer = addBuffer(buffers, getBytes(inputTypes[i]));
+      mlir::Type element = mlir::getElementTypeOrSelf(inputTypes[i]);
+      size_t width = element.getIntOrFloatBitWidth() / 8;
       for (size_t j = 0; j < inputs[i].values.size(); ++j) {
-        float real = float(inputs[i].values[j]);
-        int32_t whole = int32_t(inputs[i].values[j]);
-        std::memcpy(&buffer[front + j], integer ? static_cast<void *>(&whole) : &real, 4);
+        uint64_t bits = encode(element, inputs[i].values[j]);
+        std::memcpy(&buffer[front + j * width], &bits, width);
       }
     }
     for (mlir::Type type : outputTypes)
-      addBuffer(buffers, sizes, mlir::cast<mlir::RankedTensorType>(type).getNumElements());
+      addBuffer(buffers, getBytes(type));
     if (workspaceBytes)
-      addBuffer(buffers, sizes, workspaceBytes / 4);
+      addBuffer(buffers, workspaceBytes);
     std::vector<void *> arguments;
     for (auto &buffer : buffers)
       arguments.push_back(buffer.data() + front);
@@ -99,18 +101,20 @@ public:
     for (size_t i = 0; i < buffers.size(); ++i)
       for (size_t j = 0; j < front; ++j) {
         EXPECT_EQ(buffers[i][j], poison) << "argument " << i << ": written before its start";
-        EXPECT_EQ(buffers[i][front + sizes[i] + j], poison)
+        EXPECT_EQ(buffers[i][buffers[i].size() - 1 - j], poison)
             << "argument " << i << ": written after its end";
       }
     std::vector<std::vector<float>> outputs;
-    for (size_t i = inputs.size(); i < inputs.size() + outputTypes.size(); ++i) {
-      outputs.emplace_back(sizes[i]);
-      std::memcpy(outputs.back().data(), &buffers[i][front], sizes[i] * 4);
-      if (mlir::cast<mlir::RankedTensorType>(outputTypes[i - inputs.size()])
-              .getElementType()
-              .isInteger())
-        for (size_t j = 0; j < sizes[i]; ++j)
-          outputs.back()[j] = float(int32_t(buffers[i][front + j]));
+    for (auto [type, buffer] :
+         llvm::zip(outputTypes, llvm::ArrayRef(buffers).drop_front(inputs.size()))) {
+      mlir::Type element = mlir::getElementTypeOrSelf(type);
+      size_t width = element.getIntOrFloatBitWidth() / 8, count = getBytes(type) / width;
+      std::vector<float> &output = outputs.emplace_back(count);
+      for (size_t j = 0; j < count; ++j) {
+        uint64_t bits = 0;
+        std::memcpy(&bits, &buffer[front + j * width], width);
+        output[j] = decode(element, bits);
+      }
     }
     return outputs;
   }
@@ -146,13 +150,35 @@ public:
   std::vector<mlir::Type> inputTypes, outputTypes;
 
 private:
-  static constexpr uint32_t poison = 0x7fc12345; // A quiet NaN.
-  static constexpr size_t front = 17; // An odd number of words: buffers are not aligned to vectors.
+  using Buffer = std::vector<uint8_t>;
+  static constexpr uint8_t poison = 0xff; // NaN in every float format.
+  static constexpr size_t front = 68;     // Buffers are not aligned to vectors.
 
-  std::vector<uint32_t> &addBuffer(std::vector<std::vector<uint32_t>> &buffers,
-                                   std::vector<size_t> &sizes, size_t words) {
-    sizes.push_back(words);
-    return buffers.emplace_back(words + 2 * front, poison);
+  static size_t getBytes(mlir::Type type) {
+    auto tensor = mlir::cast<mlir::RankedTensorType>(type);
+    return tensor.getNumElements() * tensor.getElementTypeBitWidth() / 8;
+  }
+  Buffer &addBuffer(std::vector<Buffer> &buffers, size_t bytes) {
+    return buffers.emplace_back(bytes + 2 * front, poison);
+  }
+
+  /// The bits of `value`, a number of type `element`.
+  static uint64_t encode(mlir::Type element, double value) {
+    auto type = mlir::dyn_cast<mlir::FloatType>(element);
+    if (!type)
+      return uint64_t(int64_t(value));
+    llvm::APFloat number(value);
+    bool losesInfo;
+    number.convert(type.getFloatSemantics(), llvm::APFloat::rmNearestTiesToEven, &losesInfo);
+    return number.bitcastToAPInt().getZExtValue();
+  }
+  /// i16 is 0 … 65535.
+  static float decode(mlir::Type element, uint64_t bits) {
+    if (auto type = mlir::dyn_cast<mlir::FloatType>(element)) {
+      llvm::APFloat number(type.getFloatSemantics(), llvm::APInt(type.getWidth(), bits));
+      return float(number.convertToDouble());
+    }
+    return element.isInteger(16) ? float(bits) : float(int32_t(bits));
   }
 
   mlir::MLIRContext context;

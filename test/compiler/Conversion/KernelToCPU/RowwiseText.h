@@ -8,8 +8,11 @@
 
 namespace smelt::test {
 
-/// "64x32" → tensor<64x32xf32>; "" → rank 0; "i64" → tensor<64xi32>; "i" → tensor<i32>.
+/// "64x32" → tensor<64x32xf32>; "" → rank 0; "i64" → tensor<64xi32>; "i" → tensor<i32>; "8x4:bf16" →
+/// tensor<8x4xbf16>.
 inline std::string tensor(const std::string &shape) {
+  if (size_t colon = shape.find(':'); colon != std::string::npos)
+    return "tensor<" + shape.substr(0, colon) + (colon ? "x" : "") + shape.substr(colon + 1) + ">";
   bool integer = !shape.empty() && shape[0] == 'i';
   std::string dims = integer ? shape.substr(1) : shape;
   return "tensor<" + dims + (dims.empty() ? "" : "x") + (integer ? "i32>" : "f32>");

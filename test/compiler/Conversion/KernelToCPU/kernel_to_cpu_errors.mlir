@@ -5,7 +5,7 @@
 // RUN: not smelt-opt %t/results.mlir --smelt-kernel-to-cpu 2>&1 | FileCheck %s --check-prefix=RESULTS
 
 //--- f64.mlir
-// F64: f64.mlir:3:8: error: 'kernel.gemm' op cannot be generated for the CPU: the CPU multiplies f32 matrices only
+// F64: f64.mlir:3:8: error: 'kernel.gemm' op cannot be generated for the CPU: region 'a': kernel.yield: the CPU has no code for an element type
 func.func private @kernel_0(%a: tensor<8x8xf64>, %b: tensor<8x8xf64>) -> tensor<8x8xf64> {
   %c = kernel.gemm a(%a) b(%b) result() : (tensor<8x8xf64>, tensor<8x8xf64>) -> tensor<8x8xf64>
     a { ^bb0(%0: tensor<8x8xf64>): kernel.yield %0 : tensor<8x8xf64> }
