@@ -3,6 +3,7 @@
 #include "runtime/base/Log.h"
 #include "runtime/data/PrefetchingLoader.h"
 #include "runtime/train/Evaluate.h"
+#include "runtime/train/InitialParameters.h"
 
 #include <chrono>
 #include <cmath>
@@ -297,6 +298,9 @@ StatusOr<TrainResult> train(const TrainOptions &options) {
   SMELT_RETURN_IF_ERROR(session->initialise(start.seed));
   if (checkpoint)
     SMELT_RETURN_IF_ERROR(session->restore(*checkpoint));
+  else if (!options.initialParameters.empty())
+    SMELT_RETURN_IF_ERROR(
+        loadParameters(*session, options.initialParameters, options.initialLayout));
   SMELT_ASSIGN_OR_RETURN(DataSources data, openDataSources(manifest.data, options.data,
                                                            options.validationData, start.seed));
   SMELT_ASSIGN_OR_RETURN(RunDescription run,

@@ -16,8 +16,10 @@ struct TrainOptions {
   std::optional<uint64_t> seed;
   std::optional<int64_t> checkpointEvery;
   std::optional<int64_t> validateEvery;
-  std::string resume;     ///< "", "auto" or a checkpoint's path.
-  bool overwrite = false; ///< Start anew in a folder that has a run.
+  std::string initialParameters; ///< A safetensors file; empty = the spec's initial values.
+  std::string initialLayout;     ///< Whose names it has; empty = Smelt's.
+  std::string resume;            ///< "", "auto" or a checkpoint's path.
+  bool overwrite = false;        ///< Start anew in a folder that has a run.
   std::optional<int> keepCheckpoints;
   int threads = 0;
   Console::Mode console = Console::Mode::Automatic;

@@ -58,6 +58,15 @@ void addProfileOptions(CLI::App &command, ProfileOptions &options);
 /// Prints where a program's time goes, launch by launch.
 Status runProfile(const ProfileOptions &options);
 
+struct ExportOptions {
+  std::string path;   ///< A run folder or a checkpoint.
+  std::string layout; ///< Empty: Smelt's own names.
+  std::string output;
+};
+void addExportOptions(CLI::App &command, ExportOptions &options);
+/// Writes a checkpoint's parameters as one safetensors file.
+Status runExport(const ExportOptions &options);
+
 struct InfoOptions {
   std::string path; ///< A bundle, a checkpoint or a .bin shard.
   bool json = false;

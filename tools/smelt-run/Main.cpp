@@ -38,6 +38,11 @@ int main(int argc, char **argv) {
   addProfileOptions(*profile, profileOptions);
   profile->callback([&] { chosen = [&] { return runProfile(profileOptions); }; });
 
+  ExportOptions exportOptions;
+  CLI::App *exportApp = app.add_subcommand("export", "Write a checkpoint's parameters to one file");
+  addExportOptions(*exportApp, exportOptions);
+  exportApp->callback([&] { chosen = [&] { return runExport(exportOptions); }; });
+
   InfoOptions infoOptions;
   CLI::App *info = app.add_subcommand("info", "Check and describe a bundle, checkpoint or shard");
   addInfoOptions(*info, infoOptions);

@@ -20,6 +20,11 @@ void addTrainOptions(CLI::App &command, TrainOptions &options) {
   command.add_option("--resume", options.resume,
                      "Continue: \"auto\" takes the newest whole checkpoint of the run folder (or "
                      "starts, if there is none), else a checkpoint's path");
+  command.add_option("--init", options.initialParameters,
+                     "A safetensors file with the parameters to begin with; resuming ignores it");
+  command.add_option("--layout", options.initialLayout,
+                     "Whose names that file has: modded-nanogpt, or a layout's .json file; without "
+                     "it Smelt's own");
   command.add_flag("--overwrite", options.overwrite, "Start anew in a folder that has a run");
   command.add_option("--threads", options.threads, "CPU threads; 0 = all cores")
       ->check(CLI::Range(0, 4096));

@@ -58,6 +58,11 @@ constexpr const char *packFooter = R"(Examples:
   smelt data pack 'texts/*.txt' -o train.bin --start-token 0     a document begins with token 0
   smelt data pack 'texts/*.txt' -o train.bin --tokenizer gpt2 --tokenizer-files gpt2/     each document begins with 50256)";
 
+constexpr const char *exportFooter = R"(Examples:
+  smelt export runs/tiny --out tiny.safetensors                                 parameters under Smelt's names
+  smelt export runs/short --layout modded-nanogpt --out short.safetensors       a state_dict of the record's module
+  smelt train models/short-partial-key-offset.json --init short.safetensors --layout modded-nanogpt)";
+
 constexpr const char *infoFooter = R"(Examples:
   smelt info tiny.smelt
   smelt info train.bin --json)";
@@ -186,6 +191,14 @@ void buildData(CLI::App &main, Options &options) {
   pack->callback([&] { options.command = Command::DataPack; });
 }
 
+void buildExport(CLI::App &main, Options &options) {
+  CLI::App *app =
+      main.add_subcommand("export", "Write a checkpoint's parameters to one safetensors file");
+  app->footer(exportFooter);
+  runtime::addExportOptions(*app, options.exporting);
+  app->callback([&] { options.command = Command::Export; });
+}
+
 void buildInfo(CLI::App &main, Options &options) {
   CLI::App *app =
       main.add_subcommand("info", "Check and describe a bundle, a checkpoint or a shard");
@@ -277,6 +290,7 @@ std::optional<Options> parseCommandLine(int argc, char **argv, int &exitCode) {
   buildEval(app, options);
   buildSample(app, options);
   buildExplain(app, options);
+  buildExport(app, options);
   buildData(app, options);
   buildInfo(app, options);
   bool completion = false;

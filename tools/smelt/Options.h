@@ -14,7 +14,7 @@
 
 namespace smelt::cli {
 
-enum class Command { Check, Compile, Train, Eval, Sample, Explain, DataPack, Info };
+enum class Command { Check, Compile, Train, Eval, Sample, Explain, Export, DataPack, Info };
 
 /// How a spec becomes a bundle; shared by every command that takes a spec.
 struct CompileOptions {
@@ -51,6 +51,7 @@ struct Options {
   ExplainOptions explain;
   runtime::PackOptions pack;
   runtime::InfoOptions info;
+  runtime::ExportOptions exporting;
 };
 
 } // namespace smelt::cli

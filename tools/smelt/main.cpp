@@ -32,6 +32,8 @@ int main(int argc, char **argv) {
     return finish(runEval(options->eval));
   case Command::Sample:
     return finish(runSample(options->sample));
+  case Command::Export:
+    return finish(runExport(options->exporting));
   case Command::DataPack:
     return finish(runPack(options->pack));
   case Command::Info:

@@ -233,15 +233,7 @@ private:
     if (!order)
       return op.emitError("has no sample order called '") << getText(documents, "order") << "'";
     manifest.data.order = *order;
-    if (auto align = documents.getAs<BoolAttr>("align"); align && align.getValue())
-      manifest.data.order = runtime::SampleOrder::Aligned;
-    if (documents.get("validation_align"))
-      return op.emitError("validation in aligned batches is not supported");
-    // The ranks that the spec's numbers are meant for; see runtime/data/RunSource.h.
-    if (manifest.data.order != runtime::SampleOrder::Random)
-      manifest.data.ranks = getInteger(getDictionary(config, "training"), "ranks");
-    if (manifest.data.order == runtime::SampleOrder::Aligned)
-      manifest.data.ranks = std::max<int64_t>(manifest.data.ranks, 1);
+    manifest.data.ranks = getInteger(documents, "ranks");
     return success();
   }
 
