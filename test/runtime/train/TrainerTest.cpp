@@ -19,6 +19,7 @@ TEST_F(TrainerTest, LearnsAndLogsEverything) {
   EXPECT_NEAR(lines[0]["train_loss"].get<double>(), std::log(256.0), 0.1);
   EXPECT_LT(lines[13]["train_loss"].get<double>(), 4.5); // Step 12: below the 5.5 of guessing.
   EXPECT_EQ(lines[0]["tokens"], 32);
+  EXPECT_TRUE(lines[0]["data_wait_ms"].is_number());
   EXPECT_EQ(lines[13]["tokens"], 64); // Two micro-batches in the second stage.
   EXPECT_EQ(lines[0]["scalars"].size(), 1u);
   EXPECT_NE(lines[0]["scalars"]["scale"], 1.0);

@@ -164,4 +164,5 @@ def main():
         raise SystemExit("the cases are too poor to test anything")
 
 
-main()
+if __name__ == "__main__":
+    main()
