@@ -328,27 +328,31 @@ void RuleTable::addTraining() {
                        every,
                        offset});
   Rule *adamw = object(adam->keys);
-  Rule *decay = byType(
-      {nonNegative, object({{"cautious", nonNegative,
-                             "Only where the update and the parameter agree in sign", true}})});
   adamw->keys.push_back({"weight_decay", nonNegative, "Decoupled decay, times the learning rate"});
   Rule *orthogonalize = choice({"newton_schulz_5", "newton_schulz_medium_5", "polar_express_5"});
-  Rule *muon = object(
-      {{"lr", fraction, "Learning rate", true},
-       {"momentum", momentum, "Of the gradient", true},
-       {"nesterov", boolean, "Look ahead by one momentum step; true by default"},
-       {"weight_decay", decay, "Decoupled decay, times the learning rate"},
-       {"orthogonalize", orthogonalize, "The iteration; newton_schulz_5 by default"},
-       {"update_smoothing", number(0, 1),
-        "The step is a running mean b of the updates, b = c * b + (1 - c) * update"},
-       {"master", choice({"parameter", "f32", "bf16_plus_16"}),
-        "What the update adds to: the parameter itself, an f32 copy, or a bf16 parameter with "
-        "16 more bits beside it; parameter by default"},
-       every,
-       offset});
-  Rule *normuon = object(muon->keys);
-  normuon->keys.insert(normuon->keys.begin() + 2,
-                       {"beta2", number(0, 1), "Decay of the second moment", true});
+  std::vector<KeyRule> matrixKeys = {
+      {"lr", fraction, "Learning rate", true},
+      {"momentum", momentum, "Of the gradient", true},
+      {"nesterov", boolean, "Look ahead by one momentum step; true by default"},
+      {"orthogonalize", orthogonalize, "The iteration; newton_schulz_5 by default"},
+      {"master", choice({"parameter", "bf16_plus_16"}),
+       "What the update adds to: the parameter itself, or a bf16 parameter with 16 more bits "
+       "beside "
+       "it; parameter by default"},
+      every,
+      offset};
+  Rule *muon = object(matrixKeys), *normuon = object(std::move(matrixKeys));
+  muon->keys.push_back({"weight_decay", nonNegative, "Decoupled decay, times the learning rate"});
+  muon->keys.push_back(
+      {"update_smoothing", number(0, 1),
+       "The step is a running mean b of the updates, b = c * b + (1 - c) * update"});
+  normuon->keys.push_back({"beta2", number(0, 1), "Decay of the second moment", true});
+  normuon->keys.push_back(
+      {"weight_decay",
+       byType({nonNegative,
+               object({{"cautious", nonNegative,
+                        "Only where the update and the parameter agree in sign", true}})}),
+       "Decoupled decay, times the learning rate and the matrix's own"});
   Rule *selection =
       map(object({{"lr", fraction, "Times the group's learning rate"},
                   {"weight_decay", nonNegative, "Times the group's decay"},

@@ -254,6 +254,81 @@ TEST_F(ImportModel, EveryStepIsEmitted) {
   EXPECT_TRUE(paths.count("forward[7].layers[2].mix#2"));
 }
 
+TEST_F(ImportModel, EveryKeyOfTrainingIsEmitted) {
+  OwningOpRef<ModuleOp> module = import(readInput("accept/every-step.json"));
+  auto integer = [](DictionaryAttr dictionary, llvm::StringRef key) {
+    auto value = dictionary.getAs<IntegerAttr>(key);
+    return value ? value.getInt() : -1;
+  };
+  auto text = [](DictionaryAttr dictionary, llvm::StringRef key) {
+    auto value = dictionary.getAs<StringAttr>(key);
+    return value ? value.str() : "";
+  };
+  auto optimizers = collect<train::OptimizerOp>(*module);
+  ASSERT_EQ(optimizers.size(), 5u);
+  EXPECT_EQ(integer(optimizers[0].getConfig(), "every"), 3);
+  EXPECT_EQ(integer(optimizers[0].getConfig(), "offset"), 1);
+  EXPECT_EQ(text(optimizers[0].getConfig(), "state"), "bf16");
+  EXPECT_EQ(optimizers[1].getConfig().getAs<BoolAttr>("nesterov").getValue(), false);
+  EXPECT_EQ(optimizers[2].getKind(), train::OptimizerKind::normuon);
+  // up [24, 8] over its columns by its shape, down [8, 24] over its rows as the spec says too.
+  auto axes = optimizers[2].getConfig().getAs<DenseI64ArrayAttr>("variance_axes").asArrayRef();
+  ASSERT_EQ(axes.size(), 6u);
+  EXPECT_EQ(axes[0], 1);
+  EXPECT_EQ(axes[1], 0);
+  EXPECT_EQ(text(optimizers[3].getConfig(), "master"), "bf16_plus_16");
+  EXPECT_EQ(optimizers[4].getKind(), train::OptimizerKind::snoo);
+  EXPECT_EQ(integer(optimizers[4].getConfig(), "offset"), 9);
+  auto config = collect<train::RunOp>(*module).front().getConfig();
+  auto training = config.getAs<DictionaryAttr>("training"),
+       data = config.getAs<DictionaryAttr>("data");
+  EXPECT_EQ(integer(training, "checkpoint_keep"), 2);
+  EXPECT_EQ(integer(training, "ranks"), 2);
+  auto validation = training.getAs<DictionaryAttr>("validation");
+  EXPECT_EQ(integer(validation.getAs<DictionaryAttr>("final_settings"), "window.short"), 20);
+  EXPECT_EQ(text(data, "tokenizer"), "gpt2");
+  EXPECT_EQ(text(data.getAs<DictionaryAttr>("tokenizer_files"), "merges"), "vocab.bpe");
+  auto documents = data.getAs<DictionaryAttr>("documents");
+  EXPECT_EQ(text(documents, "order"), "aligned");
+  EXPECT_EQ(integer(documents, "max_tokens"), 8);
+  EXPECT_EQ(integer(documents, "ranks"), 2);
+  // The level 3/2 begins after a third of 100 steps: 34 is the first step past it in both senses.
+  EXPECT_NEAR(evaluate(segments(*module, "lr"), 33), 1.0, 1e-12);
+  EXPECT_NEAR(evaluate(segments(*module, "lr"), 34), 1.5, 1e-12);
+}
+
+TEST_F(ImportModel, StorageIsCastWhereItIsUsed) {
+  OwningOpRef<ModuleOp> module = import(readInput("accept/every-step.json"));
+  auto train = module->lookupSymbol<func::FuncOp>("train.T16");
+  // [hidden, model] and bf16.
+  auto down = module->lookupSymbol<lm::ParameterOp>("layers.0.mlp_2.down");
+  auto type = cast<RankedTensorType>(down.getType());
+  EXPECT_EQ(type.getShape(), (llvm::ArrayRef<int64_t>{12, 8}));
+  EXPECT_TRUE(type.getElementType().isBF16());
+  for (auto product : collect<lm::MatmulOp>(train)) {
+    EXPECT_TRUE(cast<RankedTensorType>(product.getA().getType()).getElementType().isF32());
+    EXPECT_TRUE(cast<RankedTensorType>(product.getB().getType()).getElementType().isF32());
+    // Each weight is read, perhaps rounded, and f32 again.
+    auto cast = product.getB().getDefiningOp<lm::CastOp>();
+    if (!cast)
+      continue;
+    Value from = cast.getX();
+    if (auto rounded = from.getDefiningOp<lm::CastOp>())
+      from = rounded.getX();
+    EXPECT_TRUE(from.getDefiningOp<lm::ReadOp>());
+    bool transposed = from.getDefiningOp<lm::ReadOp>().getSymbol().ends_with("mlp_2.down");
+    EXPECT_EQ(product.getTransposeB(), !transposed);
+  }
+  // Of tables the rows are cast.
+  for (auto embedding : collect<lm::EmbeddingOp>(train))
+    EXPECT_TRUE(embedding.getTable().getDefiningOp<lm::ReadOp>());
+  auto head = collect<lm::QuantizedMatmulOp>(train);
+  ASSERT_EQ(head.size(), 1u);
+  EXPECT_DOUBLE_EQ(head[0].getXScale().convertToDouble(), std::sqrt(8.0) * 2 / 448);
+  EXPECT_TRUE(
+      collect<lm::QuantizedMatmulOp>(module->lookupSymbol<func::FuncOp>("evaluate.T32")).empty());
+}
+
 TEST_F(ImportModel, RopeFrequencies) {
   OwningOpRef<ModuleOp> module =
       import(readInput("base.json"), {"dims.head=16", "dims.model=32", "rope.rotate=\"1/2\""});
