@@ -9,16 +9,20 @@ void GemmEmitter::emit() {
   if (plan.splitK && (plan.splits > 1 || !plan.identityResult) &&
       !(plan.finishTiles && plan.k <= plan.blockK))
     partialC = function.getWorkspace(plan.partialCOffset,
-                                     plan.splits * plan.m * plan.strideC + plan.lanes, f32);
+                                     plan.splits * plan.rows() * plan.strideC + plan.lanes, f32);
   if (plan.programResult.getPartialFloats())
     totals = function.getWorkspace(plan.totalsOffset,
-                                   plan.resultBlocks * plan.programResult.getPartialFloats(), f32);
+                                   plan.groups * plan.resultBlocks *
+                                       plan.programResult.getPartialFloats(),
+                                   f32);
   if (!plan.localPanels)
-    panels = function.getWorkspace(plan.panelsOffset, plan.k * plan.paddedN, f32);
+    panels = function.getWorkspace(plan.panelsOffset, plan.groups * plan.k * plan.paddedN, f32);
   if (plan.scratchFloats())
     scratch = function.getWorkspace(plan.scratchOffset, plan.threads * plan.scratchFloats(), f32);
-  operandA = getOperand(0, plan.identityA, plan.materialiseA, plan.operandAOffset, plan.m * plan.k);
-  operandB = getOperand(1, plan.identityB, plan.materialiseB, plan.operandBOffset, plan.n * plan.k);
+  operandA = getOperand(0, plan.identityA, plan.materialiseA, plan.operandAOffset,
+                        plan.groups * plan.m * plan.k);
+  operandB = getOperand(1, plan.identityB, plan.materialiseB, plan.operandBOffset,
+                        plan.groups * plan.n * plan.k);
 
   function.emitParallel(plan.threads, [&](Value thread) {
     if (plan.scratchFloats())
@@ -34,13 +38,14 @@ void GemmEmitter::emit() {
     else
       emitRows();
     if (plan.symmetric)
-      forRowBlocks([&](Value begin, Value) {
-        emitMirror(function, plan, function.getMemory(op.getOutputs()[0]), begin,
+      forRowBlocks([&](Value group, Value begin, Value) {
+        emitMirror(function, plan, function.getMemory(op.getOutputs()[0]),
+                   function.mul(group, plan.m * plan.n), begin,
                    minimum(function.add(begin, plan.blockM), plan.m));
       });
   });
   if (plan.programResult.getPartialFloats())
-    makeResultEmitter({})->storeTotals(totals, plan.resultBlocks,
+    makeResultEmitter({})->storeTotals(totals, plan.groups * plan.resultBlocks,
                                        plan.programResult.getPartialFloats());
 }
 
@@ -85,13 +90,15 @@ std::unique_ptr<RowEmitter> GemmEmitter::makeResultEmitter(RowSource accumulator
                                       getSources(2, plan.programResult, accumulator), sinks);
 }
 
-void GemmEmitter::emitResult(RowEmitter &rows, Value begin, Value end) {
+void GemmEmitter::emitResult(RowEmitter &rows, Value group, Value begin, Value end) {
+  Value first = function.mul(group, plan.m);
   if (int64_t floats = plan.programResult.getPartialFloats()) {
     Value block = arith::DivUIOp::create(b, begin, function.index(plan.resultBlock));
+    block = function.add(function.mul(group, plan.resultBlocks), block);
     rows.setPartials(totals, function.mul(block, floats));
     rows.zeroPartials();
   }
-  rows.emitRows(begin, end);
+  rows.emitRows(function.add(first, begin), function.add(first, end));
 }
 
 LogicalResult emitKernel(kernel::GemmOp op, KernelFunction &function) {

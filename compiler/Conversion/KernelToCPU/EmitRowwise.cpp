@@ -13,8 +13,12 @@ struct RowwisePlan {
   RowwisePlan(kernel::RowwiseOp op, const CPUTarget &target)
       : program(op.getBody(), target.lanes, /*mayFlatten=*/true) {
     int64_t rows = program.getRows(), cost = std::max<int64_t>(program.getRowCost(), 1);
-    blockRows = std::clamp<int64_t>(std::max((rows + 63) / 64, (32768 + cost - 1) / cost), 1, rows);
-    blocks = (rows + blockRows - 1) / blockRows;
+    groups = std::max<int64_t>(program.getGroups(), 1);
+    rowsOfGroup = rows / groups;
+    blockRows = std::clamp<int64_t>(std::max((rows + 63) / 64, (32768 + cost - 1) / cost), 1,
+                                    rowsOfGroup);
+    blocksOfGroup = (rowsOfGroup + blockRows - 1) / blockRows;
+    blocks = groups * blocksOfGroup;
     hasRows = program.getPartialFloats() > 0 ||
               llvm::any_of(program.getTerminator()->getOperands(),
                            [&](Value value) { return !program.isTotal(value); });
@@ -22,7 +26,8 @@ struct RowwisePlan {
   int64_t workspaceBytes() const { return blocks * program.getPartialFloats() * 4; }
 
   RowProgram program;
-  int64_t blockRows, blocks;
+  /// A block belongs to one group; without sums over groups there is one.
+  int64_t groups, rowsOfGroup, blockRows, blocksOfGroup, blocks;
   bool hasRows;
 };
 
@@ -44,20 +49,26 @@ LogicalResult emitKernel(kernel::RowwiseOp op, KernelFunction &function) {
     sources.push_back({function.getMemory(input), {}, program.getFeatures(argument), {}});
   for (auto [output, value] : llvm::zip(op.getOutputs(), program.getTerminator()->getOperands()))
     sinks.push_back({function.getMemory(output), {}, program.getFeatures(value), {}});
-  int64_t floats = program.getPartialFloats(), rows = program.getRows();
+  int64_t floats = program.getPartialFloats();
   Value partials;
   if (floats)
     partials = function.getWorkspace(0, plan.blocks * floats, b.getF32Type());
 
-  auto emitBlock = [&](RowEmitter &emitter, Value begin) {
+  auto emitBlock = [&](RowEmitter &emitter, Value block) {
     if (floats) {
-      Value block = arith::DivUIOp::create(b, begin, function.index(plan.blockRows));
       emitter.setPartials(partials, function.mul(block, floats));
       emitter.zeroPartials();
     }
-    Value end =
-        arith::MinUIOp::create(b, function.add(begin, plan.blockRows), function.index(rows));
-    emitter.emitRows(begin, end);
+    Value first = function.index(0), inGroup = block;
+    if (plan.groups > 1) {
+      Value group = arith::DivUIOp::create(b, block, function.index(plan.blocksOfGroup));
+      first = function.mul(group, plan.rowsOfGroup);
+      inGroup = arith::RemUIOp::create(b, block, function.index(plan.blocksOfGroup));
+    }
+    Value begin = function.mul(inGroup, plan.blockRows);
+    Value end = arith::MinUIOp::create(b, function.add(begin, plan.blockRows),
+                                       function.index(plan.rowsOfGroup));
+    emitter.emitRows(function.add(first, begin), function.add(first, end));
   };
   if (plan.hasRows && plan.blocks == 1) {
     RowEmitter emitter(program, b, b.getLoc(), sources, sinks);
@@ -65,8 +76,8 @@ LogicalResult emitKernel(kernel::RowwiseOp op, KernelFunction &function) {
   } else if (plan.hasRows) {
     function.emitParallel(std::min(plan.blocks, maxThreadsPerKernel), [&](Value) {
       RowEmitter emitter(program, b, b.getLoc(), sources, sinks);
-      function.emitSharedLoop(0, rows, plan.blockRows,
-                              [&](Value begin) { emitBlock(emitter, begin); });
+      function.emitSharedLoop(0, plan.blocks, 1,
+                              [&](Value block) { emitBlock(emitter, block); });
     });
   }
   RowEmitter totals(program, b, b.getLoc(), sources, sinks);

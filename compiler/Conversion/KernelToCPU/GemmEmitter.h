@@ -46,8 +46,8 @@ private:
   /// Evaluates all rows of a region into `memory`.
   void materialise(unsigned region, const RowProgram &program, Value memory);
   std::unique_ptr<RowEmitter> makeResultEmitter(RowSource accumulator);
-  /// The result region on rows [begin, end), a block.
-  void emitResult(RowEmitter &rows, Value begin, Value end);
+  /// The result region on rows [begin, end) of a group, a block.
+  void emitResult(RowEmitter &rows, Value group, Value begin, Value end);
 
   /// Index in scratch of a chunk's first feature, for rows from `low` on that start at `origin`.
   Value getScratchIndex(Value origin, Value low, Value row, int64_t rowStride,
@@ -93,10 +93,10 @@ private:
   /// remainder.
   int64_t getRaggedRows() const { return plan.m % plan.tileRows ? plan.m % plan.tileRows : -1; }
   void emitRows();
-  /// Shares the blocks of rows (of each group of columns) among the threads; `panel0` is the first
-  /// panel of the group. With a symmetric C, a block begins at the diagonal and the first blocks
-  /// have the most to do: they alternate with the last.
-  void forRowBlocks(llvm::function_ref<void(Value begin, Value panel0)> body);
+  /// Shares the blocks of rows (of each group, of each group of columns) among the threads; `begin`
+  /// is a row of the group, `panel0` the first panel of the columns. With a symmetric C, a block
+  /// begins at the diagonal and the first blocks have the most to do: they alternate with the last.
+  void forRowBlocks(llvm::function_ref<void(Value group, Value begin, Value panel0)> body);
 
   void emitSplitK();
   /// Adds the partial C's in order, and runs the result region.

@@ -70,11 +70,12 @@ SmallVector<Value> transpose(KernelFunction &function, SmallVector<Value> rows) 
   return rows;
 }
 
-/// Packs one panel of a B stored [n, K].
-void packTransposedPanel(KernelFunction &function, const GemmPlan &plan, Value source, Value panel,
-                         int64_t columns, Value panels) {
-  Value row0 = function.mul(panel, plan.panelWidth),
-        origin = function.mul(panel, plan.k * plan.panelWidth);
+/// Packs one panel of the B of a group, stored [n, K].
+void packTransposedPanel(KernelFunction &function, const GemmPlan &plan, Value source, Value group,
+                         Value panel, int64_t columns, Value panels) {
+  Value row0 = function.add(function.mul(group, plan.n), function.mul(panel, plan.panelWidth)),
+        origin = function.add(function.mul(group, plan.k * plan.paddedN),
+                              function.mul(panel, plan.k * plan.panelWidth));
   auto packBlock = [&](Value k0, int64_t length) {
     for (int64_t j = 0; j < plan.panelVectors; ++j) {
       SmallVector<Value> rows;
@@ -101,20 +102,30 @@ void packTransposedPanel(KernelFunction &function, const GemmPlan &plan, Value s
 
 void emitPackAllPanels(KernelFunction &function, const GemmPlan &plan, Value source, Value panels) {
   ImplicitLocOpBuilder &b = function.builder();
+  // Shares `count` turns of each group.
+  auto forTurns = [&](int64_t count, llvm::function_ref<void(Value group, Value turn)> body) {
+    function.emitSharedLoop(0, plan.groups * count, 1, [&](Value item) {
+      if (plan.groups == 1)
+        return body(function.index(0), item);
+      body(arith::DivUIOp::create(b, item, function.index(count)),
+           arith::RemUIOp::create(b, item, function.index(count)));
+    });
+  };
   if (plan.transposeB) {
-    function.emitSharedLoop(0, plan.panels, 1, [&](Value panel) {
+    forTurns(plan.panels, [&](Value group, Value panel) {
       forPanels(function, plan, panel, function.add(panel, 1), [&](Value same, int64_t columns) {
-        packTransposedPanel(function, plan, source, same, columns, panels);
+        packTransposedPanel(function, plan, source, group, same, columns, panels);
       });
     });
     return;
   }
-  auto packRow = [&](Value step, Value first, Value last) {
+  /// Row `row` of B, which is step `step` of the panels at `origin`.
+  auto packPanels = [&](Value row, Value step, Value origin, Value first, Value last) {
     forPanels(function, plan, first, last, [&](Value panel, int64_t columns) {
-      Value from = function.add(function.mul(step, plan.n), function.mul(panel, plan.panelWidth));
+      Value from = function.add(function.mul(row, plan.n), function.mul(panel, plan.panelWidth));
       Value to = function.add(function.mul(panel, plan.k * plan.panelWidth),
                               function.mul(step, plan.panelWidth));
-      copyPanelRow(function, plan, source, from, columns, panels, to);
+      copyPanelRow(function, plan, source, from, columns, panels, function.add(origin, to));
     });
   };
   if (plan.columnGroups > 1) {
@@ -122,16 +133,18 @@ void emitPackAllPanels(KernelFunction &function, const GemmPlan &plan, Value sou
     int64_t panelsPerTurn = plan.panelsPerGroup % 4 ? 1 : 4;
     function.emitSharedLoop(0, plan.panels, panelsPerTurn, [&](Value panel) {
       function.emitLoop(0, plan.k, 1, [&](Value step) {
-        packRow(step, panel, function.add(panel, panelsPerTurn));
+        packPanels(step, step, function.index(0), panel, function.add(panel, panelsPerTurn));
       });
     });
     return;
   }
   constexpr int64_t rowsPerTurn = 16;
-  function.emitSharedLoop(0, plan.k, rowsPerTurn, [&](Value k0) {
+  forTurns(llvm::divideCeil(plan.k, rowsPerTurn), [&](Value group, Value turn) {
+    Value k0 = function.mul(turn, rowsPerTurn), origin = function.mul(group, plan.k * plan.paddedN);
     Value end = arith::MinSIOp::create(b, function.add(k0, rowsPerTurn), function.index(plan.k));
     function.emitLoop(k0, end, 1, [&](Value step) {
-      packRow(step, function.index(0), function.index(plan.panels));
+      packPanels(function.add(function.mul(group, plan.k), step), step, origin, function.index(0),
+                 function.index(plan.panels));
     });
   });
 }
@@ -176,12 +189,13 @@ void emitPackSlabA(KernelFunction &function, const GemmPlan &plan, Value source,
   });
 }
 
-void emitMirror(KernelFunction &function, const GemmPlan &plan, Value matrix, Value row0,
-                Value row1) {
+void emitMirror(KernelFunction &function, const GemmPlan &plan, Value matrix, Value origin,
+                Value row0, Value row1) {
   function.emitLoop(row0, row1, plan.lanes, [&](Value row) {
     function.emitLoop(function.index(0), row0, plan.lanes, [&](Value column) {
       auto element = [&](Value i, int64_t offset, Value j) {
-        return function.add(function.mul(function.add(i, offset), plan.n), j);
+        return function.add(function.add(origin, function.mul(function.add(i, offset), plan.n)),
+                            j);
       };
       SmallVector<Value> block;
       for (int64_t i = 0; i < plan.lanes; ++i)

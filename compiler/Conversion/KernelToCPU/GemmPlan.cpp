@@ -73,7 +73,7 @@ void GemmPlan::chooseSplit() {
           continue;
         int64_t rowBlocks = llvm::divideCeil(m, blockRows),
                 columnBlocks = llvm::divideCeil(paddedN, blockColumns),
-                items = rowBlocks * columnBlocks * parts;
+                items = groups * rowBlocks * columnBlocks * parts;
         // Every item reads its slabs; partial results are written and read.
         double traffic = double(k) * (double(m) * columnBlocks + double(n) * rowBlocks);
         if (parts > 1 || !identityResult)
@@ -99,7 +99,7 @@ void GemmPlan::chooseSplit() {
 /// region that wants whole rows, or a region `a` that would be evaluated twice, forbids it.
 void GemmPlan::chooseColumnGroups() {
   constexpr int64_t narrowest = 256;
-  if (splitK || symmetric || !identityA || copyA || !(identityResult || finishTiles) || n < m ||
+  if (groups > 1 || splitK || symmetric || !identityA || copyA || !(identityResult || finishTiles) || n < m ||
       n < narrowest || panels % 2)
     return;
   columnGroups = 2;
@@ -107,7 +107,7 @@ void GemmPlan::chooseColumnGroups() {
 }
 
 GemmPlan::GemmPlan(kernel::GemmOp op, const CPUTarget &target)
-    : m(op.getM()), n(op.getN()), k(op.getK()), transposeA(op.getTransposeA()),
+    : groups(op.getGroups()), m(op.getM()), n(op.getN()), k(op.getK()), transposeA(op.getTransposeA()),
       transposeB(op.getTransposeB()), lanes(target.lanes),
       identityA(getLoadedArgument(op.getA()) && (transposeA || isLoadedAsF32(op.getA()))),
       identityB(bool(getLoadedArgument(op.getB()))),
@@ -162,18 +162,19 @@ GemmPlan::GemmPlan(kernel::GemmOp op, const CPUTarget &target)
     return offset;
   };
   if (!localPanels)
-    panelsOffset = reserve(k * paddedN);
+    panelsOffset = reserve(groups * k * paddedN);
   if (materialiseA)
-    operandAOffset = reserve(m * k);
+    operandAOffset = reserve(groups * m * k);
   if (materialiseB)
-    operandBOffset = reserve(n * k);
+    operandBOffset = reserve(groups * n * k);
   if (splitK && (splits > 1 || !identityResult) && !(finishTiles && k <= blockK))
     partialCOffset =
-        reserve(splits * m * strideC + lanes); // A vector may start at the last column.
+        reserve(splits * rows() * strideC + lanes); // A vector may start at the last column.
   if (programResult.getPartialFloats())
-    totalsOffset = reserve(resultBlocks * programResult.getPartialFloats());
+    totalsOffset = reserve(groups * resultBlocks * programResult.getPartialFloats());
 
-  int64_t items = splitK ? rowBlocks() * columnBlocks() * splits : rowBlocks() * columnGroups;
+  int64_t items =
+      groups * (splitK ? rowBlocks() * columnBlocks() * splits : rowBlocks() * columnGroups);
   if (splitK) {
     scratchA = blockM * blockK;
     scratchB = localPanels ? blockK * blockPanels * panelWidth : 0;
@@ -200,8 +201,10 @@ GemmPlan::GemmPlan(kernel::GemmOp op, const CPUTarget &target)
   check("a", programA);
   check("b", programB);
   check("result", programResult);
-  if (op.getGroups() != 1)
-    whyNot = "the CPU has no code for groups yet";
+  if (groups > 1 && (reach.before || reach.after))
+    whyNot = "a group's result needs rows of the group beside it";
+  if (programResult.getGroups() && programResult.getGroups() != groups)
+    whyNot = "sums over groups of rows that are not the products'";
 }
 
 int64_t getWorkspaceBytes(kernel::GemmOp op, const CPUTarget &target) {

@@ -17,10 +17,12 @@ mlir::BlockArgument getLoadedArgument(mlir::Region &region);
 ///  - splitK: for transpose_a (weight gradients: small C, long K). Threads share (rows × columns ×
 ///  range of K) items, each with its own
 ///            partial C, added in order afterwards.
+/// Groups are products of their own, below each other in all matrices: m, n and k are those of one,
+/// and no block, item or partial sum belongs to two.
 struct GemmPlan {
   GemmPlan(mlir::kernel::GemmOp op, const CPUTarget &target);
 
-  int64_t m, n, k;
+  int64_t groups, m, n, k;
   bool transposeA, transposeB;
   int64_t lanes;
 
@@ -60,8 +62,8 @@ struct GemmPlan {
   RowProgram programA, programB, programResult;
   /// Rows of C beyond a block's own that its result region reads.
   RowReach reach;
-  /// Rows per block of the pass over result rows (splitK), and number of blocks that leave partial
-  /// sums.
+  /// Rows per block of the pass over result rows (splitK), and number of blocks, of one group, that
+  /// leave partial sums.
   int64_t resultBlock, resultBlocks;
 
   /// One thread's scratch, in floats; rows of A's and C's are this far apart.
@@ -84,6 +86,8 @@ private:
   void chooseColumnGroups();
 
 public:
+  /// Rows of C: those of all groups.
+  int64_t rows() const { return groups * m; }
   int64_t rowBlocks() const { return (m + blockM - 1) / blockM; }
   int64_t columnBlocks() const { return (panels + blockPanels - 1) / blockPanels; }
 };

@@ -81,7 +81,7 @@ void GemmEmitter::prefetchSlabs(Value k0, Value row0, Value panel0, Value tile, 
           line = arith::RemUIOp::create(b, number, function.index(lines));
     // Beyond the slab: its last row, which is there by then.
     row = minimum(function.add(k0, function.add(minimum(row, plan.blockK - 1), plan.blockK)),
-                  plan.k - 1);
+                  plan.groups * plan.k - 1);
     prefetchLines(
         memory,
         function.add(function.add(function.mul(row, stride), column), function.mul(line, size)), 1);

@@ -74,11 +74,13 @@ void GemmEmitter::emitRows() {
            return loadChunk(getScratchIndex(scratchC, low, row, plan.strideC, chunk), chunk);
          }});
 
-  forRowBlocks([&](Value begin, Value panel0) {
+  forRowBlocks([&](Value group, Value begin, Value panel0) {
     Value end = plan.m % plan.blockM ? minimum(function.add(begin, plan.blockM), plan.m)
                                      : function.add(begin, plan.blockM);
-    Value high = end;
-    low = begin;
+    // Of all rows, groups together; a region that reaches beyond a block has one group.
+    Value first = function.mul(group, plan.m);
+    Value row0 = function.add(first, begin), high = function.add(first, end);
+    low = row0;
     if (before)
       low = arith::MaxSIOp::create(b, function.add(begin, -before), function.index(0));
     if (after)
@@ -97,12 +99,13 @@ void GemmEmitter::emitRows() {
     MatrixView c{scratch, scratchC, plan.strideC, 1};
     if (plan.identityResult)
       c = {function.getMemory(op.getOutputs()[0]),
-           function.add(function.mul(begin, plan.n), function.mul(panel0, plan.panelWidth)), plan.n,
+           function.add(function.mul(row0, plan.n), function.mul(panel0, plan.panelWidth)), plan.n,
            1};
     function.emitLoop(0, plan.k, plan.blockK, [&](Value k0) {
       Value length = minimum(arith::SubIOp::create(b, function.index(plan.k), k0), plan.blockK);
-      MatrixView aHere = a,
-                 panelView{panels, function.mul(k0, plan.panelWidth), plan.panelWidth, 1};
+      Value origin = function.add(function.mul(group, plan.k * plan.paddedN),
+                                  function.mul(k0, plan.panelWidth));
+      MatrixView aHere = a, panelView{panels, origin, plan.panelWidth, 1};
       panelView.origin =
           function.add(panelView.origin, function.mul(panel0, plan.k * plan.panelWidth));
       if (plan.copyA) {
@@ -114,7 +117,7 @@ void GemmEmitter::emitRows() {
       Value overwrite;
       TileEnd tileEnd;
       if (plan.finishTiles)
-        tileEnd = {rowsC.get(), begin, {}, {}};
+        tileEnd = {rowsC.get(), row0, {}, {}};
       if (plan.k > plan.blockK) {
         overwrite = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, k0, function.index(0));
         tileEnd.last = isLast(k0, function.index(plan.k));
@@ -123,7 +126,7 @@ void GemmEmitter::emitRows() {
         Value pass = arith::DivUIOp::create(b, k0, function.index(plan.blockK));
         Value local = arith::SubIOp::create(b, panel, panel0);
         prefetchRows(
-            begin, panel, row,
+            row0, panel, row,
             getTileNumber(function.add(function.mul(pass, plan.panelsPerGroup), local), row));
       };
       emitPanels(count, halo ? 0 : getRaggedRows(), panel0, panel1, length, aHere, aHere.rowStride,
@@ -131,28 +134,31 @@ void GemmEmitter::emitRows() {
                  tileEnd);
     });
     if (!plan.identityResult && !plan.finishTiles)
-      emitResult(*rowsC, begin, end);
+      emitResult(*rowsC, group, begin, end);
   });
 }
 
-void GemmEmitter::forRowBlocks(llvm::function_ref<void(Value begin, Value panel0)> body) {
-  if (!plan.symmetric) {
-    // Groups of columns one after the other: two threads take one each.
-    function.emitSharedLoop(0, plan.columnGroups * plan.rowBlocks(), 1, [&](Value item) {
-      Value group = arith::DivUIOp::create(b, item, function.index(plan.rowBlocks())),
-            block = arith::RemUIOp::create(b, item, function.index(plan.rowBlocks()));
-      body(function.mul(block, plan.blockM), function.mul(group, plan.panelsPerGroup));
-    });
-    return;
-  }
-  function.emitSharedLoop(0, plan.rowBlocks(), 1, [&](Value turn) {
+void GemmEmitter::forRowBlocks(
+    llvm::function_ref<void(Value group, Value begin, Value panel0)> body) {
+  // Groups, or groups of columns, one after the other: two threads take one each.
+  int64_t parts = std::max(plan.groups, plan.columnGroups);
+  function.emitSharedLoop(0, parts * plan.rowBlocks(), 1, [&](Value item) {
+    Value part = arith::DivUIOp::create(b, item, function.index(plan.rowBlocks())),
+          turn = arith::RemUIOp::create(b, item, function.index(plan.rowBlocks())),
+          none = function.index(0);
+    if (!plan.symmetric) {
+      Value begin = function.mul(turn, plan.blockM);
+      if (plan.groups > 1)
+        return body(part, begin, none);
+      return body(none, begin, function.mul(part, plan.panelsPerGroup));
+    }
     Value half = arith::DivUIOp::create(b, turn, function.index(2));
     Value odd = arith::CmpIOp::create(b, arith::CmpIPredicate::ne,
                                       arith::RemUIOp::create(b, turn, function.index(2)),
                                       function.index(0));
     Value fromEnd = arith::SubIOp::create(b, function.index(plan.rowBlocks() - 1), half);
     Value begin = function.mul(arith::SelectOp::create(b, odd, fromEnd, half), plan.blockM);
-    body(begin, arith::DivUIOp::create(b, begin, function.index(plan.panelWidth)));
+    body(part, begin, arith::DivUIOp::create(b, begin, function.index(plan.panelWidth)));
   });
 }
 

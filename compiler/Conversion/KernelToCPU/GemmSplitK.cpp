@@ -16,7 +16,15 @@ void GemmEmitter::emitSplitK() {
         slabB = plan.localPanels ? function.add(scratchOrigin, plan.scratchA) : Value();
   int64_t rowBlocks = plan.rowBlocks(), columnBlocks = plan.columnBlocks();
 
-  function.emitSharedLoop(0, rowBlocks * columnBlocks * plan.splits, 1, [&](Value item) {
+  int64_t items = rowBlocks * columnBlocks * plan.splits;
+  function.emitSharedLoop(0, plan.groups * items, 1, [&](Value number) {
+    Value group = function.index(0), item = number;
+    if (plan.groups > 1) {
+      group = arith::DivUIOp::create(b, number, function.index(items));
+      item = arith::RemUIOp::create(b, number, function.index(items));
+    }
+    // The group's first row of A and B, and of C.
+    Value kOrigin = function.mul(group, plan.k), first = function.mul(group, plan.m);
     Value split = arith::RemUIOp::create(b, item, function.index(plan.splits));
     Value tile = arith::DivUIOp::create(b, item, function.index(plan.splits));
     Value row0 =
@@ -28,33 +36,37 @@ void GemmEmitter::emitSplitK() {
     Value kBegin = function.mul(split, plan.splitLength),
           kEnd = minimum(function.add(kBegin, plan.splitLength), plan.k);
 
-    Value origin = function.add(function.mul(row0, ld), function.mul(panel0, plan.panelWidth));
+    Value origin = function.add(function.mul(function.add(first, row0), ld),
+                                function.mul(panel0, plan.panelWidth));
     if (!direct)
-      origin = function.add(origin, function.mul(split, plan.m * ld));
+      origin = function.add(origin, function.mul(split, plan.rows() * ld));
     function.emitLoop(kBegin, kEnd, plan.blockK, [&](Value k0) {
       Value length = minimum(arith::SubIOp::create(b, kEnd, k0), plan.blockK);
-      emitPackSlabA(function, plan, operandA, k0, length, row0, row1, scratch, slabA);
+      Value kRow = function.add(kOrigin, k0);
+      emitPackSlabA(function, plan, operandA, kRow, length, row0, row1, scratch, slabA);
       MatrixView panelView{panels, {}, plan.panelWidth, 1};
       int64_t panelStride = plan.k * plan.panelWidth;
       if (plan.localPanels) {
-        emitPackSlabB(function, plan, operandB, k0, length, panel0, panel1, scratch, slabB);
+        emitPackSlabB(function, plan, operandB, kRow, length, panel0, panel1, scratch, slabB);
         panelStride = plan.blockK * plan.panelWidth;
         panelView.memory = scratch;
         panelView.origin = slabB;
       } else {
         panelView.origin =
             function.add(function.mul(panel0, panelStride), function.mul(k0, plan.panelWidth));
+        panelView.origin =
+            function.add(panelView.origin, function.mul(group, plan.k * plan.paddedN));
       }
       Value overwrite;
       TileEnd tileEnd;
       if (rows)
-        tileEnd = {rows.get(), row0, {}, {}};
+        tileEnd = {rows.get(), function.add(first, row0), {}, {}};
       if (plan.splitLength > plan.blockK) {
         overwrite = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, k0, kBegin);
         tileEnd.last = isLast(k0, kEnd);
       }
       tileEnd.prefetch = [&](Value panel, Value row, Value step) {
-        prefetchSlabs(k0, row0, panel0, getTileNumber(panel, row), step);
+        prefetchSlabs(kRow, row0, panel0, getTileNumber(panel, row), step);
       };
       // A's slab: tiles of tileRows rows, blockK steps each.
       MatrixView a{scratch, slabA, 1, plan.tileRows};
@@ -74,7 +86,7 @@ void GemmEmitter::emitCombination() {
   // An element-wise region adds up what it reads; others may read rows several times, and other
   // blocks' rows.
   if (plan.splits > 1 && !plan.elementwiseResult)
-    function.emitSharedLoop(0, plan.m, 1, [&](Value row) {
+    function.emitSharedLoop(0, plan.rows(), 1, [&](Value row) {
       Value from = function.mul(row, plan.strideC), to = function.mul(row, ld);
       auto addVector = [&](Value column, int64_t valid) {
         storeVector(function, sumPartials(function.add(from, column)), output,
@@ -97,8 +109,14 @@ void GemmEmitter::emitCombination() {
       return chunk.isScalar() ? sumScalars(index) : sumPartials(index);
     };
   auto rows = makeResultEmitter(accumulator);
-  function.emitSharedLoop(0, plan.m, plan.resultBlock, [&](Value begin) {
-    emitResult(*rows, begin, minimum(function.add(begin, plan.resultBlock), plan.m));
+  function.emitSharedLoop(0, plan.groups * plan.resultBlocks, 1, [&](Value item) {
+    Value group = function.index(0), block = item;
+    if (plan.groups > 1) {
+      group = arith::DivUIOp::create(b, item, function.index(plan.resultBlocks));
+      block = arith::RemUIOp::create(b, item, function.index(plan.resultBlocks));
+    }
+    Value begin = function.mul(block, plan.resultBlock);
+    emitResult(*rows, group, begin, minimum(function.add(begin, plan.resultBlock), plan.m));
   });
 }
 
@@ -114,7 +132,7 @@ Value GemmEmitter::sumScalars(Value index) {
 Value GemmEmitter::sumParts(Value index, llvm::function_ref<Value(Value)> load) {
   Value sum = load(index);
   for (int64_t split = 1; split < plan.splits; ++split)
-    sum = arith::AddFOp::create(b, sum, load(function.add(index, split * plan.m * plan.strideC)));
+    sum = arith::AddFOp::create(b, sum, load(function.add(index, split * plan.rows() * plan.strideC)));
   return sum;
 }
 

@@ -19,8 +19,8 @@ int64_t featuresOf(RankedTensorType type) {
   return features;
 }
 
-/// The tensor sums up all rows.
-bool isRowSum(Operation *op) { return isa<SumOp, DotOp, CountOp>(op); }
+/// The op sums up all rows, or all rows of each group; one number a block.
+bool isRowSum(Operation *op) { return isa<SumOp, DotOp, CountOp, GroupSumOp>(op); }
 
 bool isExpensive(Operation *op) {
   auto kindIsExpensive = [](UnaryKind kind) {

@@ -87,6 +87,12 @@ Value RowEmitter::computeUnrounded(Value value, Value row, const FeatureChunk &c
       .Case<TokenShiftOp, TokenShiftAdjointOp, TokenShiftDotOp>(
           [&](auto) { return computeShift(op, row, chunk); })
       .Case<GateOp, GateBackwardOp>([&](auto) { return computeGate(op, row, chunk); })
+      .Case<ExpandGroupsOp>([&](ExpandGroupsOp expand) {
+        auto x = cast<RankedTensorType>(expand.getX().getType());
+        int64_t rowsOfGroup = program.getRows() / x.getDimSize(0);
+        Value group = arith::DivUIOp::create(b, loc, row, index(rowsOfGroup));
+        return loadTable(expand.getX(), group, 1, chunk);
+      })
       .Case<CrossEntropyOp, CrossEntropyBackwardOp>(
           [&](auto) { return computeLoss(op, value, row, chunk); })
       .Default([&](Operation *) { return computeElementwise(op, row, chunk); });

@@ -21,7 +21,7 @@ bool isUniformOperand(OpOperand &use) {
     return use.getOperandNumber() == 0;
   if (isa<GateOp, GateBackwardOp, RopeOp>(op))
     return use.getOperandNumber() == 1;
-  return false;
+  return isa<ExpandGroupsOp>(op);
 }
 
 /// Works element by element whatever the shape.
@@ -44,8 +44,9 @@ int64_t featuresOf(RankedTensorType type) {
 llvm::StringRef whyNotRowProgram(Operation *op) {
   if (!op->getName().hasTrait<RowOp>())
     return "it is not a row op";
-  if (isa<GroupSumOp, ExpandGroupsOp>(op))
-    return "the CPU has no code for groups of rows yet";
+  if (auto expand = dyn_cast<ExpandGroupsOp>(op);
+      expand && expand.getX().getDefiningOp() && !expand.getX().getDefiningOp<ConstantOp>())
+    return "its numbers are computed in the same region";
   for (Type type : llvm::concat<const Type>(op->getOperandTypes(), op->getResultTypes())) {
     auto tensor = dyn_cast<RankedTensorType>(type);
     if (!tensor || !tensor.hasStaticShape())
@@ -114,8 +115,15 @@ void RowProgram::analyse(bool mayFlatten) {
       }
     }
     for (Value result : op.getResults())
-      if (!(isa<GateBackwardOp>(op) && result == op.getResult(1)) && !isa<ConstantOp>(op))
+      if (!(isa<GateBackwardOp>(op) && result == op.getResult(1)) &&
+          !isa<ConstantOp, GroupSumOp>(op))
         noteRows(&op, result);
+    if (auto sum = dyn_cast<GroupSumOp>(op)) {
+      int64_t count = tensorOf(sum.getResult()).getDimSize(0);
+      if (groups && groups != count)
+        refuse(&op, "sums over groups of different sizes in one region");
+      groups = count;
+    }
   }
   for (Value value : block.getTerminator()->getOperands()) {
     if (auto argument = dyn_cast<BlockArgument>(value)) {

@@ -109,6 +109,10 @@ public:
   int64_t getPartialFloats() const { return partialFloats; }
   int64_t getPartialOffset(mlir::Value value) const { return partialOffsets.lookup(value); }
 
+  /// Number of groups of rows that sums over groups (lm.group_sum) have; 0 without such sums. A
+  /// block of rows must not belong to two groups.
+  int64_t getGroups() const { return groups; }
+
   bool isMaterialised(mlir::Value value) const { return materialised.contains(value); }
   /// Rough cost of one row, in vector operations over one feature; for choosing block sizes.
   int64_t getRowCost() const { return rowCost; }
@@ -121,7 +125,7 @@ private:
 
   mlir::Block &block;
   unsigned lanes;
-  int64_t rows = 1, flatFeatures = 0, partialFloats = 0, rowCost = 0;
+  int64_t rows = 1, groups = 0, flatFeatures = 0, partialFloats = 0, rowCost = 0;
   bool chunkwise = true;
   std::string reason;
   llvm::DenseSet<mlir::Value> totals, materialised;

@@ -6,7 +6,9 @@ using namespace mlir::lm;
 
 namespace smelt {
 
-static bool isSum(Operation *op) { return isa<SumOp, DotOp, CountOp, GateBackwardOp>(op); }
+static bool isSum(Operation *op) {
+  return isa<SumOp, DotOp, CountOp, GroupSumOp, GateBackwardOp>(op);
+}
 
 void RowEmitter::zeroPartials() {
   if (!program.getPartialFloats())
@@ -68,9 +70,8 @@ void RowEmitter::storeTotals(Value all, int64_t blocks, int64_t floats) {
   mark = arith::ConstantIndexOp::create(b, loc, 0);
   scopes[0]->chunks.clear();
   startRow();
-  auto sumBlocks = [&](int64_t offset, const FeatureChunk &chunk) -> Value {
-    auto loop =
-        scf::ForOp::create(b, loc, index(0), index(blocks), index(1), ValueRange{number(0, chunk)});
+  auto sumRange = [&](Value begin, Value end, int64_t offset, const FeatureChunk &chunk) -> Value {
+    auto loop = scf::ForOp::create(b, loc, begin, end, index(1), ValueRange{number(0, chunk)});
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToEnd(loop.getBody());
     Value at = arith::AddIOp::create(
@@ -80,8 +81,11 @@ void RowEmitter::storeTotals(Value all, int64_t blocks, int64_t floats) {
                          ValueRange{add(loop.getRegionIterArg(0), loadMemory(all, at, chunk))});
     return loop.getResult(0);
   };
+  auto sumBlocks = [&](int64_t offset, const FeatureChunk &chunk) {
+    return sumRange(index(0), index(blocks), offset, chunk);
+  };
   for (Operation &op : program.getBlock().without_terminator()) {
-    if (!isSum(&op) || isa<GateBackwardOp>(op))
+    if (!isSum(&op) || isa<GateBackwardOp, GroupSumOp>(op))
       continue;
     Value sum = op.getResult(0);
     Value total = sumBlocks(program.getPartialOffset(sum), FeatureChunk::at(0, 0));
@@ -101,6 +105,18 @@ void RowEmitter::storeTotals(Value all, int64_t blocks, int64_t floats) {
                                 ValueRange{index(0)});
       else
         storeMemory(sinks[i].memory, index(0), FeatureChunk::at(0, 0), getUniform(value));
+      continue;
+    }
+    if (value.getDefiningOp<GroupSumOp>()) { // Each group has the same number of blocks.
+      auto loop = scf::ForOp::create(b, loc, index(0), index(program.getGroups()), index(1));
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPoint(loop.getBody()->getTerminator());
+      Value group = loop.getInductionVar(), share = index(blocks / program.getGroups());
+      Value begin = arith::MulIOp::create(b, loc, group, share);
+      Value end = arith::AddIOp::create(b, loc, begin, share);
+      FeatureChunk one = FeatureChunk::at(0, 0);
+      storeMemory(sinks[i].memory, group, one,
+                  sumRange(begin, end, program.getPartialOffset(value), one));
       continue;
     }
     for (int64_t at = 0, count = type.getNumElements(); at < count; at += lanes) {

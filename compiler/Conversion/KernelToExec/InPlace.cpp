@@ -9,7 +9,7 @@ using namespace mlir::kernel;
 static bool isElementwiseIn(OpOperand &operand) {
   Operation *op = operand.getOwner();
   Type type = operand.get().getType();
-  if (isa<lm::AddOp, lm::MultiplyOp, lm::UnaryOp, lm::UnaryBackwardOp, lm::SoftcapOp, lm::SoftcapBackwardOp, lm::CastOp, lm::QuantizeOp>(op))
+  if (isa<lm::AddOp, lm::MultiplyOp, lm::UnaryOp, lm::UnaryBackwardOp, lm::SoftcapOp, lm::SoftcapBackwardOp, lm::CastOp, lm::QuantizeOp, lm::AtLeastOp>(op))
     return true;
   if (isa<lm::MixOp, lm::ScaleOp>(op)) // Not as a coefficient of something larger.
     return op->getResult(0).getType() == type;
@@ -19,6 +19,13 @@ static bool isElementwiseIn(OpOperand &operand) {
 /// Is the result used for nothing in the kernel but to be yielded?
 static bool yieldsOnly(Operation *op) {
   return llvm::all_of(op->getUsers(), [](Operation *user) { return isa<YieldOp>(user); });
+}
+
+/// A sum over everything or over groups of rows, or a row's own sum that only such sums want: emitters add up a row before they store it.
+static bool isSumOnly(Operation *op) {
+  if (isa<lm::SumOp, lm::DotOp, lm::GroupSumOp>(op))
+    return yieldsOnly(op);
+  return isa<lm::RowDotOp>(op) && llvm::all_of(op->getUsers(), [](Operation *user) { return isa<lm::SumOp, lm::GroupSumOp>(user) && yieldsOnly(user); });
 }
 
 /// Positions among the terminator's operands that depend on `argument`, if all paths there are element-wise. Sums over everything are
@@ -31,7 +38,7 @@ static std::optional<llvm::SmallSetVector<unsigned, 4>> followElementwise(BlockA
     for (OpOperand &use : work[i].getUses()) {
       if (isa<YieldOp>(use.getOwner()))
         reached.insert(use.getOperandNumber());
-      else if (allowSums && isa<lm::SumOp, lm::DotOp>(use.getOwner()) && yieldsOnly(use.getOwner()))
+      else if (allowSums && isSumOnly(use.getOwner()))
         continue;
       else if (isElementwiseIn(use))
         work.insert(use.getOwner()->getResult(0));
@@ -79,8 +86,8 @@ bool smelt::mayOverwrite(func::FuncOp kernel, unsigned argument, unsigned result
   if (use.getOperandNumber() < begin || index >= inputs.size())
     return false;
   Block &block = op->getRegion(*region).front();
-  auto reached = followElementwise(block.getArgument(interface.getNumLeadingArguments(*region) + index), isa<RowwiseOp>(op));
-  return reached && reached->contains(yielded.getResultNumber()) && (isa<RowwiseOp>(op) || reached->size() == 1);
+  auto reached = followElementwise(block.getArgument(interface.getNumLeadingArguments(*region) + index), isa<RowwiseOp, GemmOp>(op));
+  return reached && reached->contains(yielded.getResultNumber()) && (isa<RowwiseOp, GemmOp>(op) || reached->size() == 1);
 }
 
 std::optional<unsigned> smelt::getReshapedArgument(func::FuncOp kernel) {

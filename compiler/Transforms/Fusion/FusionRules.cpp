@@ -67,6 +67,25 @@ static std::string whyNotRows(std::optional<int64_t> rows, std::optional<int64_t
   return "";
 }
 
+/// Sums over groups are added up block by block, and a block belongs to one group: all of a kernel
+/// have the same groups, and only rowwise kernels and products of just these groups have them.
+static std::string whyNotGroups(Operation *host, RowwiseOp guest) {
+  llvm::SmallSetVector<int64_t, 2> counts;
+  auto note = [&](Region &region) {
+    for (auto sum : region.getOps<lm::GroupSumOp>())
+      counts.insert(cast<RankedTensorType>(sum.getResult().getType()).getDimSize(0));
+  };
+  note(guest.getBody());
+  note(host->getRegion(*getResultRegion(host)));
+  if (counts.empty())
+    return "";
+  if (auto gemm = dyn_cast<GemmOp>(host))
+    counts.insert(gemm.getGroups());
+  else if (!isa<RowwiseOp>(host))
+    return "it adds up groups of rows, which the kernel does not have";
+  return counts.size() > 1 ? "it adds up other groups of rows" : "";
+}
+
 static bool isRowReduction(Operation *op) {
   return isa<lm::RMSNormOp, lm::RMSNormBackwardOp, lm::RowDotOp, lm::TokenShiftDotOp, lm::GateOp,
              lm::GateBackwardOp, lm::CrossEntropyOp>(op);
@@ -131,6 +150,8 @@ std::string smelt::whyNotIntoResult(Operation *host, RowwiseOp guest,
   if (std::string why = whyNotOps(guest, options); !why.empty())
     return why;
   if (std::string why = whyNotRows(getRows(guest.getBody()), getResultRows(host)); !why.empty())
+    return why;
+  if (std::string why = whyNotGroups(host, guest); !why.empty())
     return why;
   if (isa<AttentionOp>(host))
     if (std::string why = whyNotPerHead(guest); !why.empty())

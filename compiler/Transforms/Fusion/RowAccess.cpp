@@ -15,6 +15,8 @@ RowAccess smelt::getRowAccess(OpOperand &use) {
     return RowAccess::WholeTensor;
   if (isa<lm::GateOp, lm::GateBackwardOp, lm::RopeOp>(op) && index == 1)
     return RowAccess::WholeTensor;
+  if (isa<lm::ExpandGroupsOp>(op)) // Row t div R: the same for many rows.
+    return RowAccess::WholeTensor;
   // The adjoint also wants the gate and the document of the later row.
   if (isa<lm::TokenShiftAdjointOp>(op))
     return RowAccess::NeighbourRow;
@@ -44,7 +46,7 @@ RowAccess smelt::getRowAccess(BlockArgument argument) { return getAccessOf(argum
 
 bool smelt::isRowTotal(Value value) {
   Operation *op = value.getDefiningOp();
-  if (isa_and_nonnull<lm::SumOp, lm::DotOp, lm::CountOp>(op))
+  if (isa_and_nonnull<lm::SumOp, lm::DotOp, lm::CountOp, lm::GroupSumOp>(op))
     return true;
   auto backward = dyn_cast_or_null<lm::GateBackwardOp>(op);
   return backward && value == backward.getDw();
