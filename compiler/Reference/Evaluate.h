@@ -9,6 +9,7 @@
 
 #include "compiler/Reference/Interpreter.h"
 #include "dialects/LM/LMOps.h"
+#include "dialects/Train/TrainOps.h"
 #include <optional>
 #include <unordered_map>
 
@@ -53,6 +54,17 @@ Evaluation evaluateKernel(mlir::Operation *op, Frame &frame);
 /// `op` if they are not there.
 llvm::LogicalResult defineRows(mlir::Operation *op, mlir::Value result, const Tensor &whole,
                                int64_t firstRow, Frame &frame);
+
+/// The members of a bank below each other, from parameters and states or from gradients; a state
+/// that was never written is zero. Nothing if a member is missing.
+std::optional<Tensor> gatherBank(mlir::train::BankOp bank,
+                                 const std::map<std::string, Tensor> &tensors);
+/// Sets all members of a bank to their rows of `value`.
+mlir::LogicalResult scatterBank(mlir::Operation *op, mlir::train::BankOp bank, const Tensor &value,
+                                std::map<std::string, Tensor> &tensors);
+
+mlir::LogicalResult evaluateMatrixOptimizer(mlir::train::MuonOp op, Frame &frame);
+mlir::LogicalResult evaluateMatrixOptimizer(mlir::train::NorMuonOp op, Frame &frame);
 
 //===- Meanings that lm and kernel ops share --------------------------------===//
 

@@ -31,49 +31,12 @@ static Tensor addScaled(const Tensor &x, double a, const Tensor &y, double b) {
   return result;
 }
 
-/// Newton–Schulz: X = u/(‖u‖·(1 + 2⁻⁶) + 1e-7), then the polynomial of each coefficient triple.
-static Tensor orthogonalise(Tensor x, ArrayRef<double> coefficients) {
-  double squares = 0;
-  for (double value : x.values)
-    squares += value * value;
-  double norm = std::sqrt(squares) * (1.0 + 1.0 / 64) + 1e-7;
-  for (double &value : x.values)
-    value /= norm;
-  bool isTall = x.getDim(0) > x.getDim(1);
-  for (size_t i = 0; i < coefficients.size(); i += 3) {
-    Tensor a = isTall ? multiplyMatrices(x, x, true, false) : multiplyMatrices(x, x, false, true);
-    Tensor b = addScaled(a, coefficients[i + 1], multiplyMatrices(a, a, false, false),
-                         coefficients[i + 2]);
-    Tensor product =
-        isTall ? multiplyMatrices(x, b, false, false) : multiplyMatrices(b, x, false, false);
-    x = addScaled(x, coefficients[i], product, 1.0);
-  }
-  return x;
-}
-
-static LogicalResult evaluateMuon(train::MuonOp op, Frame &frame) {
-  const Tensor &gradient = frame[op.getGradient()], &momentum = frame[op.getMomentum()];
-  double mu = frame[op.getMu()].item(),
-         lr = frame[op.getLr()].item() * op.getLrScale().convertToDouble();
-  double weightDecay = op.getWeightDecay().convertToDouble();
-  Tensor &parameter = frame.define(op.getNewParameter(), frame[op.getParameter()]);
-  Tensor &buffer = frame.define(op.getNewMomentum());
-  Tensor update = gradient;
-  for (int64_t i = 0; i < gradient.getNumElements(); ++i) {
-    buffer(i) = lerp(momentum(i), gradient(i), 1.0 - mu);
-    update(i) = op.getNesterov() ? lerp(gradient(i), buffer(i), mu) : buffer(i);
-  }
-  int64_t rows = gradient.getDim(0), columns = gradient.getDim(1);
-  double factor = std::sqrt(std::max(1.0, double(rows) / columns));
-  Tensor x = orthogonalise(update, op.getCoefficients());
-  for (int64_t i = 0; i < rows * columns; ++i)
-    parameter(i) = parameter(i) - lr * weightDecay * parameter(i) - lr * factor * x(i);
-  return success();
-}
-
 /// Replaces the whole tensor or rows of it; a state that was never written is zero.
 static LogicalResult evaluateWrite(train::WriteOp op, Frame &frame) {
   const Tensor &value = frame[op.getValue()];
+  Operation *definition = SymbolTable::lookupNearestSymbolFrom(op, op.getSymbolAttr());
+  if (auto bank = dyn_cast_or_null<train::BankOp>(definition))
+    return scatterBank(op, bank, value, frame.interpreter.tensors);
   auto [entry, isNew] = frame.interpreter.tensors.try_emplace(op.getSymbol().str());
   Tensor &target = entry->second;
   if (isNew) {
@@ -104,6 +67,10 @@ Evaluation smelt::reference::evaluateTrain(Operation *op, Frame &frame) {
       })
       .Case([&](train::ReadGradientOp op) -> LogicalResult {
         auto found = gradients.find(op.getParameter().str());
+        Operation *definition = SymbolTable::lookupNearestSymbolFrom(op, op.getParameterAttr());
+        if (auto bank = dyn_cast_or_null<train::BankOp>(definition))
+          if (std::optional<Tensor> whole = gatherBank(bank, gradients))
+            return defineRows(op, op.getGradient(), *whole, op.getFirstRow(), frame);
         if (found == gradients.end())
           return op.emitOpError("reads the gradient of @")
                  << op.getParameter() << ", which no program gave";
@@ -111,6 +78,7 @@ Evaluation smelt::reference::evaluateTrain(Operation *op, Frame &frame) {
       })
       .Case([&](train::WriteOp op) { return evaluateWrite(op, frame); })
       .Case([&](train::AdamWOp op) { return evaluateAdamW(op, frame); })
-      .Case([&](train::MuonOp op) { return evaluateMuon(op, frame); })
+      .Case<train::MuonOp, train::NorMuonOp>(
+          [&](auto op) { return evaluateMatrixOptimizer(op, frame); })
       .Default([](Operation *) -> Evaluation { return std::nullopt; });
 }

@@ -1,6 +1,7 @@
 //===- Interpreter.cpp - What programs mean, in double precision ----------===//
 #include "compiler/Reference/Interpreter.h"
 #include "compiler/Reference/Evaluate.h"
+#include "dialects/Train/TrainOps.h"
 
 using namespace mlir;
 using namespace smelt::reference;
@@ -38,6 +39,9 @@ static Evaluation evaluateNamed(Operation *op, Frame &frame) {
   auto found = tensors.find(symbol.getValue().str());
   if (found == tensors.end()) {
     Operation *definition = SymbolTable::lookupNearestSymbolFrom(op, symbol);
+    if (auto bank = dyn_cast_or_null<train::BankOp>(definition))
+      if (std::optional<Tensor> whole = gatherBank(bank, tensors))
+        return defineRows(op, result, *whole, cast<lm::ReadOp>(op).getFirstRow(), frame);
     if (!definition || definition->getName().getStringRef() != "train.state")
       return op->emitOpError("reads @") << symbol.getValue() << ", which the caller did not set";
     frame.define(result, Tensor::filled(shape, 0.0));

@@ -16,7 +16,8 @@ LogicalResult BufferOp::verify() {
     return emitOpError("has ") << getBytes() << " bytes but its type needs " << needed;
   if ((getKind() == BufferKind::constant) != getValue().has_value())
     return emitOpError("has a value exactly if it is a constant");
-  if ((getKind() == BufferKind::parameter && !getBaseAttr()) != getInit().has_value())
+  // A parameter in a bank has one; rows of a parameter have not.
+  if (getKind() == BufferKind::parameter ? !getInit() && !getBaseAttr() : getInit().has_value())
     return emitOpError("has an init exactly if it is a parameter");
   return success();
 }

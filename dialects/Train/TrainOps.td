@@ -63,6 +63,8 @@ def Train_OptimizerOp : Train_Op<"optimizer", [Symbol]> {
       update and parameter agree in sign), update_smoothing (f64), master ("parameter": the parameter itself; "f32"; "bf16_plus_16": the
       parameter is bf16 and a state holds the other 16 bits).
     - normuon also: beta2 (f64), variance_axes (i64 array, one per parameter: 1 averages v² over the columns, one number a row; 0 over the rows).
+    The matrices of a muon or normuon group that have one shape are updated together, as a `train.bank`; η of a matrix (one of `splits`) is
+    lr · setting(lr_schedule) · lr_scales[i] · √max(1, rows/columns).
     - snoo, which lists every parameter: momentum (f64), nesterov (bool). It runs after the others.
 
     ```mlir
@@ -147,7 +149,7 @@ def Train_AdamWOp : Train_Op<"adamw", [Pure, SameVariadicOperandSize, SameVariad
   let summary = "AdamW on a group; the equation is kernel.adamw's";
   let description = [{
     ```mlir
-    %p, %m, %v = train.adamw (%0) gradients (%g) moments (%0 : %g) lr (%lr) step (%lr)
+    %p, %m, %v0 = train.adamw (%0) gradients (%g) moments (%0 : %g) lr (%lr) step (%lr)
       {lr_scales = array<f64: 1.0>, weight_decays = array<f64: 0.0>, beta1 = 0.9 : f64, beta2 = 0.95 : f64, eps = 1.0e-8 : f64}
       : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<f32>, tensor<f32>) -> (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>)
     ```
@@ -163,22 +165,5 @@ def Train_AdamWOp : Train_Op<"adamw", [Pure, SameVariadicOperandSize, SameVariad
   let hasVerifier = 1;
 }
 
-def Train_MuonOp : Train_Op<"muon", [Pure, AllTypesMatch<["parameter", "gradient", "momentum", "new_parameter", "new_momentum"]>]> {
-  let summary = "Muon on one matrix: momentum, orthogonalisation by Newton–Schulz, decayed update";
-  let description = [{
-    `buf = lerp(buf, g, 1 − μ)`; `u = nesterov ? lerp(g, buf, μ) : buf`; `X = u / (‖u‖·(1+2⁻⁶) + 1e-7)`,
-    for each coefficient triple (a, b, c): `A = XXᵀ; X = aX + (bA + cAA)X` (XᵀX on the right for tall matrices);
-    `p ← p − η·wd·p − η·sqrt(max(1, rows/cols))·X` with η = lr · lr_scale.
-    A parameter that is split is read, updated and written block by block. Source: Jordan et al., Muon (2024).
-
-    ```mlir
-    %q, %n = train.muon %p gradient %g momentum %m lr %lr mu %lr {lr_scale = 1.0 : f64, weight_decay = 0.0 : f64, nesterov = true, coefficients = array<f64: 3.0, -4.0, 2.0>} : tensor<4x8xf32>, tensor<f32>, tensor<f32>
-    ```
-  }];
-  let arguments = (ins LM_Tensor:$parameter, LM_Tensor:$gradient, LM_Tensor:$momentum, LM_Scalar:$lr, LM_Scalar:$mu,
-                       F64Attr:$lr_scale, F64Attr:$weight_decay, BoolAttr:$nesterov, DenseF64ArrayAttr:$coefficients);
-  let results = (outs LM_Tensor:$new_parameter, LM_Tensor:$new_momentum);
-  let assemblyFormat = "$parameter `gradient` $gradient `momentum` $momentum `lr` $lr `mu` $mu attr-dict `:` type($parameter) `,` type($lr) `,` type($mu)";
-  let hasVerifier = 1;
-}
+include "dialects/Train/TrainMatrixOps.td"
 #endif

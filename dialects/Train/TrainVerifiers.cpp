@@ -41,12 +41,3 @@ LogicalResult AdamWOp::verify() {
     return emitOpError("needs one lr scale and one weight decay per parameter");
   return success();
 }
-
-LogicalResult MuonOp::verify() {
-  auto type = cast<RankedTensorType>(getParameter().getType());
-  if (type.getRank() != 2)
-    return emitOpError("orthogonalises matrices, not ") << type;
-  if (getCoefficients().empty() || getCoefficients().size() % 3)
-    return emitOpError("needs three coefficients per iteration");
-  return success();
-}

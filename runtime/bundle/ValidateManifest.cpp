@@ -18,6 +18,11 @@ bool ownsItsBytes(BufferKind kind) {
          kind == BufferKind::Setting || kind == BufferKind::Constant;
 }
 
+bool mayBeRange(BufferKind kind) {
+  return kind == BufferKind::Workspace || kind == BufferKind::Parameter ||
+         kind == BufferKind::State || kind == BufferKind::Gradient;
+}
+
 Status checkBuffer(const Manifest &manifest, const Buffer &buffer) {
   auto needed = shapeBytes(buffer.shape, buffer.dtype);
   if (!needed)
@@ -40,17 +45,33 @@ Status checkBuffer(const Manifest &manifest, const Buffer &buffer) {
   return Status::ok();
 }
 
-/// A range of another buffer: a workspace that lies inside one that is no range itself.
+/// A range of another buffer: rows, or a parameter, state or gradient that lies in a bank, inside
+/// one that is no range itself.
 Status checkBase(const Manifest &manifest, const Buffer &buffer) {
   if (!buffer.base)
     return Status::ok();
   if (*buffer.base >= manifest.buffers.size() || manifest.buffers[*buffer.base].base ||
-      buffer.kind != BufferKind::Workspace)
+      !mayBeRange(buffer.kind))
     return corruptError("its base ", *buffer.base, " cannot be one");
   const Buffer &base = manifest.buffers[*buffer.base];
   if (buffer.offset < base.offset || buffer.offset - base.offset > base.bytes ||
       buffer.bytes > base.bytes - (buffer.offset - base.offset))
     return corruptError("it reaches outside of its base");
+  return Status::ok();
+}
+
+/// Parameters and states that lie in banks do not overlap each other.
+Status checkBanks(const Manifest &manifest) {
+  std::vector<const Buffer *> members;
+  for (const Buffer &buffer : manifest.buffers)
+    if (buffer.base && buffer.bytes && ownsItsBytes(buffer.kind))
+      members.push_back(&buffer);
+  std::sort(members.begin(), members.end(),
+            [](const Buffer *a, const Buffer *b) { return a->offset < b->offset; });
+  for (size_t i = 1; i < members.size(); ++i)
+    if (members[i - 1]->offset + members[i - 1]->bytes > members[i]->offset)
+      return corruptError("buffers: \"", members[i - 1]->name, "\" and \"", members[i]->name,
+                          "\" overlap");
   return Status::ok();
 }
 
@@ -88,6 +109,7 @@ Status checkBuffers(const Manifest &manifest) {
     if (named && (buffer.name.empty() || !names.insert(buffer.name).second))
       return corruptError("buffers: two parameters or states have the name \"", buffer.name, "\"");
   }
+  SMELT_RETURN_IF_ERROR(checkBanks(manifest));
   return checkOverlaps(manifest);
 }
 

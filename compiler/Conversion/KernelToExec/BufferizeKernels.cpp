@@ -19,23 +19,81 @@ using exec::BufferKind;
 
 namespace {
 
-void createParameters(ModuleOp module, Storage &storage, SharedBuffers &shared) {
+/// The buffers of banks, and where in them their members lie.
+class Banks {
+public:
+  Banks(ModuleOp module, Storage &storage) : module(module), storage(storage) {
+    for (auto op : module.getOps<train::BankOp>())
+      for (Attribute member : op.getMembers())
+        if (auto [it, isNew] = bankOf.try_emplace(cast<FlatSymbolRefAttr>(member).getAttr(), op); !isNew)
+          twice.push_back({op, it->first});
+  }
+
+  LogicalResult verify() const {
+    if (twice.empty())
+      return success();
+    auto [bank, member] = twice.front();
+    return const_cast<train::BankOp &>(bank).emitError("holds @") << member.getValue() << ", which another bank holds too";
+  }
+
+  /// Creates the banks' own buffers: `prefix` and the bank's name. Banks without such a member have none.
+  llvm::DenseMap<StringAttr, Storage::Place> create(StringRef prefix, llvm::function_ref<bool(StringAttr)> isWanted) {
+    llvm::DenseMap<StringAttr, Storage::Place> buffers;
+    for (auto op : module.getOps<train::BankOp>())
+      if (llvm::any_of(op.getMembers(), [&](Attribute member) { return isWanted(cast<FlatSymbolRefAttr>(member).getAttr()); }))
+        buffers[op.getSymNameAttr()] =
+            storage.createBuffer(BufferKind::workspace, (prefix + op.getSymName()).str(), op.getType(), op.getLoc());
+    return buffers;
+  }
+
+  /// Makes the member's buffer a range of its bank's, if it has one.
+  void place(StringAttr member, Storage::Place buffer, const llvm::DenseMap<StringAttr, Storage::Place> &buffers) const {
+    auto bank = bankOf.find(member);
+    if (bank == bankOf.end())
+      return;
+    int64_t offset = 0;
+    for (Attribute other : train::BankOp(bank->second).getMembers()) {
+      StringAttr name = cast<FlatSymbolRefAttr>(other).getAttr();
+      if (name == member)
+        break;
+      Operation *definition = SymbolTable::lookupNearestSymbolFrom(bank->second, name);
+      offset += Storage::getBytes(definition->getAttrOfType<TypeAttr>("type").getValue());
+    }
+    buffer.setOffset(offset);
+    buffer.setBaseAttr(FlatSymbolRefAttr::get(Storage::Place(buffers.lookup(bank->second.getSymNameAttr())).getSymNameAttr()));
+  }
+
+private:
+  ModuleOp module;
+  Storage &storage;
+  mutable llvm::DenseMap<StringAttr, train::BankOp> bankOf;
+  SmallVector<std::pair<train::BankOp, StringAttr>> twice;
+};
+
+using BankBuffers = llvm::DenseMap<StringAttr, Storage::Place>;
+
+void createParameters(ModuleOp module, Storage &storage, SharedBuffers &shared, const Banks &banks, const BankBuffers &bankBuffers) {
   Builder builder(module.getContext());
   for (auto op : module.getOps<lm::ParameterOp>()) {
     Storage::Place place = storage.createBuffer(BufferKind::parameter, op.getSymName(), op.getType(), op.getLoc());
     place.setInitAttr(builder.getStringAttr(lm::stringifyEnum(op.getInit())));
     place.setInitValueAttr(op.getInitValueAttr());
+    banks.place(op.getSymNameAttr(), place, bankBuffers);
     shared.tensors[op.getSymNameAttr()] = place;
   }
 }
 
-void createStates(ModuleOp module, Storage &storage, SharedBuffers &shared, bool derived) {
-  for (auto op : module.getOps<train::StateOp>())
-    if (op.getDerived() == derived)
-      shared.tensors[op.getSymNameAttr()] = storage.createBuffer(derived ? BufferKind::workspace : BufferKind::state, op.getSymName(), op.getType(), op.getLoc());
+void createStates(ModuleOp module, Storage &storage, SharedBuffers &shared, bool derived, const Banks &banks, const BankBuffers &bankBuffers) {
+  for (auto op : module.getOps<train::StateOp>()) {
+    if (op.getDerived() != derived)
+      continue;
+    Storage::Place place = storage.createBuffer(derived ? BufferKind::workspace : BufferKind::state, op.getSymName(), op.getType(), op.getLoc());
+    banks.place(op.getSymNameAttr(), place, bankBuffers);
+    shared.tensors[op.getSymNameAttr()] = place;
+  }
 }
 
-void createGradients(ModuleOp module, Storage &storage, SharedBuffers &shared) {
+void createGradients(ModuleOp module, Storage &storage, SharedBuffers &shared, Banks &banks) {
   llvm::DenseMap<StringAttr, Location> wanted;
   module.walk([&](Operation *op) {
     if (auto gradient = dyn_cast<train::GradientOp>(op))
@@ -43,9 +101,19 @@ void createGradients(ModuleOp module, Storage &storage, SharedBuffers &shared) {
     else if (auto read = dyn_cast<train::ReadGradientOp>(op))
       wanted.try_emplace(read.getParameterAttr().getAttr(), op->getLoc());
   });
-  for (auto op : module.getOps<lm::ParameterOp>())
+  for (auto op : module.getOps<train::BankOp>())
     if (auto it = wanted.find(op.getSymNameAttr()); it != wanted.end())
-      shared.gradients[op.getSymNameAttr()] = storage.createBuffer(BufferKind::gradient, ("gradient." + op.getSymName()).str(), op.getType(), it->second);
+      for (Attribute member : op.getMembers())
+        wanted.try_emplace(cast<FlatSymbolRefAttr>(member).getAttr(), Location(it->second));
+  BankBuffers bankBuffers = banks.create("gradient.", [&](StringAttr member) { return wanted.contains(member); });
+  for (auto [bank, buffer] : bankBuffers)
+    shared.gradients[bank] = buffer;
+  for (auto op : module.getOps<lm::ParameterOp>())
+    if (auto it = wanted.find(op.getSymNameAttr()); it != wanted.end()) {
+      Storage::Place place = storage.createBuffer(BufferKind::gradient, ("gradient." + op.getSymName()).str(), op.getType(), it->second);
+      banks.place(op.getSymNameAttr(), place, bankBuffers);
+      shared.gradients[op.getSymNameAttr()] = place;
+    }
 }
 
 struct BufferizeKernelsPass : smelt::impl::BufferizeKernelsPassBase<BufferizeKernelsPass> {
@@ -54,10 +122,16 @@ struct BufferizeKernelsPass : smelt::impl::BufferizeKernelsPassBase<BufferizeKer
     SymbolTable symbols(module);
     Storage storage(module);
     SharedBuffers shared;
-    createParameters(module, storage, shared);
-    createStates(module, storage, shared, /*derived=*/false);
-    createGradients(module, storage, shared);
-    createStates(module, storage, shared, /*derived=*/true);
+    Banks banks(module, storage);
+    if (failed(banks.verify()))
+      return signalPassFailure();
+    BankBuffers bankBuffers = banks.create("", [](StringAttr) { return true; });
+    for (auto [bank, buffer] : bankBuffers)
+      shared.tensors[bank] = buffer;
+    createParameters(module, storage, shared, banks, bankBuffers);
+    createStates(module, storage, shared, /*derived=*/false, banks, bankBuffers);
+    createGradients(module, storage, shared, banks);
+    createStates(module, storage, shared, /*derived=*/true, banks, bankBuffers);
 
     SmallVector<func::FuncOp> programs;
     for (auto function : module.getOps<func::FuncOp>())
@@ -77,7 +151,7 @@ struct BufferizeKernelsPass : smelt::impl::BufferizeKernelsPassBase<BufferizeKer
     for (func::FuncOp program : programs)
       program.erase();
     for (Operation &op : llvm::make_early_inc_range(module.getOps()))
-      if (isa<lm::ParameterOp, train::StateOp>(op))
+      if (isa<lm::ParameterOp, train::StateOp, train::BankOp>(op))
         op.erase();
   }
 };

@@ -30,12 +30,13 @@ FailureOr<Storage::Place> Storage::getRows(Place base, RankedTensorType type, in
   if (type.getRank() == 0 || type.getRank() != whole.getRank() || type.getShape().drop_front() != whole.getShape().drop_front() ||
       type.getElementType() != whole.getElementType() || firstRow < 0 || firstRow + type.getDimSize(0) > whole.getDimSize(0))
     return user->emitError("takes rows ") << firstRow << " on, as " << type << ", of @" << base.getSymName() << ", which is " << whole;
-  int64_t offset = firstRow * (getBytes(whole) / whole.getDimSize(0));
+  // A range of a range is one of the buffer that owns the bytes.
+  int64_t offset = base.getOffset() + firstRow * (getBytes(whole) / whole.getDimSize(0));
   auto [it, isNew] = rows.insert({{base.getOperation(), {offset, type}}, Place()});
   if (isNew) {
     Place place = createBuffer(BufferKind::workspace, (base.getSymName() + ".rows" + Twine(firstRow)).str(), type, user->getLoc());
     place.setOffset(offset);
-    place.setBaseAttr(FlatSymbolRefAttr::get(base.getSymNameAttr()));
+    place.setBaseAttr(base.getBaseAttr() ? base.getBaseAttr() : FlatSymbolRefAttr::get(base.getSymNameAttr()));
     it->second = place;
   }
   return it->second;

@@ -36,10 +36,10 @@ struct ApplyOptimizersPass : smelt::impl::ApplyOptimizersPassBase<ApplyOptimizer
         buildAdamWUpdate(program, group);
         break;
       case train::OptimizerKind::muon:
+      case train::OptimizerKind::normuon:
         buildMuonUpdate(program, group);
         break;
       case train::OptimizerKind::adam:
-      case train::OptimizerKind::normuon:
       case train::OptimizerKind::snoo:
         llvm_unreachable("refused by collect");
       }
@@ -59,12 +59,14 @@ struct ApplyOptimizersPass : smelt::impl::ApplyOptimizersPassBase<ApplyOptimizer
       if (!schedule)
         return op.emitError("follows ") << op.getLrScheduleAttr() << ", which is no train.schedule";
       group.lrType = schedule.getType();
-      if (op.getKind() != train::OptimizerKind::adamw && op.getKind() != train::OptimizerKind::muon)
+      bool ofMatrices = op.getKind() == train::OptimizerKind::muon ||
+                        op.getKind() == train::OptimizerKind::normuon;
+      if (op.getKind() != train::OptimizerKind::adamw && !ofMatrices)
         return op.emitError("has no update program yet");
       if (auto every = op.getConfig().getAs<IntegerAttr>("every"); every && every.getInt() != 1)
         return op.emitError("updates every ")
                << every.getInt() << " steps, which has no update program yet";
-      if (op.getKind() == train::OptimizerKind::muon && failed(checkMuon(op, symbols)))
+      if (ofMatrices && failed(checkMuon(op, symbols)))
         return failure();
       for (auto [index, attribute] : llvm::enumerate(op.getParameters())) {
         StringAttr name = cast<FlatSymbolRefAttr>(attribute).getAttr();
@@ -82,7 +84,7 @@ struct ApplyOptimizersPass : smelt::impl::ApplyOptimizersPassBase<ApplyOptimizer
                             getNumber(op.getConfig(), "weight_decay", 0) *
                                 op.getWeightDecayScales()[index],
                             op.getSplits()[index]};
-        if (op.getKind() == train::OptimizerKind::muon && failed(checkMatrix(op, member)))
+        if (ofMatrices && failed(checkMatrix(op, member)))
           return failure();
         if (withGradient.contains(name))
           group.members.push_back(member);
@@ -98,6 +100,13 @@ struct ApplyOptimizersPass : smelt::impl::ApplyOptimizersPassBase<ApplyOptimizer
       return op.emitError("has no momentum_schedule that names a train.schedule");
     if (!op.getConfig().getAs<DenseF64ArrayAttr>("coefficients"))
       return op.emitError("has no coefficients");
+    auto axes = op.getConfig().getAs<DenseI64ArrayAttr>("variance_axes");
+    if (axes && axes.size() != int64_t(op.getParameters().size()))
+      return op.emitError("needs one variance axis per parameter");
+    auto master = op.getConfig().getAs<StringAttr>("master");
+    if (master && master.getValue() != "parameter" && master.getValue() != "bf16_plus_16")
+      return op.emitError("keeps masters of matrices in the parameter or as bf16_plus_16, not ")
+             << master;
     return success();
   }
 

@@ -1,88 +1,80 @@
 //===- ExpandMuon.cpp - Write Muon as matrix products ---------------------===//
 //
-// Replaces train.muon by lm.matmul and element-wise lm ops; the equation stands at the op (TrainOps.td), the shapes in Passes.td.
+// Replaces train.muon and train.normuon by lm.matmul and row ops; the equations stand at the ops
+// (TrainMatrixOps.td), the shapes in Passes.td.
 //
 //===----------------------------------------------------------------------===//
+#include "compiler/Transforms/Optimizers/MatrixMath.h"
 #include "compiler/Transforms/Optimizers/Passes.h"
-#include <cmath>
 
 using namespace mlir;
+using namespace smelt;
 
 namespace smelt {
 #define GEN_PASS_DEF_EXPANDMUONPASS
 #include "compiler/Transforms/Optimizers/Passes.h.inc"
 } // namespace smelt
 
-namespace {
-
-/// Builds lm ops for one matrix; all scalars are rank-0 tensors of its element type.
-class MuonExpansion {
-public:
-  explicit MuonExpansion(train::MuonOp op)
-      : op(op), builder(op), loc(op.getLoc()), type(cast<RankedTensorType>(op.getParameter().getType())),
-        scalar(RankedTensorType::get({}, cast<RankedTensorType>(op.getLr().getType()).getElementType())) {}
-
-  void run() {
-    Value one = constant(1.0), mu = op.getMu();
-    Value rest = mix({one, mu}, {one, constant(-1.0)}); // 1 − μ
-    Value momentum = mix({op.getMomentum(), op.getGradient()}, {mu, rest});
-    Value direction = op.getNesterov() ? mix({op.getGradient(), momentum}, {rest, mu}) : momentum;
-    Value x = orthogonalise(normalise(direction));
-    Value keep = mix({one, op.getLr()}, {one, constant(-lrScale() * op.getWeightDecay().convertToDouble())});
-    double aspect = std::sqrt(std::max(1.0, double(type.getDimSize(0)) / double(type.getDimSize(1))));
-    Value take = lm::ScaleOp::create(builder, loc, op.getLr(), constant(-lrScale() * aspect));
-    Value parameter = mix({op.getParameter(), x}, {keep, take});
-    op.replaceAllUsesWith(ValueRange{parameter, momentum});
-    op.erase();
-  }
-
-private:
-  double lrScale() { return op.getLrScale().convertToDouble(); }
-  Value constant(double value) { return lm::ConstantOp::create(builder, loc, scalar, value); }
-  Value mix(ArrayRef<Value> values, ArrayRef<Value> coefficients) {
-    return lm::MixOp::create(builder, loc, values[0].getType(), values, coefficients);
-  }
-  Value multiply(Type result, Value a, Value b, bool transposeA, bool transposeB) {
-    return lm::MatmulOp::create(builder, loc, result, a, b, transposeA, transposeB);
-  }
-
-  /// u / (‖u‖·(1 + 2⁻⁶) + 1e-7): a norm below 1, with room for rounding.
-  Value normalise(Value u) {
-    Value squares = lm::DotOp::create(builder, loc, scalar, u, u);
-    Value norm = lm::UnaryOp::create(builder, loc, lm::UnaryKind::sqrt, squares);
-    Value bound = mix({norm, constant(1.0)}, {constant(1.0 + 1.0 / 64), constant(1e-7)});
-    Value factor = lm::UnaryOp::create(builder, loc, lm::UnaryKind::reciprocal, bound);
-    return lm::ScaleOp::create(builder, loc, u, factor);
-  }
-
-  Value orthogonalise(Value x) {
-    bool isTall = type.getDimSize(0) > type.getDimSize(1);
-    int64_t small = std::min(type.getDimSize(0), type.getDimSize(1));
-    auto gram = RankedTensorType::get({small, small}, type.getElementType());
-    ArrayRef<double> coefficients = op.getCoefficients();
-    for (size_t i = 0; i < coefficients.size(); i += 3) {
-      Value a = multiply(gram, x, x, isTall, !isTall);
-      Value b = mix({a, multiply(gram, a, a, false, false)}, {constant(coefficients[i + 1]), constant(coefficients[i + 2])});
-      Value product = isTall ? multiply(type, x, b, false, false) : multiply(type, b, x, false, false);
-      x = mix({x, product}, {constant(coefficients[i]), constant(1.0)});
-    }
+/// smoothed = lerp(x, smoothed, s), stored in its own type; the step takes what is stored.
+static Value smooth(MatrixMath &math, train::MuonOp op, Value x, SmallVectorImpl<Value> &results) {
+  if (!op.getSmoothed())
     return x;
+  Type stored = op.getSmoothed().getType(), wide = x.getType();
+  double s = op.getSmoothing().convertToDouble();
+  Value old = lm::CastOp::create(math.builder, math.loc, wide, op.getSmoothed());
+  Value moved = math.mix({old, x}, {math.constant(s), math.constant(1 - s)});
+  Value rounded = lm::CastOp::create(math.builder, math.loc, stored, moved);
+  results.push_back(rounded);
+  return lm::CastOp::create(math.builder, math.loc, wide, rounded);
+}
+
+void smelt::expandMuon(train::MuonOp op) {
+  OpBuilder builder(op);
+  MatrixMath math(builder, op.getLoc(), op.getParameter(), op.getLr(), op.getGroups());
+  auto [direction, momentum] =
+      math.moveMomentum(op.getGradient(), op.getMomentum(), op.getMu(), op.getNesterov());
+  Value x = math.orthogonalise(direction, op.getNormScale().convertToDouble(),
+                               op.getNormEps().convertToDouble(), op.getCoefficients());
+  SmallVector<Value> results{Value(), momentum};
+  x = smooth(math, op, x, results);
+  // p·(1 − lr·lr_scale·wd) − lr·η·x, one coefficient per matrix.
+  SmallVector<double> ones(op.getGroups(), 1.0), decays, rates;
+  for (auto [lrScale, decay, shaped] :
+       llvm::zip_equal(op.getLrScales(), op.getWeightDecays(), op.getShapedScales())) {
+    decays.push_back(-lrScale * decay);
+    rates.push_back(-shaped);
   }
+  Value one = math.constant(1.0), lr = op.getLr();
+  if (llvm::all_equal(decays) && llvm::all_equal(rates)) {
+    Value keep = math.mix({one, lr}, {one, math.constant(decays.front())});
+    Value take = lm::ScaleOp::create(builder, op.getLoc(), lr, math.constant(rates.front()));
+    results[0] = math.mix({op.getParameter(), x}, {keep, take});
+  } else {
+    results[0] = math.mixPerMatrix({op.getParameter(), op.getParameter(), x}, {one, lr, lr},
+                                   {ones, decays, rates});
+  }
+  op.replaceAllUsesWith(results);
+  op.erase();
+}
 
-  train::MuonOp op;
-  OpBuilder builder;
-  Location loc;
-  RankedTensorType type, scalar;
-};
-
+namespace {
 struct ExpandMuonPass : smelt::impl::ExpandMuonPassBase<ExpandMuonPass> {
   void runOnOperation() override {
-    SmallVector<train::MuonOp> ops;
-    getOperation().walk([&](train::MuonOp op) { ops.push_back(op); });
-    for (train::MuonOp op : ops)
-      MuonExpansion(op).run();
-    expanded += ops.size();
+    SmallVector<Operation *> ops;
+    getOperation().walk([&](Operation *op) {
+      if (isa<train::MuonOp, train::NorMuonOp>(op))
+        ops.push_back(op);
+    });
+    for (Operation *op : ops) {
+      if (auto muon = dyn_cast<train::MuonOp>(op)) {
+        expanded += muon.getGroups();
+        expandMuon(muon);
+      } else {
+        auto normuon = cast<train::NorMuonOp>(op);
+        expanded += normuon.getGroups();
+        expandNorMuon(normuon);
+      }
+    }
   }
 };
-
 } // namespace

@@ -30,7 +30,8 @@ def ApplyOptimizersPass : Pass<"smelt-apply-optimizers", "::mlir::ModuleOp"> {
   let summary = "Write the update program that the optimiser groups describe";
   let description = [{
     Makes `func.func @update()` with `smelt.role = "update"` and one `train.state` per tensor that an optimiser keeps. AdamW takes a
-    whole group at once (one launch); Muon takes matrices, cut into blocks of rows where the group says so. Parameters that get no
+    whole group at once (one launch); Muon and NorMuon take a bank (`train.bank`) of all matrices of one shape, cut into blocks of rows where
+    the group says so. Parameters that get no
     gradient in any training program are left alone. The group ops stay, for `explain`.
 
     ```mlir
@@ -56,8 +57,8 @@ def ApplyOptimizersPass : Pass<"smelt-apply-optimizers", "::mlir::ModuleOp"> {
 def ExpandMuonPass : Pass<"smelt-expand-muon", "::mlir::ModuleOp"> {
   let summary = "Write Muon as matrix products and element-wise ops";
   let description = [{
-    Replaces `train.muon` by lm ops, which the passes for kernels then fuse like any others. With `X` wide (rows ≤ columns), each
-    Newton–Schulz iteration is three products with mixes on their results:
+    Replaces `train.muon` and `train.normuon` by lm ops on whole banks, which the passes for kernels then fuse like any others. With `X`
+    wide (rows ≤ columns), each Newton–Schulz iteration is three products of groups with mixes on their results:
     `A = X·Xᵀ`, `B = b·A + c·A·A`, `X = a·X + B·X`; a tall one has `A = Xᵀ·X` and `X = a·X + X·B`.
   }];
   let dependentDialects = ["::mlir::lm::LMDialect"];

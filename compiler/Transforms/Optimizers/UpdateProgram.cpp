@@ -27,8 +27,24 @@ Value UpdateProgram::read(FlatSymbolRefAttr symbol, Type type, Location loc, int
 
 FlatSymbolRefAttr UpdateProgram::declareState(StringRef prefix, const UpdateMember &member,
                                               Location loc) {
+  return declareState(prefix, member, member.type, loc);
+}
+
+FlatSymbolRefAttr UpdateProgram::declareState(StringRef prefix, const UpdateMember &member,
+                                              Type type, Location loc) {
   OpBuilder atModule(stateInsertionPoint);
   auto name = builder.getStringAttr(prefix + member.symbol.getValue());
-  train::StateOp::create(atModule, loc, name, TypeAttr::get(member.type), /*derived=*/UnitAttr());
+  train::StateOp::create(atModule, loc, name, TypeAttr::get(type), /*derived=*/UnitAttr());
   return FlatSymbolRefAttr::get(name);
+}
+
+FlatSymbolRefAttr UpdateProgram::declareBank(StringRef name, ArrayRef<FlatSymbolRefAttr> members,
+                                             Type type, Location loc) {
+  if (members.size() == 1)
+    return members.front();
+  OpBuilder atModule(stateInsertionPoint);
+  SmallVector<Attribute> symbols(members.begin(), members.end());
+  train::BankOp::create(atModule, loc, builder.getStringAttr(name), builder.getArrayAttr(symbols),
+                        TypeAttr::get(type));
+  return FlatSymbolRefAttr::get(builder.getContext(), name);
 }

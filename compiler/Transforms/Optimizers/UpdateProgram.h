@@ -45,6 +45,13 @@ public:
   mlir::FlatSymbolRefAttr declareState(llvm::StringRef prefix, const UpdateMember &member,
                                        mlir::Location loc);
 
+  mlir::FlatSymbolRefAttr declareState(llvm::StringRef prefix, const UpdateMember &member,
+                                       mlir::Type type, mlir::Location loc);
+  /// The symbol of the members' rows below each other: a train.bank, or the only member itself.
+  mlir::FlatSymbolRefAttr declareBank(llvm::StringRef name,
+                                      llvm::ArrayRef<mlir::FlatSymbolRefAttr> members,
+                                      mlir::Type type, mlir::Location loc);
+
   mlir::ModuleOp module;
   mlir::OpBuilder builder;
 
@@ -53,6 +60,7 @@ private:
 };
 
 void buildAdamWUpdate(UpdateProgram &program, UpdateGroup &group);
+/// muon and normuon.
 void buildMuonUpdate(UpdateProgram &program, UpdateGroup &group);
 
 } // namespace smelt

@@ -57,17 +57,33 @@ constexpr llvm::StringLiteral kSpec = R"({
     "stages": [{"until": "1/2", "tokens": TOKENS, "windows": {"short": 5}}, {"until": 1, "tokens": TOKENS, "windows": {"short": 9}}],
     "lr": {"warmup": 3, "cooldown": "1/2", "floor": 0.05},
     "optimizers": [
-      {"adamw": {"lr": 0.05, "betas": [0.8, 0.95], "eps": 1e-2, "weight_decay": 0.1},
-       "parameters": {"embeddings.*": {"lr": 2}, "head": {}, "scalars.*": {}, "*.gate": {}}},
-      {"muon": {"lr": 0.02, "momentum": {"from": 0.85, "to": 0.95, "warmup": 5}, "weight_decay": 0.1},
-       "parameters": {"layers.*.attention.qkv": {"split": 3}, "layers.*.attention.out": {}, "layers.*.mlp.*": {}}}
+OPTIMIZERS
     ]
   },
   "data": {"train": "", "tokenizer": "bytes", "sequence": 16, "validation": {"tokens": 32, "every": 100}}
 })";
 
-std::string specWithTokens(int64_t tokens) {
+constexpr llvm::StringLiteral kMuon = R"(
+      {"adamw": {"lr": 0.05, "betas": [0.8, 0.95], "eps": 1e-2, "weight_decay": 0.1},
+       "parameters": {"embeddings.*": {"lr": 2}, "head": {}, "scalars.*": {}, "*.gate": {}}},
+      {"muon": {"lr": 0.02, "momentum": {"from": 0.85, "to": 0.95, "warmup": 5}, "weight_decay": 0.1},
+       "parameters": {"layers.*.attention.qkv": {"split": 3}, "layers.*.attention.out": {}, "layers.*.mlp.*": {}}})";
+
+/// NorMuon on all matrices, gates too (1 x 12 and 2 x 12); rates and decays that differ within a bank; both axes of the variance. The decay is
+/// small: where update·parameter is nearly 0, fp32 and double may disagree on its sign, and then differ by the decay.
+constexpr llvm::StringLiteral kNorMuon = R"(
+      {"adamw": {"lr": 0.05, "betas": [0.8, 0.95], "eps": 1e-2, "weight_decay": 0.1},
+       "parameters": {"embeddings.*": {"lr": 2}, "head": {}, "scalars.*": {}}},
+      {"normuon": {"lr": 0.02, "momentum": {"from": 0.85, "to": 0.95, "warmup": 5}, "beta2": 0.95, "weight_decay": {"cautious": 0.1},
+                   "orthogonalize": "polar_express_5"},
+       "parameters": {"layers.*.attention.qkv": {"lr": 2, "split": 3}, "layers.*.attention.out": {}, "layers.*.mlp.*": {},
+                      "*.gate": {"variance_over": "columns"}}})";
+
+enum class Optimizer { muon, normuon };
+
+std::string makeSpec(int64_t tokens, Optimizer optimizer) {
   std::string text = kSpec.str();
+  text.replace(text.find("OPTIMIZERS"), 10, optimizer == Optimizer::muon ? kMuon.str() : kNorMuon.str());
   for (size_t at; (at = text.find("TOKENS")) != std::string::npos;)
     text.replace(at, 6, std::to_string(tokens));
   return text;
@@ -89,12 +105,12 @@ runtime::Batch makeBatch(int64_t number) {
 
 Tensor toTensor(const std::vector<int32_t> &values) { return Tensor({static_cast<int64_t>(values.size())}, {values.begin(), values.end()}); }
 
-struct TrainingNumericsTest : testing::TestWithParam<std::tuple<bool, int64_t>> {
+struct TrainingNumericsTest : testing::TestWithParam<std::tuple<bool, int64_t, Optimizer>> {
   void SetUp() override {
     registerDialects(registry);
     context.appendDialectRegistry(registry);
     directory = std::filesystem::temp_directory_path() / ("smelt-numerics-" + std::to_string(getpid()) + (fuse() ? "f" : "u") + std::to_string(microBatches()));
-    module = importSpecText(context, specWithTokens(kTokens * microBatches()), "test.json");
+    module = importSpecText(context, makeSpec(kTokens * microBatches(), std::get<2>(GetParam())), "test.json");
     ASSERT_TRUE(module);
     runPhase("train");
     train = module->clone();
@@ -206,9 +222,12 @@ TEST_P(TrainingNumericsTest, EveryStepEqualsTheInterpreter) {
   EXPECT_LT(lastLoss, firstLoss - 0.5); // It learns: two batches, seen five times each.
 }
 
-INSTANTIATE_TEST_SUITE_P(All, TrainingNumericsTest, testing::Values(std::make_tuple(false, 1), std::make_tuple(false, 2), std::make_tuple(true, 1), std::make_tuple(true, 2)),
+INSTANTIATE_TEST_SUITE_P(All, TrainingNumericsTest, testing::Values(std::make_tuple(false, 1, Optimizer::muon), std::make_tuple(false, 2, Optimizer::muon),
+                                         std::make_tuple(true, 1, Optimizer::muon), std::make_tuple(true, 2, Optimizer::muon),
+                                         std::make_tuple(false, 1, Optimizer::normuon), std::make_tuple(true, 1, Optimizer::normuon)),
                          [](const auto &info) {
-                           return std::string(std::get<0>(info.param) ? "Fused" : "Unfused") + (std::get<1>(info.param) > 1 ? "Accumulating" : "");
+                           return std::string(std::get<0>(info.param) ? "Fused" : "Unfused") + (std::get<1>(info.param) > 1 ? "Accumulating" : "") +
+                                  (std::get<2>(info.param) == Optimizer::normuon ? "NorMuon" : "");
                          });
 
 } // namespace

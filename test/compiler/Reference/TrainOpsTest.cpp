@@ -68,10 +68,11 @@ TEST(Muon, Orthogonalises) {
     Program program(
         "func.func @f(%p: " + type + ", %g: " + type + ", %m: " + type +
         ", %lr: tensor<f64>, %mu: tensor<f64>) -> (" + type + ", " + type +
-        ") {\n%0, %1 = train.muon %p gradient %g momentum %m lr %lr mu %mu {lr_scale = 1.0 : f64, "
-        "weight_decay = 0.25 : f64, nesterov = false, coefficients = array<f64: " +
-        triples + ">} : " + type + ", tensor<f64>, tensor<f64>\nreturn %0, %1 : " + type + ", " +
-        type + "\n}");
+        ") {\n%0, %1 = train.muon %p gradient %g momentum %m lr %lr mu %mu {lr_scales = array<f64: 1.0>, "
+        "weight_decays = array<f64: 0.25>, nesterov = false, norm_scale = 1.015625, norm_eps = 1.0e-7, "
+        "coefficients = array<f64: " +
+        triples + ">} : (" + type + ", " + type + ", " + type + ", tensor<f64>, tensor<f64>) -> (" +
+        type + ", " + type + ")\nreturn %0, %1 : " + type + ", " + type + "\n}");
     std::mt19937 random(5);
     std::normal_distribution<double> normal;
     Tensor gradient = Tensor::filled({rows, columns}, 0.0);
@@ -99,6 +100,60 @@ TEST(Muon, Orthogonalises) {
     for (int64_t i = 0; i < gradient.getNumElements(); ++i)
       EXPECT_TRUE(std::abs(y[1](i) - 0.25 * gradient(i)) <= 1e-15) << "momentum " << i;
   }
+}
+
+/// Two 1 x 2 matrices, so that X is u/‖u‖·(a + b·s + c·s²) with s its square: here a = 1, b = c = 0.
+TEST(NorMuon, NormalisesRowsAndDecaysCautiously) {
+  Program program(R"(
+    func.func @f(%p: tensor<2x2xf64>, %g: tensor<2x2xf64>, %m: tensor<2x2xf64>, %v: tensor<2xf64>, %lr: tensor<f64>, %mu: tensor<f64>)
+        -> (tensor<2x2xf64>, tensor<2x2xf64>, tensor<2xf64>) {
+      %0, %1, %2 = train.normuon %p gradient %g momentum %m second %v lr %lr mu %mu
+          {groups = 2 : i64, peak = 0.5, lr_scales = array<f64: 1.0, 2.0>, weight_decays = array<f64: 1.0, 0.5>, nesterov = true, beta2 = 0.75,
+           cautious = true, variance_axis = 1 : i64, norm_scale = 1.0, norm_eps = 0.0, coefficients = array<f64: 1.0, 0.0, 0.0>}
+          : (tensor<2x2xf64>, tensor<2x2xf64>, tensor<2x2xf64>, tensor<2xf64>, tensor<f64>, tensor<f64>) -> (tensor<2x2xf64>, tensor<2x2xf64>, tensor<2xf64>)
+      return %0, %1, %2 : tensor<2x2xf64>, tensor<2x2xf64>, tensor<2xf64>
+    })");
+  auto y = program.run("f", {Tensor({2, 2}, {1, 1, -1, -1}), Tensor({2, 2}, {3, -4, 0, 2}),
+                             Tensor::filled({2, 2}, 0.0), Tensor({2}, {1, 0}), Tensor::scalar(0.5),
+                             Tensor::scalar(0.5)});
+  ASSERT_EQ(program.messages, "");
+  // X = (0.6, -0.8) and (0, 1); one row a matrix, so the step size cancels against the norm.
+  // r = 0.25; η = 0.25 and 0.5; decay wd·r·η where X·p ≥ 0 (at 0 too): 0.0625 each.
+  expectNear(y[0], Tensor({2, 2}, {1 - 0.0625 - 0.25 * 0.6, 1 + 0.25 * 0.8, -1 + 0.0625, -1 - 0.5}));
+  expectNear(y[1], Tensor({2, 2}, {1.5, -2, 0, 1}));
+  expectNear(y[2], Tensor({2}, {0.75 + 0.25 * 0.5, 0.25 * 0.5}));
+}
+
+/// A bank is its members' rows: read, written and its gradients read as a whole.
+TEST(Banks, AreTheirMembers) {
+  Program program(R"(
+    lm.parameter @a : tensor<1x2xf64> constant 0.0
+    lm.parameter @b : tensor<2x2xf64> constant 0.0
+    train.state @m.a : tensor<1x2xf64>
+    train.state @m.b : tensor<2x2xf64>
+    train.bank @bank [@a, @b] : tensor<3x2xf64>
+    train.bank @m [@m.a, @m.b] : tensor<3x2xf64>
+    func.func @update() {
+      %p = lm.read @bank : tensor<3x2xf64>
+      %m = lm.read @m : tensor<3x2xf64>
+      %g = train.read_gradient @bank : tensor<3x2xf64>
+      %n = lm.add %m, %g : tensor<3x2xf64>
+      train.write @m, %n : tensor<3x2xf64>
+      %q = lm.add %p, %n : tensor<3x2xf64>
+      train.write @bank, %q : tensor<3x2xf64>
+      return
+    })");
+  auto &interpreter = program.getInterpreter();
+  interpreter.tensors["a"] = Tensor({1, 2}, {1, 2});
+  interpreter.tensors["b"] = Tensor({2, 2}, {3, 4, 5, 6});
+  interpreter.gradients["a"] = Tensor({1, 2}, {10, 20});
+  interpreter.gradients["b"] = Tensor({2, 2}, {30, 40, 50, 60});
+  program.run("update");
+  program.run("update");
+  EXPECT_EQ(program.messages, "");
+  expectNear(interpreter.tensors["a"], Tensor({1, 2}, {31, 62}));
+  expectNear(interpreter.tensors["b"], Tensor({2, 2}, {93, 124, 155, 186}));
+  expectNear(interpreter.tensors["m.b"], Tensor({2, 2}, {60, 80, 100, 120}));
 }
 
 } // namespace

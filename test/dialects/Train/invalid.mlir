@@ -47,7 +47,7 @@ func.func @f(%p: tensor<4xf32>, %s: tensor<f32>) {
 
 func.func @f(%p: tensor<4xf32>, %s: tensor<f32>) {
   // expected-error@+1 {{orthogonalises matrices, not 'tensor<4xf32>'}}
-  %0:2 = train.muon %p gradient %p momentum %p lr %s mu %s {lr_scale = 1.0 : f64, weight_decay = 0.0 : f64, nesterov = true, coefficients = array<f64: 3.0, -4.0, 2.0>} : tensor<4xf32>, tensor<f32>, tensor<f32>
+  %0:2 = train.muon %p gradient %p momentum %p lr %s mu %s {lr_scales = array<f64: 1.0>, weight_decays = array<f64: 0.0>, nesterov = true, norm_scale = 1.0 : f64, norm_eps = 1.0e-7 : f64, coefficients = array<f64: 3.0, -4.0, 2.0>} : (tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<f32>, tensor<f32>) -> (tensor<4xf32>, tensor<4xf32>)
   return
 }
 
@@ -55,6 +55,77 @@ func.func @f(%p: tensor<4xf32>, %s: tensor<f32>) {
 
 func.func @f(%p: tensor<4x4xf32>, %s: tensor<f32>) {
   // expected-error@+1 {{needs three coefficients per iteration}}
-  %0:2 = train.muon %p gradient %p momentum %p lr %s mu %s {lr_scale = 1.0 : f64, weight_decay = 0.0 : f64, nesterov = true, coefficients = array<f64: 3.0>} : tensor<4x4xf32>, tensor<f32>, tensor<f32>
+  %0:2 = train.muon %p gradient %p momentum %p lr %s mu %s {lr_scales = array<f64: 1.0>, weight_decays = array<f64: 0.0>, nesterov = true, norm_scale = 1.0 : f64, norm_eps = 1.0e-7 : f64, coefficients = array<f64: 3.0>} : (tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>, tensor<f32>, tensor<f32>) -> (tensor<4x4xf32>, tensor<4x4xf32>)
   return
 }
+
+// -----
+
+func.func @f(%p: tensor<4x8xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{cannot cut the rows of 'tensor<4x8xf32>' into 3 matrices}}
+  %0:2 = train.muon %p gradient %p momentum %p lr %s mu %s {lr_scales = array<f64: 1.0>, weight_decays = array<f64: 0.0>, nesterov = true, norm_scale = 1.0 : f64, norm_eps = 1.0e-7 : f64, coefficients = array<f64: 3.0, -4.0, 2.0>, groups = 3 : i64} : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<f32>, tensor<f32>) -> (tensor<4x8xf32>, tensor<4x8xf32>)
+  return
+}
+
+// -----
+
+func.func @f(%p: tensor<4x8xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{needs one lr scale and one weight decay per matrix}}
+  %0:2 = train.muon %p gradient %p momentum %p lr %s mu %s {lr_scales = array<f64: 1.0>, weight_decays = array<f64: 0.0>, nesterov = true, norm_scale = 1.0 : f64, norm_eps = 1.0e-7 : f64, coefficients = array<f64: 3.0, -4.0, 2.0>, groups = 2 : i64} : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<f32>, tensor<f32>) -> (tensor<4x8xf32>, tensor<4x8xf32>)
+  return
+}
+
+// -----
+
+func.func @f(%p: tensor<4x8xf32>, %s: tensor<f32>, %b: tensor<4x8xbf16>) {
+  // expected-error@+1 {{gives a smoothed update exactly if it takes one}}
+  %0:2 = train.muon %p gradient %p momentum %p smoothed %b lr %s mu %s {lr_scales = array<f64: 1.0>, weight_decays = array<f64: 0.0>, nesterov = true, norm_scale = 1.0 : f64, norm_eps = 1.0e-7 : f64, coefficients = array<f64: 3.0, -4.0, 2.0>} : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xbf16>, tensor<f32>, tensor<f32>) -> (tensor<4x8xf32>, tensor<4x8xf32>)
+  return
+}
+
+// -----
+
+func.func @f(%p: tensor<4x8xf32>, %s: tensor<f32>, %b: tensor<8xbf16>) {
+  // expected-error@+1 {{needs a smoothed update of the parameter's shape, not 'tensor<8xbf16>'}}
+  %0:3 = train.muon %p gradient %p momentum %p smoothed %b lr %s mu %s {lr_scales = array<f64: 1.0>, weight_decays = array<f64: 0.0>, nesterov = true, norm_scale = 1.0 : f64, norm_eps = 1.0e-7 : f64, coefficients = array<f64: 3.0, -4.0, 2.0>} : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<8xbf16>, tensor<f32>, tensor<f32>) -> (tensor<4x8xf32>, tensor<4x8xf32>, tensor<8xbf16>)
+  return
+}
+
+// -----
+
+func.func @f(%p: tensor<4x8xf32>, %s: tensor<f32>, %v: tensor<4xf32>) {
+  // expected-error@+1 {{averages over axis 0 or 1, not 2}}
+  %0:3 = train.normuon %p gradient %p momentum %p second %v lr %s mu %s {peak = 0.1 : f64, lr_scales = array<f64: 1.0>, weight_decays = array<f64: 1.0>, nesterov = true, beta2 = 0.95 : f64, cautious = true, norm_scale = 1.02 : f64, norm_eps = 1.0e-6 : f64, coefficients = array<f64: 3.0, -4.0, 2.0>, variance_axis = 2 : i64} : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<4xf32>, tensor<f32>, tensor<f32>) -> (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4xf32>)
+  return
+}
+
+// -----
+
+func.func @f(%p: tensor<4x8xf32>, %s: tensor<f32>, %v: tensor<4xf32>) {
+  // expected-error@+1 {{needs second moments 'tensor<1x8xf32>', not 'tensor<4xf32>'}}
+  %0:3 = train.normuon %p gradient %p momentum %p second %v lr %s mu %s {peak = 0.1 : f64, lr_scales = array<f64: 1.0>, weight_decays = array<f64: 1.0>, nesterov = true, beta2 = 0.95 : f64, cautious = true, norm_scale = 1.02 : f64, norm_eps = 1.0e-6 : f64, coefficients = array<f64: 3.0, -4.0, 2.0>, variance_axis = 0 : i64} : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<4xf32>, tensor<f32>, tensor<f32>) -> (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4xf32>)
+  return
+}
+
+// -----
+
+lm.parameter @a : tensor<4x8xf32> constant 0.0
+lm.parameter @b : tensor<4x6xf32> constant 0.0 // expected-note {{declared here}}
+// expected-error@+1 {{of 'tensor<8x8xf32>' holds @b, which is 'tensor<4x6xf32>'}}
+train.bank @bank [@a, @b] : tensor<8x8xf32>
+
+// -----
+
+lm.parameter @a : tensor<4x8xf32> constant 0.0
+// expected-error@+1 {{has 8 rows, but its members have 4}}
+train.bank @bank [@a] : tensor<8x8xf32>
+
+// -----
+
+// expected-error@+1 {{holds @a, which is no parameter or state}}
+train.bank @bank [@a] : tensor<8x8xf32>
+
+// -----
+
+// expected-error@+1 {{needs a tensor type with rows, not 'tensor<f32>'}}
+train.bank @bank [] : tensor<f32>

@@ -12,11 +12,14 @@ train.optimizer adamw @group [@w] lr 0.01 @lr {lr_scales = array<f64: 1.0>, weig
 train.state @m : tensor<4x8xf32>
 // CHECK: train.state @table : tensor<8xf32> {derived}
 train.state @table : tensor<8xf32> {derived}
+lm.parameter @v : tensor<4x8xf32> constant 0.0
+// CHECK: train.bank @weights [@w, @v] : tensor<8x8xf32>
+train.bank @weights [@w, @v] : tensor<8x8xf32>
 // CHECK: train.run {training = {steps = 10 : i64}}
 train.run {training = {steps = 10 : i64}}
 
 // CHECK-LABEL: func.func @all
-func.func @all(%g: tensor<4x8xf32>, %lr: tensor<f32>) {
+func.func @all(%g: tensor<4x8xf32>, %s: tensor<4x8xbf16>, %lr: tensor<f32>) {
   // CHECK: train.gradient @w, %{{.*}} : tensor<4x8xf32>
   train.gradient @w, %g : tensor<4x8xf32>
   // CHECK: train.gradient @w, %{{.*}} {total} : tensor<4x8xf32>
@@ -28,10 +31,15 @@ func.func @all(%g: tensor<4x8xf32>, %lr: tensor<f32>) {
   // CHECK: train.write @w, %{{.*}} {first_row = 2 : i64} : tensor<2x8xf32>
   train.write @w, %1 {first_row = 2 : i64} : tensor<2x8xf32>
   // CHECK: train.adamw(%{{.*}}) gradients(%{{.*}}) moments(%{{.*}} : %{{.*}}) lr(%{{.*}}) step(%{{.*}})
-  %p, %m, %v = train.adamw (%0) gradients (%g) moments (%0 : %g) lr (%lr) step (%lr)
+  %p, %m, %v0 = train.adamw (%0) gradients (%g) moments (%0 : %g) lr (%lr) step (%lr)
     {lr_scales = array<f64: 1.0>, weight_decays = array<f64: 0.0>, beta1 = 0.9 : f64, beta2 = 0.95 : f64, eps = 1.0e-8 : f64}
     : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<f32>, tensor<f32>) -> (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>)
-  // CHECK: train.muon %{{.*}} gradient %{{.*}} momentum %{{.*}} lr %{{.*}} mu %{{.*}} {coefficients = array<f64: 3.000000e+00, -4.000000e+00, 2.000000e+00>
-  %q, %n = train.muon %p gradient %g momentum %m lr %lr mu %lr {lr_scale = 1.0 : f64, weight_decay = 0.0 : f64, nesterov = true, coefficients = array<f64: 3.0, -4.0, 2.0>} : tensor<4x8xf32>, tensor<f32>, tensor<f32>
+  // CHECK: train.muon %{{.*}} gradient %{{.*}} momentum %{{.*}} lr %{{.*}} mu %{{.*}} {coefficients = array<f64: 3.000000e+00, -4.000000e+00, 2.000000e+00>, groups = 2 : i64
+  %q, %n = train.muon %p gradient %g momentum %m lr %lr mu %lr {groups = 2 : i64, lr_scales = array<f64: 1.0, 0.5>, weight_decays = array<f64: 0.0, 0.0>, nesterov = true, norm_scale = 1.0 : f64, norm_eps = 1.0e-7 : f64, coefficients = array<f64: 3.0, -4.0, 2.0>} : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<f32>, tensor<f32>) -> (tensor<4x8xf32>, tensor<4x8xf32>)
+  // CHECK: train.muon {{.*}} smoothed %{{.*}} lr {{.*}} smoothing = 2.000000e-01 : f64
+  %q2:3 = train.muon %p gradient %g momentum %m smoothed %s lr %lr mu %lr {lr_scales = array<f64: 1.0>, weight_decays = array<f64: 0.0>, nesterov = true, norm_scale = 1.0 : f64, norm_eps = 1.0e-7 : f64, smoothing = 0.2 : f64, coefficients = array<f64: 3.0, -4.0, 2.0>} : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xbf16>, tensor<f32>, tensor<f32>) -> (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xbf16>)
+  %v = lm.constant dense<0.5> : tensor<4xf32>
+  // CHECK: train.normuon %{{.*}} gradient %{{.*}} momentum %{{.*}} second %{{.*}} lr %{{.*}} mu %{{.*}} {beta2 = {{.*}} : f64, cautious = true
+  %a, %b, %c = train.normuon %p gradient %g momentum %m second %v lr %lr mu %lr {groups = 2 : i64, peak = 0.1 : f64, lr_scales = array<f64: 1.0, 0.5>, weight_decays = array<f64: 1.0, 1.0>, nesterov = true, beta2 = 0.95 : f64, cautious = true, variance_axis = 1 : i64, norm_scale = 1.02 : f64, norm_eps = 1.0e-6 : f64, coefficients = array<f64: 3.0, -4.0, 2.0>} : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<4xf32>, tensor<f32>, tensor<f32>) -> (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4xf32>)
   return
 }

@@ -115,7 +115,14 @@ TEST(ManifestTest, RefusesBrokenTablesAndRows) {
       {"initial values", [](Buffer &table, Buffer &) { table.init->values.pop_back(); }},
       {"outside of its base", [](Buffer &, Buffer &rows) { rows.offset = 128; }},
       {"cannot be one", [](Buffer &, Buffer &rows) { rows.base = 99; }},
-      {"cannot be one", [](Buffer &, Buffer &rows) { rows.kind = BufferKind::State; }},
+      {"cannot be one", [](Buffer &, Buffer &rows) { rows.kind = BufferKind::Setting; }},
+      // A state may be a range, but then its elements are its own.
+      {"overlap",
+       [](Buffer &table, Buffer &rows) {
+         rows.kind = table.kind = BufferKind::State;
+         rows.name = "a", table.name = "b";
+         table.base = rows.base, table.offset = rows.offset;
+       }},
       {"overlap", [](Buffer &, Buffer &rows) { rows.base.reset(); }},
   };
   for (const Case &test : cases) {

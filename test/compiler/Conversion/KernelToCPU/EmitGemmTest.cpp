@@ -13,17 +13,18 @@ std::string matrix(int64_t rows, int64_t columns) {
 struct Shape {
   int64_t m, n, k;
   bool transposeA = false, transposeB = false;
+  int64_t groups = 1;
 };
 
 /// A gemm whose regions hold `a`, `b` and `result` (ops from %0 to %1; empty: identity).
 std::string gemm(Shape s, const std::string &a = "", const std::string &b = "",
                  const std::string &result = "") {
-  std::string ta = s.transposeA ? matrix(s.k, s.m) : matrix(s.m, s.k),
-              tb = s.transposeB ? matrix(s.n, s.k) : matrix(s.k, s.n), tc = matrix(s.m, s.n);
-  std::string flags = s.transposeA && s.transposeB ? " {transpose_a, transpose_b}"
-                      : s.transposeA               ? " {transpose_a}"
-                      : s.transposeB               ? " {transpose_b}"
-                                                   : "";
+  std::string ta = s.transposeA ? matrix(s.groups * s.k, s.m) : matrix(s.groups * s.m, s.k),
+              tb = s.transposeB ? matrix(s.groups * s.n, s.k) : matrix(s.groups * s.k, s.n),
+              tc = matrix(s.groups * s.m, s.n);
+  std::string flags = " {groups = " + std::to_string(s.groups) + " : i64" +
+                      (s.transposeA ? ", transpose_a" : "") +
+                      (s.transposeB ? ", transpose_b" : "") + "}";
   auto region = [](const std::string &type, const std::string &body) {
     return "{ ^bb0(%0: " + type + "): " + body + " kernel.yield " + (body.empty() ? "%0" : "%1") +
            " : " + type + " }\n";
@@ -40,7 +41,7 @@ double tolerance(int64_t k) { return 6e-8 * double(k + 16); }
 
 void checkShape(Shape shape, const char *cpu = "host") {
   SCOPED_TRACE(testing::Message() << shape.m << "x" << shape.n << "x" << shape.k
-                                  << (shape.transposeA ? " tA" : "")
+                                  << " of " << shape.groups << (shape.transposeA ? " tA" : "")
                                   << (shape.transposeB ? " tB" : "") << " " << cpu);
   KernelRunner runner(gemm(shape), cpu);
   runner.check(runner.makeInputs(unsigned(shape.m * 31 + shape.n * 7 + shape.k)),
@@ -65,6 +66,62 @@ TEST(EmitGemm, RandomShapes) {
   for (int i = 0; i < 12; ++i)
     checkShape({int64_t(1 + random() % 150), int64_t(1 + random() % 150),
                 int64_t(1 + random() % 700), bool(random() % 2), bool(random() % 2)});
+}
+
+TEST(EmitGemm, Groups) {
+  for (Shape shape : {Shape{1, 12, 5},
+                      {6, 12, 12},
+                      {33, 20, 65},
+                      {64, 64, 40},
+                      {70, 36, 333},
+                      {130, 16, 50}})
+    for (int flags = 0; flags < 4; ++flags)
+      for (int64_t groups : {2, 5})
+        checkShape({shape.m, shape.n, shape.k, bool(flags & 1), bool(flags & 2), groups},
+                   flags == 3 ? "haswell" : "host");
+  checkShape({100, 72, 1030, true, false, 3}); // Splits K within each group.
+}
+
+TEST(EmitGemm, GroupsWithRegions) {
+  // Rows of A, of B and of the result are counted through all groups.
+  for (bool transposeA : {false, true})
+    for (const char *body :
+         {"%1 = lm.unary relu_squared %0 : tensor<210x44xf32>",
+          "%1 = lm.rms_norm %0 {eps = 1.0e-6} : tensor<210x44xf32>"}) {
+      SCOPED_TRACE(testing::Message() << body << " transpose_a " << transposeA);
+      Shape shape{70, 44, 333, transposeA, false, 3};
+      std::string a = transposeA ? "tensor<999x70xf32>" : "tensor<210x333xf32>";
+      KernelRunner runner(gemm(shape, "%1 = lm.unary tanh %0 : " + a,
+                               "%1 = lm.unary tanh %0 : tensor<999x44xf32>", body));
+      runner.check(runner.makeInputs(7), 1e-4); // Squares of sums of 333 products below 1.
+    }
+}
+
+TEST(EmitGemm, GroupsWithSumsAndFactors) {
+  // One factor per group in the load of A; a mix, squares per row and their sum per group in the
+  // result. 70 rows a group are more than one block.
+  for (auto [m, transposeA] : {std::pair{70, false}, {9, false}, {70, true}}) {
+    SCOPED_TRACE(testing::Message() << m << transposeA);
+    std::string a = transposeA ? matrix(3 * 40, m) : matrix(3 * m, 40),
+                c = matrix(3 * m, 36), rows = "tensor<" + std::to_string(3 * m) + "xf32>",
+                ofA = "tensor<" + std::to_string(transposeA ? 120 : 3 * m) + "xf32>";
+    KernelRunner runner(
+        "func.func private @kernel_0(%a: " + a + ", %b: tensor<120x36xf32>, %f: tensor<3xf32>, %p: " +
+        c + ") -> (" + c + ", " + rows + ", tensor<3xf32>) {\n  %c:3 = kernel.gemm a(%a, %f) b(%b) " +
+        "result(%p) {groups = 3 : i64" + (transposeA ? ", transpose_a" : "") + "} : (" + a +
+        ", tensor<3xf32>, tensor<120x36xf32>, " + c + ") -> (" + c + ", " + rows +
+        ", tensor<3xf32>)\n a { ^bb0(%0: " + a + ", %1: tensor<3xf32>): " +
+        "%2 = lm.expand_groups %1 : tensor<3xf32> -> " + ofA + " %3 = lm.row_scale %0, %2 : " + a +
+        ", " + ofA + " kernel.yield %3 : " + a + " }\n b { ^bb0(%0: tensor<120x36xf32>): " +
+        "kernel.yield %0 : tensor<120x36xf32> }\n result { ^bb0(%0: " + c + ", %1: " + c + "):\n" +
+        "%k = lm.constant dense<[0.5, -1.0, 2.0]> : tensor<3xf32> %e = lm.expand_groups %k : " +
+        "tensor<3xf32> -> " + rows + " %2 = lm.row_scale %0, %e : " + c + ", " + rows +
+        " %3 = lm.add %2, %1 : " + c + " %4 = lm.row_dot %3, %3 : " + c + " -> " + rows +
+        " %5 = lm.group_sum %4 : " + rows + " -> tensor<3xf32> kernel.yield %3, %4, %5 : " + c +
+        ", " + rows + ", tensor<3xf32> }\n  return %c#0, %c#1, %c#2 : " + c + ", " + rows +
+        ", tensor<3xf32>\n}\n");
+    runner.check(runner.makeInputs(11), 2e-5);
+  }
 }
 
 TEST(EmitGemm, AVX2) {
@@ -223,25 +280,28 @@ func.func private @kernel_0(%a: tensor<83x24xf32>, %b: tensor<50x24xf32>, %t: te
 }
 
 TEST(EmitGemm, ProductWithItselfComputesOneTriangle) {
-  for (auto [m, k, body] : {std::tuple{64, 20, ""},
-                            {160, 700, ""},
-                            {272, 65, "%1 = lm.unary tanh %0 : tensor<272x65xf32>"},
-                            {70, 33, ""},
-                            {544, 40, ""}}) {
-    SCOPED_TRACE(testing::Message() << m << "x" << k << body);
-    std::string x = matrix(m, k), c = matrix(m, m),
+  for (auto [m, k, body, groups] : {std::tuple{64, 20, "", 1},
+                                    {160, 700, "", 1},
+                                    {272, 65, "%1 = lm.unary tanh %0 : tensor<272x65xf32>", 1},
+                                    {70, 33, "", 1},
+                                    {544, 40, "", 1},
+                                    {96, 33, "", 3},
+                                    {160, 48, "%1 = lm.unary tanh %0 : tensor<640x48xf32>", 4}}) {
+    SCOPED_TRACE(testing::Message() << m << "x" << k << body << " of " << groups);
+    std::string x = matrix(groups * m, k), c = matrix(groups * m, m),
                 region = std::string("{ ^bb0(%0: ") + x + "): " + body + " kernel.yield " +
                          (*body ? "%1" : "%0") + " : " + x + " }\n";
     KernelRunner runner("func.func private @kernel_0(%x: " + x + ") -> " + c +
-                        " {\n  %c = kernel.gemm a(%x) b(%x) result() {transpose_b} : (" + x + ", " +
-                        x + ") -> " + c + "\n a " + region + " b " + region +
+                        " {\n  %c = kernel.gemm a(%x) b(%x) result() {transpose_b, groups = " +
+                        std::to_string(groups) + " : i64} : (" + x + ", " + x + ") -> " + c + "\n a " + region + " b " + region +
                         " result { ^bb0(%0: " + c + "): kernel.yield %0 : " + c +
                         " }\n  return %c : " + c + "\n}\n");
     runner.check(runner.makeInputs(unsigned(m)), tolerance(k));
     auto got = runner.run(runner.makeInputs(3))[0];
-    for (int i = 0; i < m; ++i)
-      for (int j = 0; j < i; ++j)
-        ASSERT_EQ(got[i * m + j], got[j * m + i]);
+    for (int group = 0; group < groups; ++group)
+      for (int i = 0; i < m; ++i)
+        for (int j = 0; j < i; ++j)
+          ASSERT_EQ(got[(group * m + i) * m + j], got[(group * m + j) * m + i]);
   }
 }
 

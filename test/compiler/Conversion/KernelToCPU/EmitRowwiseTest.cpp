@@ -87,6 +87,29 @@ TEST(Rowwise, NormOfNormOfSum) {
                 {{"%3", "7x96"}, {"%2", "7x96"}}));
 }
 
+TEST(Rowwise, GroupsOfRows) {
+  // Norms of matrices below each other: sums per group, one of many blocks, and reads per group.
+  for (auto [groups, rows, width] :
+       {std::tuple{3, 5, 7}, {4, 1, 12}, {2, 600, 40}, {1, 33, 20}, {7, 64, 64}}) {
+    std::string x = std::to_string(groups * rows) + "x" + std::to_string(width),
+                r = std::to_string(groups * rows), g = std::to_string(groups);
+    check(rowwise({x, x, g, r},
+                  "%0 = lm.expand_groups %a2 : $2 -> $3  %1 = lm.row_scale %a0, %0 : $0, $3 "
+                  "%2 = lm.add %1, %a1 : $0  %3 = lm.row_dot %2, %2 : $0 -> $3 "
+                  "%4 = lm.group_sum %3 : $3 -> $2  %5 = lm.multiply %3, %a3 : $3 "
+                  "%6 = lm.group_sum %5 : $3 -> $2  %7 = lm.sum %5 : $3 -> " +
+                      tensor(""),
+                  {{"%2", x}, {"%4", g}, {"%3", r}, {"%6", g}, {"%7", ""}}));
+  }
+}
+
+TEST(Rowwise, StepAndAtLeast) {
+  check(rowwise({"6x35", "6x35"},
+                "%0 = lm.unary step %a0 : $0  %1 = lm.multiply %0, %a1 : $0 "
+                "%2 = lm.at_least %a1 {bound = 0.25 : f64} : $0",
+                {{"%1", "6x35"}, {"%2", "6x35"}}));
+}
+
 TEST(Rowwise, RowScaleAndDot) {
   for (auto [x, g] : {std::pair{"6x40", "6"},
                       {"6x40", "6x1"},

@@ -224,3 +224,55 @@ func.func @update() attributes {smelt.role = "update"} {
   train.write @s, %0#0 : tensor<16x16xf32>
   return
 }
+
+// -----
+
+// A bank is a buffer; its members, their states and their gradients are ranges of buffers, named and with initial values as always. A range of a
+// member is a range of the bank's buffer.
+// CHECK-DAG: exec.buffer workspace @bank : tensor<6x16xf32> at 0 bytes 384
+// CHECK-DAG: exec.buffer workspace @bank.m : tensor<6x16xf32> at 0 bytes 384
+// CHECK-DAG: exec.buffer parameter @a : tensor<4x16xf32> at 0 bytes 256 in @bank init "normal" 5.000000e-01
+// CHECK-DAG: exec.buffer parameter @b : tensor<2x16xf32> at 256 bytes 128 in @bank init "constant" 0.000000e+00
+// CHECK-DAG: exec.buffer state @m.b : tensor<2x16xf32> at 256 bytes 128 in @bank.m
+// CHECK-DAG: exec.buffer workspace @gradient.bank : tensor<6x16xf32> at 0 bytes 384
+// CHECK-DAG: exec.buffer gradient @gradient.b : tensor<2x16xf32> at 256 bytes 128 in @gradient.bank
+// CHECK-DAG: exec.buffer workspace @b.rows1 : tensor<1x16xf32> at 320 bytes 64 in @bank
+// CHECK: exec.program @part
+// CHECK-NEXT: exec.launch @kernel_1 reads [@b.rows1] writes [@part.0]
+// CHECK: exec.program @update
+// CHECK-NEXT: exec.launch @kernel_0 reads [@bank, @gradient.bank] writes [@bank]
+// CHECK-NOT: train.bank
+lm.parameter @a : tensor<4x16xf32> normal 0.5
+lm.parameter @b : tensor<2x16xf32> constant 0.0
+train.state @m.a : tensor<4x16xf32>
+train.state @m.b : tensor<2x16xf32>
+train.bank @bank [@a, @b] : tensor<6x16xf32>
+train.bank @bank.m [@m.a, @m.b] : tensor<6x16xf32>
+func.func private @kernel_0(%p: tensor<6x16xf32>, %g: tensor<6x16xf32>) -> tensor<6x16xf32> {
+  %0 = kernel.rowwise(%p, %g) : (tensor<6x16xf32>, tensor<6x16xf32>) -> tensor<6x16xf32> {
+    ^bb0(%a: tensor<6x16xf32>, %b: tensor<6x16xf32>):
+    %1 = lm.add %a, %b : tensor<6x16xf32>
+    kernel.yield %1 : tensor<6x16xf32>
+  }
+  return %0 : tensor<6x16xf32>
+}
+func.func private @kernel_1(%p: tensor<1x16xf32>) -> tensor<1x16xf32> {
+  %0 = kernel.rowwise(%p) : (tensor<1x16xf32>) -> tensor<1x16xf32> {
+    ^bb0(%a: tensor<1x16xf32>):
+    %1 = lm.add %a, %a : tensor<1x16xf32>
+    kernel.yield %1 : tensor<1x16xf32>
+  }
+  return %0 : tensor<1x16xf32>
+}
+func.func @part() attributes {smelt.role = "update"} {
+  %p = lm.read @b {first_row = 1 : i64} : tensor<1x16xf32>
+  %q = call @kernel_1(%p) : (tensor<1x16xf32>) -> tensor<1x16xf32>
+  return
+}
+func.func @update() attributes {smelt.role = "update"} {
+  %p = lm.read @bank : tensor<6x16xf32>
+  %g = train.read_gradient @bank : tensor<6x16xf32>
+  %q = call @kernel_0(%p, %g) : (tensor<6x16xf32>, tensor<6x16xf32>) -> tensor<6x16xf32>
+  train.write @bank, %q : tensor<6x16xf32>
+  return
+}

@@ -63,3 +63,21 @@ func.func @loss(%x: tensor<8x4xf32>, %w: tensor<6x4xf32>, %targets: tensor<8xi32
   %dz = lm.cross_entropy_backward %z, %targets, %lse, %dloss : tensor<8x6xf32>, tensor<8xi32>, tensor<8xf32>
   return %sum, %dz : tensor<f32>, tensor<8x6xf32>
 }
+
+// -----
+
+// Sums over the products' own groups end the kernel; one factor per group is read per row.
+// CHECK-LABEL: func.func @groups
+// CHECK: kernel.gemm
+// CHECK: lm.expand_groups
+// CHECK: lm.group_sum
+// CHECK-NOT: kernel.rowwise
+// CHECK: return
+func.func @groups(%x: tensor<8x4xf32>, %w: tensor<12x4xf32>, %f: tensor<2xf32>) -> (tensor<8x6xf32>, tensor<2xf32>) {
+  %p = lm.matmul %x, %w {groups = 2 : i64, transpose_b} : tensor<8x4xf32>, tensor<12x4xf32> -> tensor<8x6xf32>
+  %e = lm.expand_groups %f : tensor<2xf32> -> tensor<8xf32>
+  %y = lm.row_scale %p, %e : tensor<8x6xf32>, tensor<8xf32>
+  %r = lm.row_dot %y, %y : tensor<8x6xf32> -> tensor<8xf32>
+  %s = lm.group_sum %r : tensor<8xf32> -> tensor<2xf32>
+  return %y, %s : tensor<8x6xf32>, tensor<2xf32>
+}

@@ -67,3 +67,36 @@ func.func @other_rows(%x: tensor<8x4xf32>, %w: tensor<6x4xf32>, %g: tensor<4x8xf
   %y = lm.gate %g, %p : tensor<4x8xf32>, tensor<8x6xf32> -> tensor<4x8xf32>
   return %y : tensor<4x8xf32>
 }
+
+// -----
+
+// Blocks of rows belong to one group of the products: sums over other groups are another kernel.
+// CHECK-LABEL: func.func @other_groups
+// CHECK: kernel.gemm
+// CHECK: kernel.rowwise
+// CHECK: lm.group_sum
+func.func @other_groups(%x: tensor<8x4xf32>, %w: tensor<12x4xf32>) -> tensor<4xf32> {
+  %p = lm.matmul %x, %w {groups = 2 : i64, transpose_b} : tensor<8x4xf32>, tensor<12x4xf32> -> tensor<8x6xf32>
+  %r = lm.row_dot %p, %p : tensor<8x6xf32> -> tensor<8xf32>
+  // expected-remark @below {{missed fusion into the result of a GEMM: it adds up other groups of rows}}
+  %s = lm.group_sum %r : tensor<8xf32> -> tensor<4xf32>
+  return %s : tensor<4xf32>
+}
+
+// -----
+
+// A sum over a group is complete only after the group's last row.
+// CHECK-LABEL: func.func @group_sum_first
+// CHECK: kernel.gemm
+// CHECK: lm.group_sum
+// CHECK: kernel.rowwise
+// CHECK: lm.expand_groups
+func.func @group_sum_first(%x: tensor<8x4xf32>, %w: tensor<12x4xf32>) -> tensor<8x6xf32> {
+  %p = lm.matmul %x, %w {groups = 2 : i64, transpose_b} : tensor<8x4xf32>, tensor<12x4xf32> -> tensor<8x6xf32>
+  %r = lm.row_dot %p, %p : tensor<8x6xf32> -> tensor<8xf32>
+  %s = lm.group_sum %r : tensor<8xf32> -> tensor<2xf32>
+  // expected-remark @below {{missed fusion into the result of a GEMM: it needs a sum over all rows that the same kernel adds up}}
+  %e = lm.expand_groups %s : tensor<2xf32> -> tensor<8xf32>
+  %y = lm.row_scale %p, %e : tensor<8x6xf32>, tensor<8xf32>
+  return %y : tensor<8x6xf32>
+}

@@ -42,3 +42,19 @@ train.schedule @lr : tensor<f32> = [0.0, 9.0, 1.0, 0.0]
 // expected-error@+1 {{has no momentum_schedule that names a train.schedule}}
 train.optimizer muon @o [@a] lr 0.5 @lr {lr_scales = array<f64: 1.0>, weight_decay_scales = array<f64: 1.0>, splits = array<i64: 1>,
   config = {coefficients = array<f64: 3.0, -4.0, 2.0>}}
+
+// -----
+
+lm.parameter @a : tensor<4x8xf32> constant 0.0
+train.schedule @lr : tensor<f32> = [0.0, 9.0, 1.0, 0.0]
+// expected-error@+1 {{needs one variance axis per parameter}}
+train.optimizer normuon @o [@a] lr 0.5 @lr {lr_scales = array<f64: 1.0>, weight_decay_scales = array<f64: 1.0>, splits = array<i64: 1>,
+  config = {coefficients = array<f64: 3.0, -4.0, 2.0>, momentum_schedule = @lr, variance_axes = array<i64: 1, 1>}}
+
+// -----
+
+lm.parameter @a : tensor<4x8xbf16> constant 0.0
+train.schedule @lr : tensor<f32> = [0.0, 9.0, 1.0, 0.0]
+// expected-error@+1 {{keeps masters of matrices in the parameter or as bf16_plus_16, not "f32"}}
+train.optimizer muon @o [@a] lr 0.5 @lr {lr_scales = array<f64: 1.0>, weight_decay_scales = array<f64: 1.0>, splits = array<i64: 1>,
+  config = {coefficients = array<f64: 3.0, -4.0, 2.0>, momentum_schedule = @lr, master = "f32"}}
