@@ -9,7 +9,8 @@ using namespace mlir::kernel;
 static bool isElementwiseIn(OpOperand &operand) {
   Operation *op = operand.getOwner();
   Type type = operand.get().getType();
-  if (isa<lm::AddOp, lm::MultiplyOp, lm::UnaryOp, lm::UnaryBackwardOp, lm::SoftcapOp, lm::SoftcapBackwardOp, lm::CastOp, lm::QuantizeOp, lm::AtLeastOp>(op))
+  if (isa<lm::AddOp, lm::MultiplyOp, lm::UnaryOp, lm::UnaryBackwardOp, lm::SoftcapOp, lm::SoftcapBackwardOp, lm::CastOp, lm::QuantizeOp, lm::AtLeastOp, lm::JoinMasterOp,
+          lm::SplitMasterOp>(op))
     return true;
   if (isa<lm::MixOp, lm::ScaleOp>(op)) // Not as a coefficient of something larger.
     return op->getResult(0).getType() == type;
@@ -41,7 +42,7 @@ static std::optional<llvm::SmallSetVector<unsigned, 4>> followElementwise(BlockA
       else if (allowSums && isSumOnly(use.getOwner()))
         continue;
       else if (isElementwiseIn(use))
-        work.insert(use.getOwner()->getResult(0));
+        work.insert(use.getOwner()->result_begin(), use.getOwner()->result_end());
       else
         return std::nullopt;
     }

@@ -30,6 +30,8 @@ static std::optional<OperandType> getOperandType(Type element) {
 std::string GemmPlan::whyNot(kernel::GemmOp op, const GPUEmission &emission) {
   if (!emission.getTarget().hasWarpgroupMMA())
     return "the target has no wgmma";
+  if (op.getGroups() != 1)
+    return "it is a product of groups";
   for (auto [region, inputs, name] : {std::tuple(&op.getA(), op.getAInputs(), "a"),
                                       std::tuple(&op.getB(), op.getBInputs(), "b")}) {
     Value operand = getStoredOperand(*region, inputs);
