@@ -17,7 +17,7 @@ class Case:
     group: str
     flops: float
     fill: Callable
-    expect: Callable  # inputs -> per output (rows or None, expected in float64, bound on the relative error)
+    expect: Callable  # inputs -> per output (rows or None, expected in float64, bound on the relative error[, least norm to compare with])
     mlir: str
     yardstick: Optional[Callable] = None
 
@@ -165,6 +165,18 @@ def attention_mlir(name):
 """
 
 
+def backward_mlir(name):
+    forward = attention_mlir(name.replace("backward", "attention"))
+    _, t, h, d, _, _, _ = name.split("_")
+    t, h, d = int(t), int(h), int(d)
+    heads, wide, rows, lse = tensor((t, h, d), "bf16"), tensor((t, h, d), "f32"), tensor((t,), "i32"), tensor((t, h), "f32")
+    regions = [line for line in forward.splitlines() if line.startswith("    ")][:3]
+    return "\n".join([
+        f"func.func private @{name}(%q: {heads}, %k: {heads}, %v: {heads}, %first: {rows}, %scale: tensor<f32>, %out: {heads}, %lse: {lse}, %dout: {heads}) -> ({heads}, {heads}, {heads}) {{",
+        f"  %0:3 = kernel.attention_backward q(%q) k(%k) v(%v) first(%first) scale(%scale) out(%out, %lse, %dout) : ({heads}, {heads}, {heads}, {rows}, tensor<f32>, {heads}, {lse}, {heads}) -> ({heads}, {heads}, {heads})",
+        *regions, f"  return %0#0, %0#1, %0#2 : {heads}, {heads}, {heads}", "}", ""])
+
+
 def document_starts(t, kind):
     """causal: documents of 2048 tokens; docs: log-normal lengths with median 400, cut at 2048; tiny: 1, 3, 124, then short ones."""
     import numpy
@@ -223,7 +235,83 @@ def attention_case(name):
     return Case(name, f"attention_{t}_{h}_{d}", 4.0 * d * h * pairs, fill, expect, attention_mlir(name), yardstick if t >= 16384 else None)
 
 
+def backward_case(name):
+    """Gradients with respect to what the regions give: shifted keys for a shifted case."""
+    import torch
+    base = attention_case(name.replace("backward", "attention"))
+    _, t, h, d, window, kind, shift = name.split("_")
+    t, h, d, window = int(t), int(h), int(d), int(window)
+    first = torch.maximum(torch.tensor(document_starts(t, kind)), torch.arange(t) - window)
+    groups = {"none": [], "key": [(d // 4, d // 2), (3 * d // 4, d)], "half": [(d // 2, d)]}[shift]
+
+    def shifted(k):
+        key = k.double()
+        for a, b in groups:
+            key[1:, :, a:b] = k[:-1, :, a:b].double()
+        return key
+
+    def weights(inputs, queries, keys):
+        """P [H, queries, keys] and dS for index ranges, from the given lse and out."""
+        q, k, v, _, scale, out, lse, dout = inputs
+        s = torch.einsum("qhd,khd->hqk", q[queries].double(), shifted(k[max(keys.start - 1, 0):keys.stop])[keys.start - max(keys.start - 1, 0):]) * scale.double()
+        i, j = torch.arange(queries.start, queries.stop, device="cuda")[:, None], torch.arange(keys.start, keys.stop, device="cuda")[None]
+        seen = (j <= i) & (j >= first.cuda()[queries][:, None])
+        p = torch.exp(s - lse[queries].double().t()[:, :, None]) * seen
+        dp = torch.einsum("qhd,khd->hqk", dout[queries].double(), v[keys].double())
+        delta = (dout[queries].double() * out[queries].double()).sum(-1).t()[:, :, None]
+        return p, p * (dp - delta) * scale.double()
+
+    def fill(inputs):
+        base.fill(inputs[:5])
+        q, k, v, _, scale, out, lse, dout = inputs
+        dout.copy_(torch.randn(dout.shape, device="cuda"))
+        lse.zero_()
+        out.zero_()
+        for begin in range(0, t, 512):  # The forward pass in float64, by blocks of queries.
+            rows = slice(begin, min(begin + 512, t))
+            keys = slice(int(first[begin]), rows.stop)
+            q64 = q[rows].double()
+            k64 = shifted(k[max(keys.start - 1, 0):keys.stop])[keys.start - max(keys.start - 1, 0):]
+            s = torch.einsum("qhd,khd->hqk", q64, k64) * scale.double()
+            i, j = torch.arange(rows.start, rows.stop, device="cuda")[:, None], torch.arange(keys.start, keys.stop, device="cuda")[None]
+            s.masked_fill_(~((j <= i) & (j >= first.cuda()[rows][:, None])), -math.inf)
+            lse[rows] = s.logsumexp(-1).t().float()
+            out[rows] = torch.einsum("hqk,khd->qhd", s.softmax(-1), v[keys].double()).bfloat16()
+
+    def expect(inputs):
+        q, k, v = inputs[:3]
+        dout = inputs[7]
+        results = [[], [], []]
+        rows = sorted({0, 1, 63, 64, 127, 128, 129, t - 2, t - 1} | set(torch.randint(0, t, (12,)).tolist()))
+        rows = [r for r in rows if 0 <= r < t]
+        for r in rows:
+            keys = slice(int(first[r]), r + 1)
+            _, ds = weights(inputs, slice(r, r + 1), keys)
+            k64 = shifted(k[max(keys.start - 1, 0):keys.stop])[keys.start - max(keys.start - 1, 0):]
+            results[0].append(torch.einsum("hqk,khd->hd", ds, k64))
+            last = int((first <= r).nonzero().max()) + 1
+            p, ds = weights(inputs, slice(r, last), slice(r, r + 1))
+            results[1].append(torch.einsum("hqk,qhd->hd", ds, q[r:last].double()))
+            results[2].append(torch.einsum("hqk,qhd->hd", p, dout[r:last].double()))
+        index = torch.tensor(rows, device="cuda")
+        # P and dS are rounded to bf16 before the products, the gradients after them; dS cancels in part.
+        # The gradients of a lone token's q and k are 0 by cancellation: what is left is measured against their terms.
+        floor = 1e-3 * dout[index].double().norm().item()
+        return [(index, torch.stack(x), 8e-3, floor) for x in results]
+
+    def yardstick(inputs):
+        n = t // 2048
+        q, k, v = (x[:n * 2048].view(n, 2048, h, d).transpose(1, 2).detach().requires_grad_() for x in inputs[:3])
+        o = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True, scale=0.1)
+        g = torch.randn_like(o)
+        return lambda: torch.autograd.grad(o, (q, k, v), g, retain_graph=True)
+
+    return Case(name, f"backward_{t}_{h}_{d}", 2.5 * base.flops, fill, expect, backward_mlir(name), yardstick if t >= 16384 else None)
+
+
 def find(name):
+    if name.startswith("backward"):
+        return backward_case(name)
     return attention_case(name) if name.startswith("attention") else gemm_case(name)
 
 
@@ -239,8 +327,9 @@ ATTENTION = [(49152, 6, 128, 640, "docs", "none"), (49152, 6, 128, 640, "docs", 
              (49152, 6, 128, 2048, "causal", "none"), (49152, 6, 128, 2048, "causal", "key"), (16384, 12, 64, 640, "docs", "none"),
              (1, 2, 64, 640, "docs", "none"), (1, 1, 128, 640, "docs", "key"), (131, 3, 64, 50, "docs", "half"), (1000, 2, 128, 200, "tiny", "key"),
              (2048, 6, 128, 2048, "causal", "key"), (777, 5, 128, 100000, "docs", "half"), (4096, 2, 64, 300, "tiny", "none")]
-ALL = ["_".join(["gemm", *map(str, case)]) for case in LARGE + SMALL] + ["_".join(["attention", *map(str, case)]) for case in ATTENTION]
+ALL = ["_".join(["gemm", *map(str, case)]) for case in LARGE + SMALL] + [
+    "_".join([kind, *map(str, case)]) for kind in ("attention", "backward") for case in ATTENTION]
 
 if __name__ == "__main__":
     for name in ALL:
-        print(attention_mlir(name) if name.startswith("attention") else gemm_mlir(name))
+        print({"gemm": gemm_mlir, "attention": attention_mlir, "backward": backward_mlir}[name.split("_")[0]](name))

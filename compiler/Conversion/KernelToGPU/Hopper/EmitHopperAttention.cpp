@@ -13,12 +13,9 @@
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Conversion/KernelToGPU/EmitKernels.h"
-#include "compiler/Conversion/KernelToGPU/Hopper/AsyncCopy.h"
-#include "compiler/Conversion/KernelToGPU/Hopper/AttentionPlan.h"
+#include "compiler/Conversion/KernelToGPU/Hopper/AttentionKernel.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/OnlineSoftmax.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/SkipCasts.h"
-#include "compiler/Conversion/KernelToGPU/Hopper/TileStore.h"
-#include "compiler/Conversion/KernelToGPU/Hopper/WarpGroupMultiply.h"
 #include <numbers>
 
 using namespace mlir;
@@ -27,16 +24,15 @@ using namespace smelt::gpu;
 
 namespace {
 
-class HopperAttention {
+class HopperAttention : AttentionKernel {
 public:
   HopperAttention(kernel::AttentionOp op, GPUEmission &emission, const AttentionPlan &plan)
-      : op(op), plan(plan), function(emission, "attention", threads),
-        code(function.builder(), op.getLoc()), tileBytes(attentionRows * plan.width * 2),
-        stages(2) {
-    mapQ = addMap(plan.q.argument, 64, attentionRows, 128);
-    mapK = addMap(plan.k.argument, plan.keyGroup, attentionRows, int(2 * plan.keyGroup));
-    mapV = addMap(plan.v.argument, 64, attentionRows, 128);
-    mapO = addMap(emission.getArgument(op.getOutputs()[0]), 64, 64, 128);
+      : AttentionKernel(emission, plan, "attention", op.getLoc()),
+        tileBytes(attentionRows * plan.width * 2) {
+    mapQ = addMap(plan.q.argument, 64, attentionRows);
+    mapK = addMap(plan.k.argument, plan.keyGroup, attentionRows);
+    mapV = addMap(plan.v.argument, 64, attentionRows);
+    mapO = addMap(emission.getArgument(op.getOutputs()[0]), 64, 64);
     keys = function.getPointer(plan.k.argument);
     first = function.getPointer(op.getFirst());
     scale = function.getPointer(op.getScale());
@@ -44,49 +40,25 @@ public:
   }
 
   void emit(int64_t multiprocessors) {
-    function.getFunction()->setAttr("nvvm.minctasm", code.builder.getI32IntegerAttr(1));
     qOffset = layout.allocate(stages * tileBytes, 1024);
     kOffset = layout.allocate(stages * tileBytes, 1024);
     vOffset = layout.allocate(stages * tileBytes, 1024);
     int64_t barrierOffset = layout.allocate(8 * (6 * stages + 1), 16);
-    shared = function.getDynamicShared();
-    sharedAddress = LLVM::PtrToIntOp::create(code.builder, code.loc, code.i32Type(), shared);
-    barriers.emplace(code, shared, barrierOffset);
+    beginBody();
+    // A full barrier has one producer, an empty one two consumers; the last is the first keys'.
+    initialiseBarriers(barrierOffset, 6 * stages + 1,
+                       [&](int64_t i) { return i < 6 * stages && i / stages % 2 ? 2 : 1; });
     q.emplace(code, *barriers, 0, stages);
     k.emplace(code, *barriers, 2 * stages, stages);
     v.emplace(code, *barriers, 4 * stages, stages);
-    thread = code.threadIndex();
-    block = code.blockIndex();
-    Value group = code.uniform(code.shiftRight(thread, 7));
-    code.ifThen(code.equal(thread, 0), [&] {
-      for (int64_t i = 0; i < 6 * stages;
-           ++i) // A full barrier has one producer, an empty one two consumers.
-        initialiseBarrier(code, barriers->get(i), i / stages % 2 ? 2 : 1);
-      initialiseBarrier(code, barriers->get(6 * stages), 1);
-      fenceBarriers(code);
-    });
-    code.barrierAll();
     items = plan.tiles() * plan.heads;
     grid = std::min(items, multiprocessors);
-    code.ifElse(
-        code.equal(group, 0), [&] { emitProducer(); }, [&] { emitConsumer(code.sub(group, 1)); });
+    specialise(24, 240, [&] { emitProducer(); }, [&] { emitConsumer(); });
     function.finish({grid, 1, 1}, layout.getBytes());
   }
 
 private:
-  static constexpr int64_t threads = 384, halfBytes = attentionRows * 128;
-  /// Named barriers: 1 and 2 of a consumer group's own threads, 3 and 4 order the groups'
-  /// multiplications.
-  static constexpr int64_t ownBarrier = 1, turnBarrier = 3;
-
-  Value addMap(uint32_t argument, int64_t columns, int64_t rows, int swizzle) {
-    GPUTensorMap map;
-    map.sizes = {plan.width, plan.heads, plan.tokens};
-    map.strides = {plan.width * 2, plan.heads * plan.width * 2};
-    map.box = {columns, 1, rows};
-    map.swizzle = swizzle;
-    return function.addTensorMap(argument, map);
-  }
+  static constexpr int64_t stages = 2;
 
   struct Item {
     Value tile, head, query;
@@ -96,80 +68,32 @@ private:
     Value tile = code.sub(code.i32(plan.tiles() - 1), code.div(work, plan.heads));
     return {tile, code.rem(work, plan.heads), code.mul(tile, attentionRows)};
   }
-  Value clampRow(Value row) {
-    if (plan.tokens % attentionRows == 0)
-      return row;
-    return code.select(code.less(row, plan.tokens), row, code.i32(plan.tokens - 1));
-  }
-  Value loadFirst(Value row) {
-    return code.load(code.i32Type(), code.at(first, code.mul(clampRow(row), 4)), 4);
-  }
+  Value loadFirst(Value row) { return loadIndex(first, clampRow(row)); }
 
   //===- Producer -----------------------------------------------------------===//
 
   void emitProducer() {
-    NVVM::SetMaxRegisterOp::create(code.builder, code.loc, 24,
-                                   NVVM::SetMaxRegisterAction::decrease);
-    Value warp = code.uniform(code.shiftRight(thread, 5));
-    code.ifThen(code.equal(warp, 0), [&] {
-      code.ifThen(code.elected(), [&] {
-        Value zero = code.i32(0), one = code.i32(1);
-        code.loop(block, code.i32(items), code.i32(grid), {zero, one, zero, one, zero, one, zero},
-                  [&](Value work, ValueRange carried) { return produce(work, carried); });
-      });
-    });
+    Value zero = code.i32(0), one = code.i32(1);
+    code.loop(block, code.i32(items), code.i32(grid), {zero, one, zero, one, zero, one, zero},
+              [&](Value work, ValueRange carried) { return produce(work, carried); });
   }
 
-  void loadHalves(Value map, Ring &ring, int64_t offset, RingPosition at, Value head, Value row) {
+  Value place(int64_t offset, Value stage) {
+    return code.at(shared, code.add(code.mul(stage, tileBytes), offset));
+  }
+
+  void loadRows(Value map, Ring &ring, int64_t offset, RingPosition at, Value head, Value row) {
     waitBarrier(code, ring.empty(at.stage), at.parity);
-    Value full = ring.full(at.stage),
-          place = code.at(shared, code.add(code.mul(at.stage, tileBytes), offset));
+    Value full = ring.full(at.stage);
     expectBytes(code, full, code.i32(tileBytes));
-    for (int64_t half = 0; half < plan.width / 64; ++half)
-      loadTile(code, map, code.at(place, half * halfBytes), full, {code.i32(64 * half), head, row});
+    loadHalves(map, place(offset, at.stage), full, head, row, attentionRows);
   }
 
-  int64_t groupBytes() const { return attentionRows * plan.keyGroup * 2; }
-
-  void loadGroups(Value place, Value barrier, Value head, Value row) {
-    expectBytes(code, barrier, code.i32(tileBytes));
-    for (auto [i, isShifted] : llvm::enumerate(plan.k.shifted))
-      loadTile(code, mapK, code.at(place, int64_t(i) * groupBytes()), barrier,
-               {code.i32(int64_t(i) * plan.keyGroup), head, isShifted ? code.sub(row, 1) : row});
-  }
-
-  /// A tile of keys; returns the parity of the next first block.
-  Value loadKeys(RingPosition at, Value head, Value blockOfKeys, Value parity) {
+  Value loadKeyTile(RingPosition at, Value head, Value blockOfKeys, Value parity) {
     waitBarrier(code, k->empty(at.stage), at.parity);
-    Value full = k->full(at.stage),
-          place = code.at(shared, code.add(code.mul(at.stage, tileBytes), kOffset));
-    Value row = code.mul(blockOfKeys, attentionRows);
-    if (!plan.hasShift) {
-      loadGroups(place, full, head, row);
-      return parity;
-    }
-    Value isFirst = code.equal(blockOfKeys, 0);
-    code.ifElse(
-        isFirst, [&] { loadFirstKeys(place, full, head, parity); },
-        [&] { loadGroups(place, full, head, row); });
-    return code.select(isFirst, code.bitXor(parity, 1), parity);
-  }
-
-  /// The block of row 0, whose shifted features are its own: row 0 of a swizzled tile lies as it
-  /// is.
-  void loadFirstKeys(Value place, Value full, Value head, Value parity) {
-    Value arrived = barriers->get(6 * stages);
-    loadGroups(place, arrived, head, code.i32(0));
-    waitBarrier(code, arrived, parity);
-    auto quad = VectorType::get(4, code.i32Type());
-    Value row = code.at(keys, code.mul(head, plan.width * 2));
-    for (auto [i, isShifted] : llvm::enumerate(plan.k.shifted))
-      for (int64_t byte = 0; isShifted && byte < 2 * plan.keyGroup; byte += 16) {
-        Value own = code.load(quad, code.at(row, int64_t(i) * plan.keyGroup * 2 + byte), 16);
-        code.store(own, code.at(place, int64_t(i) * groupBytes() + byte), 16);
-      }
-    fenceSharedWrites(code);
-    arriveBarrier(code, full);
+    return loadKeys(mapK, keys, place(kOffset, at.stage), k->full(at.stage),
+                    barriers->get(6 * stages), parity, head, code.mul(blockOfKeys, attentionRows),
+                    code.equal(blockOfKeys, 0), attentionRows);
   }
 
   SmallVector<Value> produce(Value work, ValueRange carried) {
@@ -178,8 +102,8 @@ private:
     Value parity = carried[6];
     Item item = locate(work);
     Value lowest = code.shiftRight(loadFirst(item.query), 7);
-    loadHalves(mapQ, *q, qOffset, qAt, item.head, item.query);
-    parity = loadKeys(kAt, item.head, item.tile, parity);
+    loadRows(mapQ, *q, qOffset, qAt, item.head, item.query);
+    parity = loadKeyTile(kAt, item.head, item.tile, parity);
     kAt = k->advance(kAt);
     SmallVector<Value> state =
         code.loop(code.i32(0), code.sub(item.tile, lowest), code.i32(1),
@@ -187,13 +111,13 @@ private:
                   [&](Value step, ValueRange inner) -> SmallVector<Value> {
                     RingPosition kHere{inner[0], inner[1]}, vHere{inner[2], inner[3]};
                     Value here = code.sub(item.tile, step);
-                    Value next = loadKeys(kHere, item.head, code.sub(here, 1), inner[4]);
-                    loadHalves(mapV, *v, vOffset, vHere, item.head, code.mul(here, attentionRows));
+                    Value next = loadKeyTile(kHere, item.head, code.sub(here, 1), inner[4]);
+                    loadRows(mapV, *v, vOffset, vHere, item.head, code.mul(here, attentionRows));
                     RingPosition kNext = k->advance(kHere), vNext = v->advance(vHere);
                     return {kNext.stage, kNext.parity, vNext.stage, vNext.parity, next};
                   });
     vAt = {state[2], state[3]};
-    loadHalves(mapV, *v, vOffset, vAt, item.head, code.mul(lowest, attentionRows));
+    loadRows(mapV, *v, vOffset, vAt, item.head, code.mul(lowest, attentionRows));
     vAt = v->advance(vAt);
     qAt = q->advance(qAt);
     return {qAt.stage, qAt.parity, state[0], state[1], vAt.stage, vAt.parity, state[4]};
@@ -234,24 +158,14 @@ private:
 
   /// S = Q·Kᵀ of 64 queries and 128 keys.
   Value multiplyKeys(Value queries, Value stage) {
-    Value keyTile =
+    Value tile =
         describeTile(code, address(kOffset, stage), Major::K, panelBytes, 2 * plan.keyGroup);
-    Value scores =
-        LLVM::UndefOp::create(code.builder, code.loc, getAccumulatorType(code, attentionRows));
-    Multiply shape;
-    shape.n = attentionRows;
-    int64_t perGroup = plan.keyGroup / 16;
-    for (int64_t step = 0; step < plan.width / 16; ++step) {
-      Value a = code.add(queries, step / 4 * (halfBytes >> 4) + step % 4 * 2);
-      Value b = code.add(keyTile, step / perGroup * (groupBytes() >> 4) + step % perGroup * 2);
-      scores = multiply(code, shape, a, b, scores, step == 0);
-    }
-    return scores;
+    return multiplyHeads(queries, attentionRows, tile, plan.keyGroup, attentionRows);
   }
 
   /// O += P·V of 128 keys.
   Value multiplyValues(Value output, ArrayRef<Value> weights, Value stage) {
-    Value tile = describeTile(code, address(vOffset, stage), Major::MN, halfBytes);
+    Value tile = describeTile(code, address(vOffset, stage), Major::MN, halfBytes(attentionRows));
     for (int64_t step = 0; step < attentionRows / 16; ++step)
       output = multiplyRegisters(code, plan.width, weights.slice(4 * step, 4),
                                  code.add(tile, step * (16 * 128 >> 4)), output);
@@ -262,11 +176,7 @@ private:
     code.ifThen(fragment.isFirst, [&] { arriveBarrier(code, ring.empty(stage)); });
   }
 
-  void emitConsumer(Value group) {
-    NVVM::SetMaxRegisterOp::create(code.builder, code.loc, 240,
-                                   NVVM::SetMaxRegisterAction::increase);
-    consumer = group;
-    fragment = getFragmentThread(code, thread);
+  void emitConsumer() {
     Value log2e = code.f32(std::numbers::log2e);
     Value factor = code.load(code.f32Type(), scale, 4);
     softmax.emplace(code, code.fmul(factor, log2e));
@@ -394,58 +304,18 @@ private:
     SmallVector<Value> values = unpackAccumulator(code, output);
     for (size_t i = 0; i < values.size(); ++i)
       values[i] = code.fmul(values[i], inverse[i / 2 % 2]);
-    storeOutput(item, qAt.stage, values);
+    // Through this group's part of the Q buffer, which it has read.
+    storeHead(code.at(place(qOffset, qAt.stage), code.mul(consumer, 64 * swizzleRow)),
+              attentionRows, mapO, item.head, code.add(item.query, code.mul(consumer, 64)), values);
     RingPosition vNext = v->advance(running.v), qNext = q->advance(qAt);
     return {qNext.stage, qNext.parity, running.k.stage, running.k.parity,
             vNext.stage, vNext.parity, qAt.stage};
   }
 
-  /// Through this group's part of the Q buffer, which it has read.
-  void storeOutput(const Item &item, Value stage, ArrayRef<Value> values) {
-    MLIRContext *context = code.builder.getContext();
-    Value part =
-        code.at(shared, code.add(code.add(code.mul(stage, tileBytes), code.mul(consumer, 64 * 128)),
-                                 qOffset));
-    Value row = code.add(code.mul(fragment.warpInGroup, 16), code.bitAnd(fragment.lane, 15));
-    Value right = code.shiftRight(fragment.lane, 4), swizzle = code.bitAnd(fragment.lane, 7);
-    Value rowStart = code.at(part, code.mul(row, 128));
-    for (int64_t half = 0; half < plan.width / 64; ++half)
-      for (int64_t j = 0; j < 4; ++j) {
-        SmallVector<Value> words;
-        for (int64_t i = 0; i < 4; ++i) {
-          int64_t element = (half * 8 + 2 * j + i / 2) * 4 + i % 2 * 2;
-          words.push_back(code.packBF16(values[element], values[element + 1]));
-        }
-        Value place =
-            code.at(code.at(rowStart, code.mul(code.bitXor(code.add(right, 2 * j), swizzle), 16)),
-                    half * halfBytes);
-        NVVM::StMatrixOp::create(code.builder, code.loc, place, words, NVVM::MMALayout::row,
-                                 NVVM::LdStMatrixShapeAttr::get(context, 8, 8),
-                                 NVVM::LdStMatrixEltType::B16);
-      }
-    fenceSharedWrites(code);
-    code.barrier(code.add(consumer, ownBarrier), 128);
-    code.ifThen(fragment.isFirst, [&] {
-      Value query = code.add(item.query, code.mul(consumer, 64));
-      for (int64_t half = 0; half < plan.width / 64; ++half)
-        storeTile(code, mapO, code.at(part, half * halfBytes),
-                  {code.i32(64 * half), item.head, query});
-      commitStores(code);
-    });
-  }
-
-  kernel::AttentionOp op;
-  const AttentionPlan &plan;
-  GPUFunction function;
-  CodeBuilder code;
-  int64_t tileBytes, stages, items = 0, grid = 0, qOffset = 0, kOffset = 0, vOffset = 0;
-  Value mapQ, mapK, mapV, mapO, keys, first, scale, lse;
-  SharedLayout layout;
-  Value shared, sharedAddress, thread, block, consumer, mine, other;
-  std::optional<BarrierArray> barriers;
+  int64_t tileBytes, items = 0, grid = 0, qOffset = 0, kOffset = 0, vOffset = 0;
+  Value mapQ, mapK, mapV, mapO, keys, first, scale, lse, mine, other;
   std::optional<Ring> q, k, v;
   std::optional<OnlineSoftmax> softmax;
-  FragmentThread fragment;
 };
 
 } // namespace
@@ -472,12 +342,4 @@ LogicalResult smelt::emitFastAttention(kernel::AttentionOp op, GPUEmission &emis
                                            op.getV(), op.getVInputs(), op.getHeadsType(), emission);
   HopperAttention(op, emission, plan).emit(emission.getTarget().multiprocessors);
   return success();
-}
-
-std::string smelt::whyNotFastAttention(kernel::AttentionBackwardOp, const GPUEmission &) {
-  return "attention's backward is not in the Hopper generator yet";
-}
-
-LogicalResult smelt::emitFastAttention(kernel::AttentionBackwardOp op, GPUEmission &emission) {
-  return op.emitError(whyNotFastAttention(op, emission));
 }

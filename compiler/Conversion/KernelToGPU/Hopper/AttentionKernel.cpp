@@ -1,0 +1,147 @@
+//===- AttentionKernel.cpp - What attention's kernels share ---------------===//
+#include "compiler/Conversion/KernelToGPU/Hopper/AttentionKernel.h"
+
+using namespace mlir;
+using namespace smelt;
+using namespace smelt::gpu;
+
+AttentionKernel::AttentionKernel(GPUEmission &emission, const AttentionPlan &plan, StringRef role,
+                                 Location loc)
+    : emission(emission), plan(plan), function(emission, role, threads),
+      code(function.builder(), loc) {
+  function.getFunction()->setAttr("nvvm.minctasm", code.builder.getI32IntegerAttr(1));
+}
+
+Value AttentionKernel::addMap(uint32_t argument, int64_t columns, int64_t rows) {
+  GPUTensorMap map;
+  map.sizes = {plan.width, plan.heads, plan.tokens};
+  map.strides = {plan.width * 2, plan.heads * plan.width * 2};
+  map.box = {columns, 1, rows};
+  map.swizzle = int(2 * columns);
+  return function.addTensorMap(argument, map);
+}
+
+void AttentionKernel::beginBody() {
+  shared = function.getDynamicShared();
+  sharedAddress = LLVM::PtrToIntOp::create(code.builder, code.loc, code.i32Type(), shared);
+  thread = code.threadIndex();
+  block = code.blockIndex();
+}
+
+void AttentionKernel::initialiseBarriers(int64_t offset, int64_t count,
+                                         llvm::function_ref<int64_t(int64_t)> arrivals) {
+  barriers.emplace(code, shared, offset);
+  code.ifThen(code.equal(thread, 0), [&] {
+    for (int64_t i = 0; i < count; ++i)
+      initialiseBarrier(code, barriers->get(i), arrivals(i));
+    fenceBarriers(code);
+  });
+  code.barrierAll();
+}
+
+void AttentionKernel::specialise(int64_t producerRegisters, int64_t consumerRegisters,
+                                 llvm::function_ref<void()> produce,
+                                 llvm::function_ref<void()> consume) {
+  Value group = code.uniform(code.shiftRight(thread, 7));
+  code.ifElse(
+      code.equal(group, 0),
+      [&] {
+        NVVM::SetMaxRegisterOp::create(code.builder, code.loc, uint32_t(producerRegisters),
+                                       NVVM::SetMaxRegisterAction::decrease);
+        Value warp = code.uniform(code.shiftRight(thread, 5));
+        code.ifThen(code.equal(warp, 0), [&] { code.ifThen(code.elected(), produce); });
+      },
+      [&] {
+        NVVM::SetMaxRegisterOp::create(code.builder, code.loc, uint32_t(consumerRegisters),
+                                       NVVM::SetMaxRegisterAction::increase);
+        consumer = code.sub(group, 1);
+        fragment = getFragmentThread(code, thread);
+        consume();
+      });
+}
+
+Value AttentionKernel::clampRow(Value row) {
+  if (plan.tokens % attentionRows == 0)
+    return row;
+  return code.select(code.less(row, plan.tokens), row, code.i32(plan.tokens - 1));
+}
+
+void AttentionKernel::loadHalves(Value map, Value place, Value barrier, Value head, Value row,
+                                 int64_t rows) {
+  for (int64_t half = 0; half < plan.width / 64; ++half)
+    loadTile(code, map, code.at(place, half * halfBytes(rows)), barrier,
+             {code.i32(64 * half), head, row});
+}
+
+void AttentionKernel::loadKeyGroups(Value map, Value place, Value barrier, Value head, Value row,
+                                    int64_t rows) {
+  expectBytes(code, barrier, code.i32(rows * plan.width * 2));
+  for (auto [i, isShifted] : llvm::enumerate(plan.k.shifted))
+    loadTile(code, map, code.at(place, int64_t(i) * keyGroupBytes(rows)), barrier,
+             {code.i32(int64_t(i) * plan.keyGroup), head, isShifted ? code.sub(row, 1) : row});
+}
+
+Value AttentionKernel::loadKeys(Value map, Value keys, Value place, Value full, Value patch,
+                                Value parity, Value head, Value row, Value isFirst, int64_t rows) {
+  if (!plan.hasShift) {
+    loadKeyGroups(map, place, full, head, row, rows);
+    return parity;
+  }
+  auto first = [&] {
+    loadKeyGroups(map, place, patch, head, code.i32(0), rows);
+    waitBarrier(code, patch, parity);
+    auto quad = VectorType::get(4, code.i32Type());
+    Value own = code.at(keys, code.mul(head, plan.width * 2));
+    // Row 0 of a swizzled tile lies as it is.
+    for (auto [i, isShifted] : llvm::enumerate(plan.k.shifted))
+      for (int64_t byte = 0; isShifted && byte < 2 * plan.keyGroup; byte += 16)
+        code.store(code.load(quad, code.at(own, int64_t(i) * plan.keyGroup * 2 + byte), 16),
+                   code.at(place, int64_t(i) * keyGroupBytes(rows) + byte), 16);
+    fenceSharedWrites(code);
+    arriveBarrier(code, full);
+  };
+  code.ifElse(isFirst, first, [&] { loadKeyGroups(map, place, full, head, row, rows); });
+  return code.select(isFirst, code.bitXor(parity, 1), parity);
+}
+
+Value AttentionKernel::multiplyHeads(Value a, int64_t aRows, Value b, int64_t bGroup, int64_t n) {
+  Value result = LLVM::UndefOp::create(code.builder, code.loc, getAccumulatorType(code, n));
+  Multiply shape;
+  shape.n = n;
+  int64_t perGroup = bGroup / 16;
+  for (int64_t step = 0; step < plan.width / 16; ++step) {
+    Value aStep = code.add(a, step / 4 * (halfBytes(aRows) >> 4) + step % 4 * 2);
+    Value bStep = code.add(b, step / perGroup * (n * bGroup * 2 >> 4) + step % perGroup * 2);
+    result = multiply(code, shape, aStep, bStep, result, step == 0);
+  }
+  return result;
+}
+
+void AttentionKernel::storeHead(Value area, int64_t rows, Value map, Value head, Value row,
+                                ArrayRef<Value> values) {
+  MLIRContext *context = code.builder.getContext();
+  Value line = code.add(code.mul(fragment.warpInGroup, 16), code.bitAnd(fragment.lane, 15));
+  Value right = code.shiftRight(fragment.lane, 4), swizzle = code.bitAnd(fragment.lane, 7);
+  Value start = code.at(area, code.mul(line, swizzleRow));
+  for (int64_t half = 0; half < plan.width / 64; ++half)
+    for (int64_t j = 0; j < 4; ++j) {
+      SmallVector<Value> words;
+      for (int64_t i = 0; i < 4; ++i) {
+        int64_t element = (half * 8 + 2 * j + i / 2) * 4 + i % 2 * 2;
+        words.push_back(code.packBF16(values[element], values[element + 1]));
+      }
+      Value place =
+          code.at(code.at(start, code.mul(code.bitXor(code.add(right, 2 * j), swizzle), 16)),
+                  half * halfBytes(rows));
+      NVVM::StMatrixOp::create(code.builder, code.loc, place, words, NVVM::MMALayout::row,
+                               NVVM::LdStMatrixShapeAttr::get(context, 8, 8),
+                               NVVM::LdStMatrixEltType::B16);
+    }
+  fenceSharedWrites(code);
+  code.barrier(code.add(consumer, ownBarrier), 128);
+  code.ifThen(fragment.isFirst, [&] {
+    for (int64_t half = 0; half < plan.width / 64; ++half)
+      storeTile(code, map, code.at(area, half * halfBytes(rows)), {code.i32(64 * half), head, row});
+    commitStores(code);
+  });
+}

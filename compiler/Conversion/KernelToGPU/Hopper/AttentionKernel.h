@@ -1,0 +1,76 @@
+//===- AttentionKernel.h - What attention's kernels share --------*- C++ -*-===//
+//
+// Blocks of 384 threads: warp group 0 loads by one thread, groups 1 and 2 compute. Tiles lie in
+// shared memory as halves of 64 columns with 128-byte swizzle; keys as groups of
+// AttentionPlan::keyGroup columns, so that shifted features can come from the row before.
+//
+//===----------------------------------------------------------------------===//
+#ifndef SMELT_COMPILER_CONVERSION_KERNELTOGPU_HOPPER_ATTENTIONKERNEL_H
+#define SMELT_COMPILER_CONVERSION_KERNELTOGPU_HOPPER_ATTENTIONKERNEL_H
+
+#include "compiler/Conversion/KernelToGPU/Hopper/AsyncCopy.h"
+#include "compiler/Conversion/KernelToGPU/Hopper/AttentionPlan.h"
+#include "compiler/Conversion/KernelToGPU/Hopper/TileStore.h"
+#include "compiler/Conversion/KernelToGPU/Hopper/WarpGroupMultiply.h"
+
+namespace smelt::gpu {
+
+class AttentionKernel {
+public:
+  AttentionKernel(GPUEmission &emission, const AttentionPlan &plan, llvm::StringRef role,
+                  mlir::Location loc);
+
+protected:
+  static constexpr int64_t threads = 384;
+  /// Named barriers: 1 and 2 of a consumer group's own threads; 3 and 4 order the groups'
+  /// multiplications.
+  static constexpr int64_t ownBarrier = 1, turnBarrier = 3;
+
+  /// Boxes of `columns` × one head × `rows` of a stored [T, H, d].
+  Value addMap(uint32_t argument, int64_t columns, int64_t rows);
+  /// The thread, the block and shared memory; call after the layout is complete.
+  void beginBody();
+  /// Initialises barriers 0 … count−1: `arrivals(i)` each.
+  void initialiseBarriers(int64_t offset, int64_t count,
+                          llvm::function_ref<int64_t(int64_t)> arrivals);
+  /// One thread of warp 0 of group 0, with few registers; groups 1 and 2 with many.
+  void specialise(int64_t producerRegisters, int64_t consumerRegisters,
+                  llvm::function_ref<void()> produce, llvm::function_ref<void()> consume);
+
+  Value clampRow(Value row);
+  Value loadIndex(Value pointer, Value row) {
+    return code.load(code.i32Type(), code.at(pointer, code.mul(row, 4)), 4);
+  }
+  /// Halves of 64 columns, `rows` rows each, by TMA; the barrier expects their bytes already.
+  void loadHalves(Value map, Value place, Value barrier, Value head, Value row, int64_t rows);
+  /// A tile of `rows` keys from row `row` on, which is 0 where `isFirst`; `parity` of the barrier
+  /// `patch`, which first blocks use. The barrier `full` gets its one arrival and its bytes.
+  /// Returns the parity for the next time.
+  Value loadKeys(Value map, Value keys, Value place, Value full, Value patch, Value parity,
+                 Value head, Value row, Value isFirst, int64_t rows);
+  int64_t keyGroupBytes(int64_t rows) const { return rows * plan.keyGroup * 2; }
+  int64_t halfBytes(int64_t rows) const { return rows * swizzleRow; }
+
+  /// D[64, n] = A·Bᵀ over the head: A 64 rows of halves (`aRows` rows high), B `n` keys in groups
+  /// or halves.
+  Value multiplyHeads(Value a, int64_t aRows, Value b, int64_t bGroup, int64_t n);
+  /// Stores 64 rows of a head ([64, d] accumulator registers) by way of `area`, halves `rows` high,
+  /// at row `row`.
+  void storeHead(Value area, int64_t rows, Value map, Value head, Value row,
+                 llvm::ArrayRef<Value> values);
+
+  GPUEmission &emission;
+  const AttentionPlan &plan;
+  GPUFunction function;
+  CodeBuilder code;
+  SharedLayout layout;
+  Value shared, sharedAddress, thread, block, consumer;
+  std::optional<BarrierArray> barriers;
+  FragmentThread fragment;
+
+private:
+  void loadKeyGroups(Value map, Value place, Value barrier, Value head, Value row, int64_t rows);
+};
+
+} // namespace smelt::gpu
+#endif
