@@ -8,6 +8,7 @@
 #include "compiler/Transforms/Fusion/Passes.h"
 #include "compiler/Transforms/Memory/Passes.h"
 #include "compiler/Transforms/Optimizers/Passes.h"
+#include "compiler/Transforms/Precision/Passes.h"
 #include "mlir/Pass/PassOptions.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
@@ -18,6 +19,7 @@ void smelt::buildToTrainPipeline(OpPassManager &passes, const PipelineOptions &)
   passes.addPass(createCanonicalizerPass());
   passes.addPass(createCSEPass());
   passes.addPass(createAutodiffPass());
+  passes.addPass(createExpandQuantizedMatmulPass());
   passes.addPass(createAccumulateGradientsPass());
   passes.addPass(createApplyOptimizersPass());
   passes.addPass(createCanonicalizerPass());
@@ -35,6 +37,9 @@ void smelt::buildToKernelPipeline(OpPassManager &passes, const PipelineOptions &
     fusion.whyNotRowOp = whyNotRowProgram;
     buildFusionPipeline(functions, fusion);
   }
+  ChooseStoragePassOptions storage;
+  storage.activations = options.activations;
+  functions.addPass(createChooseStoragePass(storage));
   OutlineKernelsPassOptions outline;
   outline.remarks = options.remarks;
   passes.addPass(createOutlineKernelsPass(outline));
@@ -69,6 +74,9 @@ struct PhaseOptions : PassPipelineOptions<PhaseOptions> {
                     llvm::cl::init(true)};
   Option<std::string> cpu{*this, "cpu", llvm::cl::desc("CPU that kernels are planned for"),
                           llvm::cl::init("host")};
+  Option<std::string> activations{*this, "activations",
+                                  llvm::cl::desc("Storage between kernels: f32 or bf16"),
+                                  llvm::cl::init("f32")};
 };
 
 void registerPhase(llvm::StringRef phase, llvm::StringRef description) {
@@ -78,6 +86,7 @@ void registerPhase(llvm::StringRef phase, llvm::StringRef description) {
         smelt::PipelineOptions chosen;
         chosen.fuse = options.fuse;
         chosen.cpu = options.cpu;
+        chosen.activations = options.activations;
         smelt::buildPhasePipeline(passes, phase, chosen);
       });
 }

@@ -19,6 +19,8 @@ struct PipelineOptions {
   bool fuse = true;
   /// "host", or LLVM's name of the CPU that kernels are planned for.
   std::string cpu = "host";
+  /// How values are stored between kernels: "f32" or "bf16".
+  std::string activations = "f32";
   /// Emit a remark, at its place in the spec, for every fusion that was refused.
   bool remarks = false;
 };

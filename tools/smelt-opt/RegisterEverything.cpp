@@ -21,6 +21,9 @@
 #if SMELT_HAS_OPTIMIZERS
 #include "compiler/Transforms/Optimizers/Passes.h"
 #endif
+#if SMELT_HAS_PRECISION
+#include "compiler/Transforms/Precision/Passes.h"
+#endif
 #if SMELT_HAS_KERNELTOCPU
 #include "compiler/Conversion/KernelToCPU/LowerKernelsToCPU.h"
 #endif
@@ -85,6 +88,9 @@ void smelt::registerPasses() {
 #endif
 #if SMELT_HAS_OPTIMIZERS
   registerSmeltOptimizersPasses();
+#endif
+#if SMELT_HAS_PRECISION
+  registerSmeltPrecisionPasses();
 #endif
 #if SMELT_HAS_KERNELTOCPU
   registerKernelToCPUPasses();

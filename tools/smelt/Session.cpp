@@ -74,6 +74,7 @@ int Session::runTo(Phase last) {
     PipelineOptions pipeline;
     pipeline.cpu = cpuOf(options_.target);
     pipeline.remarks = options_.remarks;
+    pipeline.activations = options_.activations;
     if (!buildPhasePipeline(passes, nameOf(next), pipeline) || failed(passes.run(*module_)))
       return 1;
     phase_ = next;
