@@ -404,7 +404,7 @@ void RuleTable::addTraining() {
         "An optimizer over all parameters, after the others"},
        {"checkpoint",
         object({{"every", positive, "Steps between checkpoints", true},
-                {"keep", positive, "How many stay; all by default"}}),
+                {"keep", positive, "How many stay; 3 by default"}}),
         "When to save"}});
   data = object(
       {{"train", text, "A text file, or .bin shards (a pattern)", true},
