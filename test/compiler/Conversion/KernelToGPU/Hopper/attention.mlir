@@ -1,0 +1,41 @@
+// REQUIRES: tool-gpu_kernels
+// RUN: gpu_kernels %s %t
+// RUN: FileCheck %s < %t/kernels.ptx
+// RUN: FileCheck %s --check-prefix=JSON < %t/kernels.json
+
+// S = Q·Kᵀ from shared memory, O += P·V with P in registers.
+// CHECK-LABEL: .entry smelt_plain(
+// CHECK: wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16
+// CHECK: ex2.approx.ftz.f32
+// CHECK: wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {{.*}}, {{{.*}}}, %rd{{[0-9]+}}, 1, 1, 1, 1;
+func.func private @plain(%q: tensor<256x2x64xbf16>, %first: tensor<256xi32>, %s: tensor<f32>) -> (tensor<256x2x64xbf16>, tensor<256x2xf32>) {
+  %0:2 = kernel.attention q(%q) k(%q) v(%q) result() first(%first) scale(%s)
+      : (tensor<256x2x64xbf16>, tensor<256x2x64xbf16>, tensor<256x2x64xbf16>, tensor<256xi32>, tensor<f32>) -> (tensor<256x2x64xbf16>, tensor<256x2xf32>)
+    q { ^bb0(%a: tensor<256x2x64xbf16>): kernel.yield %a : tensor<256x2x64xbf16> }
+    k { ^bb0(%a: tensor<256x2x64xbf16>): kernel.yield %a : tensor<256x2x64xbf16> }
+    v { ^bb0(%a: tensor<256x2x64xbf16>): kernel.yield %a : tensor<256x2x64xbf16> }
+    result { ^bb0(%a: tensor<256x2x64xbf16>): kernel.yield %a : tensor<256x2x64xbf16> }
+  return %0#0, %0#1 : tensor<256x2x64xbf16>, tensor<256x2xf32>
+}
+
+// A key offset adds no launch and no buffer: keys come in boxes of 32 features, as many launches and parameters as before.
+// JSON: "plain":
+// JSON: "role": "attention"
+// JSON-NOT: "role"
+// JSON: "shifted":
+// JSON: 32,
+// JSON-NEXT: 1,
+// JSON-NEXT: 128
+// JSON: "role": "attention"
+// JSON-NOT: "role"
+func.func private @shifted(%q: tensor<256x2x128xbf16>, %first: tensor<256xi32>, %s: tensor<f32>) -> (tensor<256x2x128xbf16>, tensor<256x2xf32>) {
+  %0:2 = kernel.attention q(%q) k(%q) v(%q) result() first(%first) scale(%s)
+      : (tensor<256x2x128xbf16>, tensor<256x2x128xbf16>, tensor<256x2x128xbf16>, tensor<256xi32>, tensor<f32>) -> (tensor<256x2x128xbf16>, tensor<256x2xf32>)
+    q { ^bb0(%a: tensor<256x2x128xbf16>): kernel.yield %a : tensor<256x2x128xbf16> }
+    k { ^bb0(%a: tensor<256x2x128xbf16>):
+      %1 = lm.token_shift replace cross %a {features = array<i64: 32, 64, 96, 128>, heads = array<i64>} : (tensor<256x2x128xbf16>) -> tensor<256x2x128xbf16>
+      kernel.yield %1 : tensor<256x2x128xbf16> }
+    v { ^bb0(%a: tensor<256x2x128xbf16>): kernel.yield %a : tensor<256x2x128xbf16> }
+    result { ^bb0(%a: tensor<256x2x128xbf16>): kernel.yield %a : tensor<256x2x128xbf16> }
+  return %0#0, %0#1 : tensor<256x2x128xbf16>, tensor<256x2xf32>
+}
