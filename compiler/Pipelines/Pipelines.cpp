@@ -3,6 +3,7 @@
 
 #include "compiler/Conversion/KernelToCPU/LowerKernelsToCPU.h"
 #include "compiler/Conversion/KernelToCPU/RowProgram.h"
+#include "compiler/Conversion/KernelToGPU/LowerKernelsToGPU.h"
 #include "compiler/Conversion/KernelToExec/Passes.h"
 #include "compiler/Transforms/Autodiff/Passes.h"
 #include "compiler/Transforms/Fusion/Passes.h"
@@ -34,7 +35,7 @@ void smelt::buildToKernelPipeline(OpPassManager &passes, const PipelineOptions &
   functions.addPass(createFormKernelsPass());
   if (options.fuse) {
     FusionOptions fusion;
-    fusion.whyNotRowOp = whyNotRowProgram;
+    fusion.whyNotRowOp = options.gpu.empty() ? whyNotRowProgram : whyNotGPURowOp;
     buildFusionPipeline(functions, fusion);
   }
   ChooseStoragePassOptions storage;
@@ -46,7 +47,8 @@ void smelt::buildToKernelPipeline(OpPassManager &passes, const PipelineOptions &
 }
 
 void smelt::buildToExecPipeline(OpPassManager &passes, const PipelineOptions &options) {
-  passes.addPass(createPlanCPUWorkspacePass(options.cpu));
+  passes.addPass(options.gpu.empty() ? createPlanCPUWorkspacePass(options.cpu)
+                                     : createPlanGPUWorkspacePass(options.gpu));
   passes.addPass(createHoistSetupPass());
   passes.addPass(createBufferizeKernelsPass());
   passes.addPass(createSymbolDCEPass()); // Kernels that only reshape are no launches.
@@ -77,6 +79,7 @@ struct PhaseOptions : PassPipelineOptions<PhaseOptions> {
   Option<std::string> activations{*this, "activations",
                                   llvm::cl::desc("Storage between kernels: f32 or bf16"),
                                   llvm::cl::init("f32")};
+  Option<std::string> gpu{*this, "gpu", llvm::cl::desc("GPU that kernels are planned for instead")};
 };
 
 void registerPhase(llvm::StringRef phase, llvm::StringRef description) {
@@ -87,6 +90,7 @@ void registerPhase(llvm::StringRef phase, llvm::StringRef description) {
         chosen.fuse = options.fuse;
         chosen.cpu = options.cpu;
         chosen.activations = options.activations;
+        chosen.gpu = options.gpu;
         smelt::buildPhasePipeline(passes, phase, chosen);
       });
 }

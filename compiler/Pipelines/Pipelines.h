@@ -21,6 +21,8 @@ struct PipelineOptions {
   std::string cpu = "host";
   /// How values are stored between kernels: "f32" or "bf16".
   std::string activations = "f32";
+  /// "sm_90a" …: the GPU that kernels are planned for instead; empty: the CPU.
+  std::string gpu;
   /// Emit a remark, at its place in the spec, for every fusion that was refused.
   bool remarks = false;
 };

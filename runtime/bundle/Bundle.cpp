@@ -10,6 +10,8 @@ Status checkRequiredFiles(const Manifest &manifest) {
     return corruptError("files: \"spec.json\" is missing");
   if (manifest.target == "cpu" && !manifest.files.count("cpu.so"))
     return corruptError("files: target cpu needs \"cpu.so\"");
+  if (manifest.target == "cuda" && !manifest.files.count("kernels.ptx"))
+    return corruptError("files: target cuda needs \"kernels.ptx\"");
   return Status::ok();
 }
 

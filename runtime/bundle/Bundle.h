@@ -20,7 +20,7 @@ struct Bundle {
 StatusOr<Bundle> openBundle(const std::string &directory);
 
 /// Writes a bundle: `files` are (name, contents), among them "spec.json" and, for target cpu,
-/// "cpu.so". Fills manifest.files. The folder appears, or replaces the old one, in one rename.
+/// "cpu.so"; for target cuda, "kernels.ptx" and, where it could be made, "kernels.cubin". Fills manifest.files. The folder appears, or replaces the old one, in one rename.
 Status writeBundle(const std::string &directory, Manifest manifest,
                    const std::map<std::string, std::string> &files);
 

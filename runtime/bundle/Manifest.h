@@ -11,6 +11,7 @@
 #include "runtime/base/DType.h"
 #include "runtime/base/SealedFolder.h"
 #include "runtime/base/Status.h"
+#include "runtime/device/GpuLaunch.h"
 
 #include <cstdint>
 #include <map>
@@ -72,8 +73,9 @@ struct Setting {
 
 struct Kernel {
   std::string name;
-  std::string symbol;     ///< extern "C" void symbol(void *const *buffers)
-  uint32_t arguments = 0; ///< How many pointers the function reads.
+  std::string symbol;     ///< Target cpu: extern "C" void symbol(void *const *buffers)
+  uint32_t arguments = 0; ///< How many buffers the kernel has.
+  std::vector<GpuLaunch> gpu = {}; ///< Target cuda: what it is made of, in order.
 };
 
 struct Launch {
@@ -156,12 +158,17 @@ struct CpuTarget {
   std::vector<std::string> features; ///< LLVM's names, those the code needs: "avx2", "avx512f".
 };
 
+struct GpuTarget {
+  std::string architecture; ///< "sm_90a": what kernels.cubin is for and kernels.ptx needs.
+};
+
 struct Manifest {
   int version = kBundleVersion;
   std::string compiler; ///< "smelt 0.1.0"
   std::string name;     ///< The model's name.
-  std::string target = "cpu";
-  CpuTarget cpu;
+  std::string target = "cpu"; ///< "cpu" or "cuda".
+  CpuTarget cpu;              ///< Of target cpu.
+  GpuTarget gpu;              ///< Of target cuda.
   std::map<std::string, FileRecord> files; ///< By file name; writeBundle fills it.
   uint64_t arenaBytes = 0;
   std::vector<Buffer> buffers;

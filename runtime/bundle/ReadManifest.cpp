@@ -1,6 +1,7 @@
 //===- ReadManifest.cpp - manifest.json's text → Manifest -----------------===//
 
 #include "runtime/base/JsonReader.h"
+#include "runtime/bundle/GpuJson.h"
 #include "runtime/bundle/Manifest.h"
 
 #include <limits>
@@ -96,11 +97,15 @@ Setting readSetting(JsonObject &object, Status &failure) {
   return setting;
 }
 
-Kernel readKernel(JsonObject &object) {
+Kernel readKernel(JsonObject &object, Status &failure) {
   Kernel kernel;
   kernel.name = object.text("name");
   kernel.symbol = object.text("symbol");
   kernel.arguments = static_cast<uint32_t>(object.unsignedInteger("arguments", 1 << 20));
+  if (object.has("gpu"))
+    kernel.gpu = readArray<GpuLaunch>(object, "gpu", failure, [&](JsonObject &element) {
+      return readGpuLaunch(element, failure);
+    });
   return kernel;
 }
 
@@ -247,6 +252,11 @@ StatusOr<Manifest> parseManifest(std::string_view text) {
   manifest.target = object.text("target");
   if (object.has("cpu"))
     manifest.cpu = readCpu(object, failure);
+  if (object.has("gpu")) {
+    JsonObject gpu(object.value("gpu"), "gpu", failure);
+    manifest.gpu.architecture = gpu.text("architecture");
+    gpu.finish();
+  }
   readFiles(object, failure, manifest.files);
   manifest.arenaBytes = object.unsignedInteger("arena_bytes", kMaxBytes);
   manifest.buffers = readArray<Buffer>(object, "buffers", failure, [&](JsonObject &element) {
@@ -255,7 +265,9 @@ StatusOr<Manifest> parseManifest(std::string_view text) {
   manifest.settings = readArray<Setting>(object, "settings", failure, [&](JsonObject &element) {
     return readSetting(element, failure);
   });
-  manifest.kernels = readArray<Kernel>(object, "kernels", failure, readKernel);
+  manifest.kernels = readArray<Kernel>(object, "kernels", failure, [&](JsonObject &element) {
+    return readKernel(element, failure);
+  });
   manifest.programs = readArray<Program>(object, "programs", failure, [&](JsonObject &element) {
     return readProgram(element, failure);
   });

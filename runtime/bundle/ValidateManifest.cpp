@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "runtime/bundle/GpuJson.h"
 #include "runtime/bundle/Manifest.h"
 
 #include <algorithm>
@@ -154,7 +155,7 @@ Status checkKernels(const Manifest &manifest) {
   for (const Kernel &kernel : manifest.kernels)
     if (kernel.symbol.empty() || kernel.symbol.find('\0') != std::string::npos)
       return corruptError("kernel \"", kernel.name, "\" has no symbol");
-  return Status::ok();
+  return checkGpuKernels(manifest);
 }
 
 Status checkLaunch(const Manifest &manifest, const Launch &launch) {
@@ -167,7 +168,7 @@ Status checkLaunch(const Manifest &manifest, const Launch &launch) {
   for (uint32_t argument : launch.arguments)
     if (argument >= manifest.buffers.size())
       return corruptError("there is no buffer ", argument);
-  return Status::ok();
+  return checkGpuLaunch(manifest, kernel, launch);
 }
 
 /// An input of `tokens` i32 elements.

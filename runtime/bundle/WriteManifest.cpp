@@ -1,5 +1,6 @@
 //===- WriteManifest.cpp - Manifest → manifest.json's text ----------------===//
 
+#include "runtime/bundle/GpuJson.h"
 #include "runtime/bundle/Manifest.h"
 
 #include <nlohmann/json.hpp>
@@ -54,7 +55,15 @@ ordered_json settingJson(const Setting &setting) {
 }
 
 ordered_json kernelJson(const Kernel &kernel) {
-  return {{"name", kernel.name}, {"symbol", kernel.symbol}, {"arguments", kernel.arguments}};
+  ordered_json json = {
+      {"name", kernel.name}, {"symbol", kernel.symbol}, {"arguments", kernel.arguments}};
+  if (!kernel.gpu.empty()) {
+    ordered_json launches = ordered_json::array();
+    for (const GpuLaunch &launch : kernel.gpu)
+      launches.push_back(gpuLaunchJson(launch));
+    json["gpu"] = std::move(launches);
+  }
+  return json;
 }
 
 ordered_json launchJson(const Launch &launch) {
@@ -150,7 +159,10 @@ std::string writeManifest(const Manifest &manifest) {
   appendMember(out, "compiler", manifest.compiler);
   appendMember(out, "name", manifest.name);
   appendMember(out, "target", manifest.target);
-  appendMember(out, "cpu", {{"name", manifest.cpu.name}, {"features", manifest.cpu.features}});
+  if (manifest.target == "cpu")
+    appendMember(out, "cpu", {{"name", manifest.cpu.name}, {"features", manifest.cpu.features}});
+  else
+    appendMember(out, "gpu", {{"architecture", manifest.gpu.architecture}});
   appendMember(out, "files", filesJson(manifest.files));
   appendMember(out, "arena_bytes", manifest.arenaBytes);
   appendArray(out, "buffers", manifest.buffers, bufferJson);

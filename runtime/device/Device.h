@@ -8,6 +8,7 @@
 #pragma once
 
 #include "runtime/base/Status.h"
+#include "runtime/device/GpuLaunch.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -20,6 +21,8 @@ namespace smelt::runtime {
 
 struct DeviceKernel {
   std::string symbol;
+  /// GPUs: what the kernel is made of; a CPU calls `symbol`.
+  std::vector<GpuLaunch> gpu = {};
 };
 
 /// One launch: a kernel and the arena offsets of its arguments.
@@ -42,7 +45,9 @@ public:
 
   /// Allocates the arena, aligned to at least 64 bytes and zeroed. Once per device.
   virtual Status allocateArena(uint64_t bytes) = 0;
+  /// After what was started before; `from` may change as soon as this returns.
   virtual Status copyIn(uint64_t offset, std::span<const std::byte> from) = 0;
+  /// After what was started before; returns with the bytes, or with what went wrong until then.
   virtual Status copyOut(uint64_t offset, std::span<std::byte> to) = 0;
 
   /// Loads the code and looks up every kernel. Once per device.
@@ -51,7 +56,7 @@ public:
   /// Resolves launches against the arena and the module.
   virtual StatusOr<DeviceProgram> addProgram(const std::vector<DeviceLaunch> &launches) = 0;
 
-  /// Runs a program's launches in order.
+  /// Starts a program's launches, in order, after everything that was started before.
   virtual Status run(DeviceProgram program) = 0;
   /// Returns when everything that was run has finished.
   virtual Status synchronize() = 0;

@@ -3,6 +3,7 @@
 #include "runtime/base/Sha256.h"
 #include "runtime/device/cpu/CpuDevice.h"
 #include "runtime/device/cpu/HostCpu.h"
+#include "runtime/device/cuda/CudaDevice.h"
 
 #include <algorithm>
 
@@ -60,16 +61,32 @@ std::vector<std::byte> initialValues(const Buffer &buffer, uint64_t seed) {
 }
 } // namespace
 
-StatusOr<std::unique_ptr<Session>> Session::open(const std::string &bundlePath, int threads) {
+/// The device of a bundle's target, if the user's choice allows it.
+static StatusOr<std::unique_ptr<Device>> makeDevice(const Manifest &manifest,
+                                                    const DeviceChoice &choice) {
+  bool wantsCuda = choice.device.starts_with("cuda"), isCuda = manifest.target == "cuda";
+  if (choice.device != "auto" && wantsCuda != isCuda)
+    return usageError("it was compiled for ", isCuda ? manifest.gpu.architecture : "the CPU",
+                      "; --device ", choice.device, " needs one compiled with --target ",
+                      wantsCuda ? "sm_90a" : "cpu");
+  if (!isCuda) {
+    SMELT_RETURN_IF_ERROR(checkHostRuns(manifest.cpu.name, manifest.cpu.features));
+    return makeCpuDevice(choice.threads);
+  }
+  int ordinal = 0;
+  if (size_t colon = choice.device.find(':'); colon != std::string::npos)
+    ordinal = std::atoi(choice.device.c_str() + colon + 1);
+  return makeCudaDevice(ordinal);
+}
+
+StatusOr<std::unique_ptr<Session>> Session::open(const std::string &bundlePath,
+                                                 const DeviceChoice &choice) {
   std::unique_ptr<Session> session(new Session);
   SMELT_ASSIGN_OR_RETURN(session->bundle_, openBundle(bundlePath));
-  const Manifest &manifest = session->manifest();
-  if (manifest.target != "cpu")
-    return corruptError("bundle ", bundlePath, " is for target \"", manifest.target,
-                        "\"; this smelt-run runs cpu bundles");
-  SMELT_RETURN_IF_ERROR(
-      checkHostRuns(manifest.cpu.name, manifest.cpu.features).withContext("bundle " + bundlePath));
-  session->device_ = makeCpuDevice(threads);
+  StatusOr<std::unique_ptr<Device>> device = makeDevice(session->manifest(), choice);
+  if (!device.isOk())
+    return device.status().withContext("bundle " + bundlePath);
+  session->device_ = *std::move(device);
   SMELT_RETURN_IF_ERROR(session->prepare());
   return session;
 }
@@ -78,8 +95,11 @@ Status Session::prepare() {
   SMELT_RETURN_IF_ERROR(device_->allocateArena(manifest().arenaBytes));
   std::vector<DeviceKernel> kernels;
   for (const Kernel &kernel : manifest().kernels)
-    kernels.push_back({kernel.symbol});
-  SMELT_RETURN_IF_ERROR(device_->loadModule(bundle_.filePath("cpu.so"), kernels));
+    kernels.push_back({kernel.symbol, kernel.gpu});
+  const char *code = manifest().target == "cpu"                  ? "cpu.so"
+                     : manifest().files.count("kernels.cubin") ? "kernels.cubin"
+                                                                 : "kernels.ptx";
+  SMELT_RETURN_IF_ERROR(device_->loadModule(bundle_.filePath(code), kernels));
   for (const Program &program : manifest().programs) {
     std::vector<DeviceLaunch> launches;
     for (const Launch &launch : program.launches) {
@@ -201,8 +221,8 @@ Status Session::runOnBatch(const Program &program, const Batch &batch) {
 
 Status Session::run(const Program &program) {
   auto index = static_cast<size_t>(&program - manifest().programs.data());
-  SMELT_RETURN_IF_ERROR(device_->run(programs_[index]).withContext(program.name));
-  return device_->synchronize().withContext(program.name);
+  // Nobody waits here: copies and later programs come after it, and a copy out says what failed.
+  return device_->run(programs_[index]).withContext(program.name);
 }
 
 StatusOr<double> Session::readScalar(uint32_t index) {

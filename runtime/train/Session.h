@@ -27,10 +27,17 @@ private:
   std::map<std::string, TensorView> tensors_;
 };
 
+/// Where a bundle runs.
+struct DeviceChoice {
+  std::string device = "auto"; ///< "cpu", "cuda", "cuda:N"; "auto": what the bundle is for.
+  int threads = 0;             ///< CPU threads; 0: all cores.
+};
+
 class Session {
 public:
-  /// Opens the bundle, checks that this machine runs it, loads the code. `threads` = 0: all cores.
-  static StatusOr<std::unique_ptr<Session>> open(const std::string &bundlePath, int threads);
+  /// Opens the bundle, checks that this machine runs it, loads the code.
+  static StatusOr<std::unique_ptr<Session>> open(const std::string &bundlePath,
+                                                 const DeviceChoice &choice = {});
 
   const Bundle &bundle() const { return bundle_; }
   const Manifest &manifest() const { return bundle_.manifest; }

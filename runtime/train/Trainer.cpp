@@ -276,7 +276,7 @@ StatusOr<RunDescription> describeRun(const TrainOptions &options, Session &sessi
 } // namespace
 
 StatusOr<TrainResult> train(const TrainOptions &options) {
-  SMELT_ASSIGN_OR_RETURN(auto session, Session::open(options.bundle, options.threads));
+  SMELT_ASSIGN_OR_RETURN(auto session, Session::open(options.bundle, options.device));
   const Manifest &manifest = session->manifest();
   if (manifest.training.stages.empty())
     return usageError("the bundle ", options.bundle, " has no training stages");

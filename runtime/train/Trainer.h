@@ -21,7 +21,7 @@ struct TrainOptions {
   std::string resume;            ///< "", "auto" or a checkpoint's path.
   bool overwrite = false;        ///< Start anew in a folder that has a run.
   std::optional<int> keepCheckpoints;
-  int threads = 0;
+  DeviceChoice device;
   Console::Mode console = Console::Mode::Automatic;
 };
 

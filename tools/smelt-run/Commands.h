@@ -17,6 +17,9 @@ class App;
 
 namespace smelt::runtime {
 
+/// Adds --device and --threads.
+void addDeviceChoice(CLI::App &command, DeviceChoice &choice);
+
 /// Adds the options of training to `command`, all but the bundle. `smelt train SPEC` uses it too.
 void addTrainOptions(CLI::App &command, TrainOptions &options);
 /// Trains and prints where the results are.
@@ -27,7 +30,7 @@ struct ModelChoice {
   std::string bundle;     ///< A bundle; empty = the run folder's.
   std::string runFolder;  ///< Gives the bundle and the newest checkpoint.
   std::string checkpoint; ///< A checkpoint; empty = the run folder's newest.
-  int threads = 0;
+  DeviceChoice device;
 };
 void addModelChoice(CLI::App &command, ModelChoice &choice);
 

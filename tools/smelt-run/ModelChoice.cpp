@@ -14,6 +14,18 @@ void addModelChoice(CLI::App &command, ModelChoice &choice) {
   command.add_option("--run-dir", choice.runFolder,
                      "A training run: its bundle and its newest checkpoint");
   command.add_option("--checkpoint", choice.checkpoint, "A checkpoint's folder");
+  addDeviceChoice(command, choice.device);
+}
+
+void addDeviceChoice(CLI::App &command, DeviceChoice &choice) {
+  command.add_option("--device", choice.device,
+                     "Where it runs: cpu, cuda, cuda:N, or auto, what the bundle is for [auto]")
+      ->check([](const std::string &text) {
+        bool known = text == "auto" || text == "cpu" || text == "cuda" ||
+                     (text.starts_with("cuda:") && text.size() > 5 &&
+                      text.find_first_not_of("0123456789", 5) == std::string::npos);
+        return known ? std::string() : "there is no device \"" + text + "\"";
+      });
   command.add_option("--threads", choice.threads, "CPU threads; 0 = all cores")
       ->check(CLI::Range(0, 4096));
 }
@@ -54,7 +66,7 @@ StatusOr<LoadedModel> loadModel(const ModelChoice &choice) {
     SMELT_ASSIGN_OR_RETURN(bundle, bundleOfRun(choice.runFolder));
   }
   LoadedModel model;
-  SMELT_ASSIGN_OR_RETURN(model.session, Session::open(bundle, choice.threads));
+  SMELT_ASSIGN_OR_RETURN(model.session, Session::open(bundle, choice.device));
   SMELT_RETURN_IF_ERROR(model.session->initialise(model.session->manifest().training.seed));
   if (checkpoint) {
     SMELT_RETURN_IF_ERROR(model.session->restore(*checkpoint, /*withState=*/false));

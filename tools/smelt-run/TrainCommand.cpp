@@ -26,8 +26,7 @@ void addTrainOptions(CLI::App &command, TrainOptions &options) {
                      "Whose names that file has: modded-nanogpt, or a layout's .json file; without "
                      "it Smelt's own");
   command.add_flag("--overwrite", options.overwrite, "Start anew in a folder that has a run");
-  command.add_option("--threads", options.threads, "CPU threads; 0 = all cores")
-      ->check(CLI::Range(0, 4096));
+  addDeviceChoice(command, options.device);
   command.add_option("--checkpoint-every", options.checkpointEvery,
                      "Steps between checkpoints; 0 = only at the end");
   command.add_option("--validate-every", options.validateEvery,

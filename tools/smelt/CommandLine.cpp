@@ -30,6 +30,7 @@ constexpr const char *compileFooter =
 Examples:
   smelt compile models/tiny.json                              writes tiny.smelt/
   smelt compile models/tiny.json --target cpu:haswell         for another machine: AVX2 only
+  smelt compile models/tiny.json --target sm_90a              for a Hopper GPU
   smelt compile models/tiny.json --compile-to lm              the model's steps, to standard output
   smelt compile models/tiny.json --dump-dir ir/               ir/1-lm.mlir ... beside the bundle
   smelt compile kernel.mlir --compile-from kernel -o x.smelt  go on from an edited dump)";
@@ -79,8 +80,16 @@ void addOverrides(CLI::App &app, CompileOptions &options) {
 
 void addTarget(CLI::App &app, CompileOptions &options) {
   app.add_option("--target", options.target,
-                 "What to compile for: cpu (this machine) or cpu:NAME, for example cpu:haswell")
-      ->type_name("cpu[:NAME]")
+                 "What to compile for: cpu (this machine), cpu:NAME, for example cpu:haswell, or a "
+                 "GPU: sm_90a (Hopper), sm_90, sm_80")
+      ->type_name("cpu[:NAME]|sm_N")
+      ->check([](const std::string &target) {
+        bool known = !target.starts_with("sm_") || target == "sm_80" || target == "sm_90" ||
+                     target == "sm_90a";
+        return known ? std::string()
+                     : "no GPU target is called '" + target +
+                           "'; there are sm_80, sm_90 and sm_90a";
+      })
       ->capture_default_str();
 }
 

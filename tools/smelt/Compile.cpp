@@ -66,6 +66,7 @@ int compileSpec(const CompileOptions &options) {
       options.output.empty() ? modelName(options.input) + ".smelt" : options.output;
   BundleOptions bundle;
   bundle.cpu = cpuOf(options.target);
+  bundle.gpu = gpuOf(options.target);
   runtime::Status status = emitBundle(session.module(), directory, bundle);
   if (!status.isOk())
     llvm::errs() << "smelt: " << status.message() << "\n";

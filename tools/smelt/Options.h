@@ -22,7 +22,7 @@ struct CompileOptions {
   std::vector<std::string> overrides; ///< --set key.path=value, in order.
   std::string precision;              ///< "f32": nothing is rounded; empty: what the spec says.
   std::string activations = "f32";    ///< Storage between kernels: "f32" or "bf16".
-  std::string target = "cpu";         ///< "cpu" (this machine), "cpu:NAME" (LLVM's name of a CPU).
+  std::string target = "cpu";         ///< "cpu" (this machine), "cpu:NAME" (LLVM's name of a CPU), "sm_90a" ….
   std::string from = "spec";          ///< First phase to run is the one after this.
   std::string to = "bundle";          ///< Last phase to run.
   std::string

@@ -3,6 +3,7 @@
 
 #include "compiler/Import/Import.h"
 #include "compiler/Pipelines/Pipelines.h"
+#include "compiler/Target/CUDA/GPUTarget.h"
 #include "tools/smelt-opt/RegisterEverything.h"
 
 #include "mlir/IR/AsmState.h"
@@ -36,6 +37,10 @@ Phase phaseOf(const std::string &name) {
 std::string cpuOf(const std::string &target) {
   size_t colon = target.find(':');
   return colon == std::string::npos ? "host" : target.substr(colon + 1);
+}
+
+std::string gpuOf(const std::string &target) {
+  return GPUTarget::isName(target) ? target : std::string();
 }
 
 const char *nameOf(Phase phase) { return names[static_cast<int>(phase)]; }
@@ -73,6 +78,7 @@ int Session::runTo(Phase last) {
     PassManager passes(&context_);
     PipelineOptions pipeline;
     pipeline.cpu = cpuOf(options_.target);
+    pipeline.gpu = gpuOf(options_.target);
     pipeline.remarks = options_.remarks;
     pipeline.activations = options_.activations;
     if (!buildPhasePipeline(passes, nameOf(next), pipeline) || failed(passes.run(*module_)))

@@ -25,6 +25,8 @@ Phase phaseOf(const std::string &name);
 const char *nameOf(Phase phase);
 /// "host" for the target "cpu", NAME for "cpu:NAME".
 std::string cpuOf(const std::string &target);
+/// The target itself if it names a GPU ("sm_90a"), else empty.
+std::string gpuOf(const std::string &target);
 
 /// Owns the context, prints diagnostics at their place in the spec.
 class Session {

@@ -3,6 +3,7 @@
 #include "tools/smelt/Compile.h"
 
 #include "runtime/base/Log.h"
+#include "runtime/device/cuda/CudaDevice.h"
 
 #include <filesystem>
 
@@ -15,6 +16,15 @@ int trainModel(TrainOptions options) {
   if (options.run.runFolder.empty())
     options.run.runFolder = "runs/" + modelName(options.compile.input);
   options.run.bundle = options.compile.input;
+  if (!isBundle && options.run.device.device.starts_with("cuda") &&
+      options.compile.target == "cpu") {
+    auto capability = runtime::cudaCapability();
+    if (!capability.isOk()) {
+      runtime::logError(capability.status());
+      return runtime::exitCode(capability.status().code());
+    }
+    options.compile.target = *capability == 90 ? "sm_90a" : "sm_80";
+  }
   if (!isBundle) {
     // The bundle stays with the run: eval and sample need it, and a run folder that is moved keeps
     // it.

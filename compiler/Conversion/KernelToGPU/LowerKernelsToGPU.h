@@ -11,6 +11,9 @@
 
 namespace smelt {
 
+/// Null if a region with `op` can run on a GPU, else why not. For fusion's remarks.
+llvm::StringRef whyNotGPURowOp(mlir::Operation *op);
+
 /// The code of all kernels of a module.
 struct GPUKernels {
   mlir::OwningOpRef<mlir::ModuleOp> module;        ///< llvm.func kernels, ready for emitGPUCode.

@@ -90,9 +90,8 @@ runtime::Init getInit(ElementsAttr value) {
 
 class ManifestBuilder {
 public:
-  ManifestBuilder(ModuleOp module, const CPUTarget &target) : module(module), symbols(module) {
+  explicit ManifestBuilder(ModuleOp module) : module(module), symbols(module) {
     manifest.compiler = "smelt " SMELT_VERSION;
-    manifest.cpu = {target.name, target.features};
   }
 
   FailureOr<runtime::Manifest> build() {
@@ -259,6 +258,6 @@ private:
 
 } // namespace
 
-FailureOr<runtime::Manifest> smelt::buildManifest(ModuleOp module, const CPUTarget &target) {
-  return ManifestBuilder(module, target).build();
+FailureOr<runtime::Manifest> smelt::buildManifest(ModuleOp module) {
+  return ManifestBuilder(module).build();
 }

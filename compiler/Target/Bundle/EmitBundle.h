@@ -11,6 +11,10 @@ namespace smelt {
 struct BundleOptions {
   /// "host", or LLVM's name of a CPU.
   std::string cpu = "host";
+  /// "sm_90a" …: a GPU instead; empty: the CPU.
+  std::string gpu;
+  /// The ptxas to run for a GPU; empty: what the machine has, "none": PTX only.
+  std::string ptxas;
   /// If not empty, the optimised LLVM IR and the assembly of the kernels are written to `<dumpPrefix>.ll` and `.s`.
   std::string dumpPrefix;
 };

@@ -118,7 +118,7 @@ struct TrainingNumericsTest : testing::TestWithParam<std::tuple<bool, int64_t, O
     runPhase("exec");
     runtime::Status status = emitBundle(*module, directory.string());
     ASSERT_TRUE(status.isOk()) << status.message();
-    auto opened = runtime::Session::open(directory.string(), 2);
+    auto opened = runtime::Session::open(directory.string(), {"auto", 2});
     ASSERT_TRUE(opened.isOk()) << opened.status().message();
     session = *std::move(opened);
     ASSERT_TRUE(session->initialise(7).isOk());

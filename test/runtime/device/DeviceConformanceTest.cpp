@@ -1,5 +1,6 @@
 // What every device must do, whatever it is. A device joins by a line at the end.
 #include "runtime/device/cpu/CpuDevice.h"
+#include "runtime/device/cuda/CudaDevice.h"
 
 #include <gtest/gtest.h>
 
@@ -12,16 +13,28 @@ struct DeviceCase {
   const char *name;
   std::function<std::unique_ptr<Device>()> make;
   const char *module;
+  std::string (*whyNot)() = [] { return std::string(); }; ///< Empty: the machine has the device.
 };
+
+/// A kernel of the module: one function of that name, with a pointer per buffer.
+static DeviceKernel kernelOf(const char *symbol, uint32_t buffers) {
+  GpuLaunch launch;
+  launch.symbol = symbol;
+  for (uint32_t i = 0; i < buffers; ++i)
+    launch.parameters.push_back({GpuParameter::Kind::Pointer, {i}, 0, {}});
+  return {symbol, {launch}};
+}
 
 class DeviceConformanceTest : public ::testing::TestWithParam<DeviceCase> {
 protected:
   void SetUp() override {
+    if (std::string why = GetParam().whyNot(); !why.empty())
+      GTEST_SKIP() << why;
     device = GetParam().make();
     ASSERT_TRUE(device->allocateArena(kArena).isOk());
   }
   void load() {
-    Status status = device->loadModule(GetParam().module, {{"add_one"}, {"multiply"}});
+    Status status = device->loadModule(GetParam().module, {kernelOf("add_one", 1), kernelOf("multiply", 3)});
     ASSERT_TRUE(status.isOk()) << status.message();
   }
   void write(uint64_t offset, float value) {
@@ -77,7 +90,7 @@ TEST_P(DeviceConformanceTest, MissingModulesAndSymbolsAreNamed) {
   Status missing = device->loadModule("/nonexistent/module", {});
   EXPECT_EQ(missing.code(), StatusCode::Corrupt);
   EXPECT_NE(missing.message().find("/nonexistent/module"), std::string::npos);
-  Status symbol = GetParam().make()->loadModule(GetParam().module, {{"no_such_kernel"}});
+  Status symbol = GetParam().make()->loadModule(GetParam().module, {kernelOf("no_such_kernel", 1)});
   EXPECT_EQ(symbol.code(), StatusCode::Corrupt);
   EXPECT_NE(symbol.message().find("no_such_kernel"), std::string::npos);
 }
@@ -92,8 +105,18 @@ TEST_P(DeviceConformanceTest, WrongProgramsAreRefused) {
 
 INSTANTIATE_TEST_SUITE_P(Devices, DeviceConformanceTest,
                          ::testing::Values(DeviceCase{"cpu", [] { return makeCpuDevice(); },
-                                                      SMELT_CONFORMANCE_KERNELS}),
+                                                      SMELT_CONFORMANCE_KERNELS},
+                                           DeviceCase{"cuda", [] { return *makeCudaDevice(); },
+                                                      SMELT_CONFORMANCE_PTX, whyNoCuda}),
                          [](const auto &info) { return info.param.name; });
+
+TEST(CudaDeviceTest, AMachineWithoutItSaysSo) {
+  if (whyNoCuda().empty())
+    GTEST_SKIP() << "this machine has a GPU";
+  Status status = makeCudaDevice().status();
+  EXPECT_EQ(status.code(), StatusCode::Usage);
+  EXPECT_NE(status.message().find("NVIDIA driver"), std::string::npos) << status.message();
+}
 
 TEST(CpuDeviceTest, PassesTheThreadCountToOpenMP) {
   auto device = makeCpuDevice(3);

@@ -39,7 +39,7 @@ TEST_F(SampleTest, ATrainedModelContinuesWithWhatItSaw) {
   model.validateEvery = model.checkpointEvery = 0;
   writeBundleWith(model);
   trainOrFail(optionsFor("run"));
-  auto session = *Session::open(folder / "m.smelt", 1);
+  auto session = *Session::open(folder / "m.smelt", {"auto", 1});
   ASSERT_TRUE(session->initialise(1).isOk());
   auto checkpoint = openCheckpoint(folder / "run/checkpoints/step-000200");
   ASSERT_TRUE(checkpoint.isOk());

@@ -10,7 +10,7 @@ using namespace smelt::runtime::test;
 class SessionTest : public TrainingTest {
 protected:
   std::unique_ptr<Session> open() {
-    auto session = Session::open(folder / "m.smelt", 1);
+    auto session = Session::open(folder / "m.smelt", {"auto", 1});
     EXPECT_TRUE(session.isOk()) << session.status().message();
     return *std::move(session);
   }
@@ -64,7 +64,7 @@ TEST_F(SessionTest, InitialValuesDependOnSeedAndNameAlone) {
   ASSERT_TRUE(writeBundle(folder / "moved.smelt", manifest,
                           {{"spec.json", "{}"}, {"cpu.so", *readFile(folder / "m.smelt/cpu.so")}})
                   .isOk());
-  auto moved = *Session::open(folder / "moved.smelt", 1);
+  auto moved = *Session::open(folder / "moved.smelt", {"auto", 1});
   ASSERT_TRUE(moved->initialise(7).isOk());
   EXPECT_EQ(*moved->hashState(), hash);
   ASSERT_TRUE(moved->initialise(8).isOk());
@@ -94,5 +94,5 @@ TEST_F(SessionTest, MissingSymbolsAreRefused) {
   ASSERT_TRUE(writeBundle(folder / "bad.smelt", manifest,
                           {{"spec.json", "{}"}, {"cpu.so", *readFile(folder / "m.smelt/cpu.so")}})
                   .isOk());
-  EXPECT_EQ(Session::open(folder / "bad.smelt", 1).status().code(), StatusCode::Corrupt);
+  EXPECT_EQ(Session::open(folder / "bad.smelt", {"auto", 1}).status().code(), StatusCode::Corrupt);
 }

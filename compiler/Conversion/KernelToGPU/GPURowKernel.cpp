@@ -1,0 +1,338 @@
+//===- GPURowKernel.cpp - A region of row ops as launches -----------------===//
+//
+// Rows are dealt to threads, warps or blocks by their width. Sums over all rows: each thread adds
+// up what it sees, a block adds its threads' sums in order, a second launch adds the blocks'. The
+// number of blocks depends on shapes and target alone, so the bits do not depend on the device.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/Conversion/KernelToGPU/GPURowKernel.h"
+
+using namespace mlir;
+using namespace mlir::lm;
+
+namespace smelt {
+namespace {
+
+RankedTensorType tensorOf(Value value) { return cast<RankedTensorType>(value.getType()); }
+
+/// How rows meet threads.
+struct Shape {
+  int64_t threads, group, rowsPerBlock, blocks;
+};
+
+Shape chooseShape(const GPURowProgram &program, const GPUTarget &target) {
+  int64_t most = 8 * target.multiprocessors;
+  bool bounded = !program.getSums().empty();
+  auto limit = [&](int64_t blocks) { return bounded ? std::min(blocks, most) : blocks; };
+  if (program.isFlat()) {
+    int64_t chunks = llvm::divideCeil(program.getWidestRow(), program.getVector());
+    int64_t blocks = limit(llvm::divideCeil(chunks, 256));
+    return {256, blocks * 256, 1, blocks};
+  }
+  int64_t width = program.getWidestRow(), rows = program.getRows();
+  if (width < 32)
+    return {128, 1, 128, limit(llvm::divideCeil(rows, 128))};
+  if (width <= 2048)
+    return {128, 32, 4, limit(llvm::divideCeil(rows, 4))};
+  return {256, 256, 1, limit(rows)};
+}
+
+/// Where a sum's numbers lie among a block's.
+struct SumSlots {
+  SmallVector<int64_t> offsets, elements;
+  int64_t total = 0;
+  explicit SumSlots(const GPURowProgram &program) {
+    for (Operation *op : program.getSums()) {
+      bool byRow = isa<GroupSumOp>(op);
+      offsets.push_back(total);
+      elements.push_back(
+          byRow ? 0 : tensorOf(op->getResult(op->getNumResults() - 1)).getNumElements());
+      total += elements.back();
+    }
+  }
+};
+
+class RowKernel {
+public:
+  RowKernel(GPUEmission &emission, const GPURowProgram &program, ArrayRef<GPURowBuffer> sources,
+            ArrayRef<GPURowBuffer> sinks, StringRef role)
+      : emission(emission), program(program), sources(sources), sinks(sinks), role(role),
+        shape(chooseShape(program, emission.getTarget())), slots(program) {}
+
+  void emit() {
+    if (slots.total)
+      partials = emission.allocateWorkspace(shape.blocks * slots.total * 4);
+    for (Operation *op : program.getSums())
+      if (isa<GroupSumOp>(op))
+        byRow[op] = emission.allocateWorkspace(program.getRows() * 4);
+    if (program.hasRowResults() || !program.getSums().empty())
+      emitRows();
+    if (program.hasTotalResults())
+      emitTotals();
+  }
+
+private:
+  SmallVector<GPURowSource> makeSources(GPUFunction &function) {
+    SmallVector<GPURowSource> made;
+    for (auto [i, buffer] : llvm::enumerate(sources))
+      made.push_back(program.getBlock().getArgument(i).use_empty() ? GPURowSource()
+                                                                   : makeSource(function, buffer));
+    return made;
+  }
+  SmallVector<GPURowSink> makeSinks(GPUFunction &function, bool totals) {
+    SmallVector<GPURowSink> made;
+    for (auto [i, buffer] : llvm::enumerate(sinks))
+      made.push_back(program.isTotal(program.getTerminator()->getOperand(i)) == totals
+                         ? makeSink(function, buffer)
+                         : GPURowSink());
+    return made;
+  }
+
+  void emitRows() {
+    GPUFunction function(emission, role, shape.threads);
+    ImplicitLocOpBuilder &b = function.builder();
+    GPUBuilder g(b);
+    Value thread = g.thread(), block = g.block();
+    GPURowGroup group;
+    group.size = shape.group;
+    Value firstRow = block; // A block a row.
+    if (program.isFlat()) {
+      group.lane = g.add(g.mul(block, shape.threads), thread);
+    } else if (shape.group == 1) {
+      firstRow = g.add(g.mul(block, shape.rowsPerBlock), thread);
+    } else if (shape.group == 32) {
+      group.lane = g.rem(thread, 32);
+      firstRow = g.add(g.mul(block, shape.rowsPerBlock), g.div(thread, 32));
+    } else {
+      group.lane = thread;
+      group.scratch = function.allocateShared(shape.group / 32 * 4);
+    }
+    SmallVector<GPURowSource> from = makeSources(function);
+    SmallVector<GPURowSink> to = makeSinks(function, false);
+    GPURowEmitter rows(program, b, group, from, to);
+    if (program.getSums().empty()) {
+      auto body = [&](Value row) {
+        rows.startRow();
+        rows.storeRow(row);
+      };
+      if (program.isFlat())
+        body(g.integer(0));
+      else
+        g.when(g.less(firstRow, program.getRows()), [&] { body(firstRow); });
+      function.finish({shape.blocks, 1, 1});
+      return;
+    }
+    Values sums;
+    for (Operation *op : program.getSums())
+      for (int64_t i = 0; i < rows.countAccumulators(op); ++i)
+        sums.push_back(g.number(0));
+    auto addRow = [&](Value row, ValueRange before) {
+      rows.startRow();
+      Values after;
+      for (Values &contributions : rows.getContributions(row))
+        for (Value each : contributions)
+          after.push_back(g.addf(before[after.size()], each));
+      for (auto [op, offset] : byRow) {
+        Value number = rows.get(op->getOperand(0), row, GPUChunk::at(0))[0];
+        Value place = g.offset(function.getWorkspace(offset), g.f32(), row);
+        if (group.lane)
+          g.when(g.equal(group.lane, 0), [&] { g.store(number, place, 4); });
+        else
+          g.store(number, place, 4);
+      }
+      rows.storeRow(row);
+      return after;
+    };
+    if (program.isFlat())
+      sums = addRow(g.integer(0), sums);
+    else
+      sums = g.loop(firstRow, g.integer(program.getRows()),
+                    g.integer(shape.blocks * shape.rowsPerBlock), sums,
+                    [&](Value row, ValueRange carried) { return addRow(row, carried); });
+    if (slots.total)
+      storePartials(function, rows, group, thread, block, sums);
+    function.finish({shape.blocks, 1, 1});
+  }
+
+  /// The block's sums to the workspace, added in the order of warps.
+  void storePartials(GPUFunction &function, GPURowEmitter &rows, const GPURowGroup &group,
+                     Value thread, Value block, ArrayRef<Value> sums) {
+    GPUBuilder g(function.builder());
+    int64_t warps = shape.threads / 32;
+    Value lane = g.rem(thread, 32), warp = g.div(thread, 32);
+    Value mine = g.offset(function.getWorkspace(partials), g.f32(),
+                          g.mul(g.widen(block), g.integer64(slots.total)));
+    Value shared = function.allocateShared(warps * slots.total * 4);
+    auto slot = [&](Value ofWarp, Value number) {
+      return g.offset(shared, g.f32(), g.add(g.mul(ofWarp, slots.total), number));
+    };
+    bool wholeBlock = !program.isFlat() && shape.group > 32;
+    size_t next = 0;
+    for (auto [i, op] : llvm::enumerate(program.getSums())) {
+      int64_t offset = slots.offsets[i], elements = slots.elements[i];
+      for (int64_t j = 0; j < rows.countAccumulators(op); ++j) {
+        Value sum = sums[next++];
+        if (!isa<GateBackwardOp>(op) || shape.group == 1) { // The same number in every thread.
+          Value whole = g.sumOfLanes(sum);
+          g.when(g.equal(lane, 0),
+                 [&] { g.store(whole, slot(warp, g.integer(offset + j)), 4); });
+        } else { // Dealt to the threads of a row.
+          Value element = g.add(group.lane, j * group.size);
+          g.when(g.less(element, elements), [&] {
+            g.store(sum, slot(wholeBlock ? g.integer(0) : warp, g.add(element, offset)), 4);
+          });
+        }
+      }
+    }
+    g.barrier();
+    // Numbers that the threads of a whole block share are there once, the others once a warp.
+    g.loop(thread, g.integer(slots.total), g.integer(shape.threads), [&](Value number) {
+      Value inOrder = g.load(slot(g.integer(0), number), g.f32(), 4);
+      Value once = g.boolean(false);
+      if (wholeBlock)
+        for (auto [i, op] : llvm::enumerate(program.getSums()))
+          if (isa<GateBackwardOp>(op))
+            once = g.either(once, g.both(g.atLeast(number, slots.offsets[i]),
+                                         g.less(number, slots.offsets[i] + slots.elements[i])));
+      for (int64_t w = 1; w < warps; ++w) {
+        Value part = g.load(slot(g.integer(w), number), g.f32(), 4);
+        inOrder = g.select(once, inOrder, g.addf(inOrder, part));
+      }
+      g.store(inOrder, g.offset(mine, g.f32(), number), 4);
+    });
+  }
+
+  void emitTotals() {
+    int64_t threads = program.getSums().empty() ? 32 : 256;
+    GPUFunction function(emission, (role + ": sums").str(), threads);
+    ImplicitLocOpBuilder &b = function.builder();
+    GPUBuilder g(b);
+    Value thread = g.thread();
+    SmallVector<GPURowSource> from = makeSources(function);
+    SmallVector<GPURowSink> to = makeSinks(function, true);
+    Value lane = g.rem(thread, 32), warp = g.div(thread, 32);
+    Value all = slots.total ? function.getWorkspace(partials) : Value();
+    Value shared = slots.total ? function.allocateShared(8 * 4) : Value();
+    llvm::DenseMap<Value, Value> totals;
+    for (auto [i, op] : llvm::enumerate(program.getSums())) {
+      Value sum = op->getResult(op->getNumResults() - 1);
+      int64_t offset = slots.offsets[i];
+      auto partial = [&](Value blockNumber, Value number) {
+        Value at = g.add(g.mul(blockNumber, slots.total), number);
+        return g.load(g.offset(all, g.f32(), at), g.f32(), 4);
+      };
+      if (auto groups = dyn_cast<GroupSumOp>(op)) { // A warp a group.
+        addGroups(function, groups, to, lane, warp, threads / 32);
+        continue;
+      }
+      if (isa<GateBackwardOp>(op)) { // One thread a number.
+        for (auto [j, result] : llvm::enumerate(program.getTerminator()->getOperands())) {
+          if (result != sum)
+            continue;
+          g.loop(thread, g.integer(slots.elements[i]), g.integer(threads), [&](Value number) {
+            Value total = g.loop(g.integer(0), g.integer(shape.blocks), g.integer(1),
+                                 {g.number(0)}, [&](Value at, ValueRange carried) -> Values {
+                                   return {g.addf(carried[0], partial(at, g.add(number, offset)))};
+                                 })[0];
+            g.storeNumbers({total}, g.offset(to[j].pointer, to[j].element, number), to[j].element,
+                           false);
+          });
+        }
+        continue;
+      }
+      Value mine = g.loop(thread, g.integer(shape.blocks), g.integer(threads), {g.number(0)},
+                          [&](Value at, ValueRange carried) -> Values {
+                            return {g.addf(carried[0], partial(at, g.integer(offset)))};
+                          })[0];
+      mine = g.sumOfLanes(mine);
+      g.when(g.equal(lane, 0), [&] { g.store(mine, g.offset(shared, g.f32(), warp), 4); });
+      g.barrier();
+      Value total;
+      for (int64_t w = 0; w < threads / 32; ++w) {
+        Value part = g.load(g.offset(shared, g.f32(), g.integer(w)), g.f32(), 4);
+        total = total ? g.addf(total, part) : part;
+      }
+      g.barrier();
+      if (isa<CountOp>(op))
+        total = g.maxf(total, g.number(1)); // It divides.
+      totals[sum] = total;
+    }
+    g.when(g.equal(thread, 0), [&] {
+      GPURowEmitter scalars(program, b, {}, from, to);
+      for (auto [sum, total] : totals)
+        scalars.setTotal(sum, total);
+      for (auto [i, value] : llvm::enumerate(program.getTerminator()->getOperands()))
+        if (program.isTotal(value) && tensorOf(value).getRank() == 0)
+          g.storeNumbers({scalars.getUniform(value)}, to[i].pointer, to[i].element, false);
+    });
+    function.finish({1, 1, 1});
+  }
+
+  /// Sums of each group's numbers: lanes in steps of 32, then the lanes in their fixed order.
+  void addGroups(GPUFunction &function, GroupSumOp op, ArrayRef<GPURowSink> to, Value lane,
+                 Value warp, int64_t warps) {
+    GPUBuilder g(function.builder());
+    int64_t groups = tensorOf(op.getResult()).getDimSize(0), size = program.getRows() / groups;
+    Value numbers = function.getWorkspace(byRow[op]);
+    for (auto [i, result] : llvm::enumerate(program.getTerminator()->getOperands())) {
+      if (result != op.getResult())
+        continue;
+      g.loop(warp, g.integer(groups), g.integer(warps), [&](Value group) {
+        Value first = g.mul(group, size);
+        Value sum = g.loop(g.add(first, lane), g.add(first, size), g.integer(32), {g.number(0)},
+                           [&](Value row, ValueRange before) -> Values {
+                             Value each = g.load(g.offset(numbers, g.f32(), row), g.f32(), 4);
+                             return {g.addf(before[0], each)};
+                           })[0];
+        Value total = g.sumOfLanes(sum);
+        g.when(g.equal(lane, 0), [&] {
+          g.storeNumbers({total}, g.offset(to[i].pointer, to[i].element, group), to[i].element,
+                         false);
+        });
+      });
+    }
+  }
+
+  using Values = GPUBuilder::Values;
+  GPUEmission &emission;
+  const GPURowProgram &program;
+  ArrayRef<GPURowBuffer> sources, sinks;
+  StringRef role;
+  Shape shape;
+  SumSlots slots;
+  int64_t partials = 0;
+  llvm::MapVector<Operation *, int64_t> byRow; ///< Workspace of sums over groups of rows.
+};
+
+} // namespace
+
+GPURowBuffer makeRowBuffer(const GPUEmission &emission, const GPURowProgram &program, Value value,
+                           Value outer) {
+  return {emission.getArgument(outer), 0, tensorOf(value).getElementType(),
+          program.getFeatures(value)};
+}
+
+GPURowBuffer makeWorkspaceRows(GPUEmission &emission, const GPURowProgram &program, Value value,
+                               Type element) {
+  int64_t elements = tensorOf(value).getNumElements();
+  int64_t offset =
+      emission.allocateWorkspace(elements * (element.getIntOrFloatBitWidth() / 8));
+  return {emission.getWorkspaceArgument(), offset, element, program.getFeatures(value)};
+}
+
+GPURowSource makeSource(GPUFunction &function, const GPURowBuffer &buffer) {
+  return {function.getPointer(buffer.argument, buffer.byteOffset), buffer.element, buffer.stride,
+          std::min<int64_t>(16, function.getEmission().getAlignment(buffer.argument)), {}};
+}
+
+GPURowSink makeSink(GPUFunction &function, const GPURowBuffer &buffer) {
+  return {function.getPointer(buffer.argument, buffer.byteOffset), buffer.element, buffer.stride,
+          std::min<int64_t>(16, function.getEmission().getAlignment(buffer.argument))};
+}
+
+void emitRowLaunches(GPUEmission &emission, const GPURowProgram &program,
+                     ArrayRef<GPURowBuffer> sources, ArrayRef<GPURowBuffer> sinks, StringRef role) {
+  RowKernel(emission, program, sources, sinks, role).emit();
+}
+
+} // namespace smelt
