@@ -101,7 +101,7 @@ TEST_F(DataTest, BeginsWithAnotherRunsParameters) {
   trainOrFail(shardOptions("first"));
   std::string checkpoint = listCheckpoints(folder / "first/checkpoints").front();
   std::string file = checkpoint + "/parameters.safetensors";
-  auto session = Session::open(folder / "shards.smelt", 1);
+  auto session = Session::open(folder / "shards.smelt", {"auto", 1});
   ASSERT_TRUE(session.isOk());
   ASSERT_TRUE((*session)->initialise(77).isOk());
   Status status = loadParameters(**session, file, "");
