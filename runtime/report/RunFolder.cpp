@@ -74,6 +74,7 @@ std::string runJson(const RunDescription &run) {
        {{"train", run.trainData},
         {"train_tokens", run.trainTokens},
         {"validation", run.validationData},
+        {"held_out", run.isHeldOut},
         {"validation_tokens", run.validationTokens},
         {"files", describe(run.dataFiles)}}}};
   return dump(json, 1) + "\n";

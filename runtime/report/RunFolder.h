@@ -30,6 +30,7 @@ struct RunDescription {
   std::string device;
   uint64_t parameters = 0; ///< Number of learned values.
   std::string trainData, validationData;
+  bool isHeldOut = false; ///< The validation data are the end of the training files.
   uint64_t trainTokens = 0, validationTokens = 0;
   std::vector<FileDescription> dataFiles; ///< Of both.
   int64_t firstStep = 0; ///< Above 0 in a resumed run.

@@ -12,6 +12,7 @@ struct DataSources {
   TokenStream validation;
   std::string trainPaths, validationPaths;
   LoaderOptions options;
+  bool isHeldOut = false; ///< The validation stream is the end of the training files.
 };
 
 /// Opens the files that the manifest names, or those given here instead (empty = the manifest's).

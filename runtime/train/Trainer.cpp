@@ -264,6 +264,7 @@ StatusOr<RunDescription> describeRun(const TrainOptions &options, Session &sessi
   run.parameters = session.countParameters();
   run.trainData = data.trainPaths;
   run.validationData = data.validationPaths;
+  run.isHeldOut = data.isHeldOut;
   run.trainTokens = data.train.size();
   run.validationTokens = data.validation.size();
   run.firstStep = firstStep;

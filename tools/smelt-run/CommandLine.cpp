@@ -1,5 +1,6 @@
 #include "runtime/base/Log.h"
 #include "tools/smelt-run/Commands.h"
+#include "tools/smelt-run/UsageError.h"
 
 #include <CLI/CLI.hpp>
 
@@ -8,9 +9,11 @@ namespace smelt::runtime {
 int runCommandLine(CLI::App &app, int argc, char **argv, const std::function<Status()> &chosen) {
   try {
     app.parse(argc, argv);
+  } catch (const CLI::Success &wanted) { // --help, --version
+    return app.exit(wanted);
   } catch (const CLI::ParseError &error) {
-    // --help and --version are "errors" with code 0; all others are wrong usage.
-    return app.exit(error) == 0 ? 0 : exitCode(StatusCode::Usage);
+    printUsageError(app, error);
+    return exitCode(StatusCode::Usage);
   }
   Status status = chosen();
   if (!status.isOk())

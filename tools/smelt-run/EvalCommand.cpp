@@ -11,7 +11,7 @@ namespace smelt::runtime {
 void addEvalOptions(CLI::App &command, EvalOptions &options) {
   addModelChoice(command, options.model);
   command.add_option("--data", options.data,
-                     "Files to evaluate on; without them the spec's validation data");
+                     "Files to evaluate on; without them the run's validation data, or the spec's");
   command.add_option("--tokens", options.tokens, "At most so many tokens; 0 = what the spec says");
   command.add_flag("--json", options.json, "Print one JSON object");
 }
@@ -24,8 +24,13 @@ Status runEval(const EvalOptions &options) {
     program = manifest.findProgramByRole("evaluate");
   if (!program)
     return usageError("the bundle has no program of role evaluate");
-  SMELT_ASSIGN_OR_RETURN(DataSources data, openDataSources(manifest.data, options.data,
-                                                           options.data, manifest.training.seed));
+  RunData paths{options.data, options.data};
+  if (options.data.empty() && !options.model.runFolder.empty()) {
+    SMELT_ASSIGN_OR_RETURN(paths, readRunData(options.model.runFolder));
+  }
+  SMELT_ASSIGN_OR_RETURN(
+      DataSources data,
+      openDataSources(manifest.data, paths.train, paths.validation, manifest.training.seed));
   int64_t tokens = options.tokens ? options.tokens : manifest.training.validation.tokens;
   ValidationBatches batches(data.validation, data.options, tokens);
   SMELT_ASSIGN_OR_RETURN(Evaluation result, evaluate(*model.session, *program, batches));

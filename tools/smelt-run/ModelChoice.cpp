@@ -31,11 +31,18 @@ void addDeviceChoice(CLI::App &command, DeviceChoice &choice) {
 }
 
 namespace {
-/// run.json says which bundle was trained.
-StatusOr<std::string> bundleOfRun(const std::string &runFolder) {
+StatusOr<nlohmann::json> readRunJson(const std::string &runFolder) {
   SMELT_ASSIGN_OR_RETURN(std::string text, readFile(runFolder + "/run.json", 1 << 20));
   auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object() || !json.contains("bundle") || !json["bundle"].is_string())
+  if (!json.is_object())
+    return corruptError(runFolder, "/run.json is no JSON object");
+  return json;
+}
+
+/// run.json says which bundle was trained.
+StatusOr<std::string> bundleOfRun(const std::string &runFolder) {
+  SMELT_ASSIGN_OR_RETURN(nlohmann::json json, readRunJson(runFolder));
+  if (!json.contains("bundle") || !json["bundle"].is_string())
     return corruptError(runFolder, "/run.json does not name a bundle");
   return json["bundle"].get<std::string>();
 }
@@ -56,6 +63,22 @@ StatusOr<std::optional<Checkpoint>> chooseCheckpoint(const ModelChoice &choice) 
   return newest;
 }
 } // namespace
+
+StatusOr<RunData> readRunData(const std::string &runFolder) {
+  SMELT_ASSIGN_OR_RETURN(nlohmann::json json, readRunJson(runFolder));
+  RunData data;
+  auto found = json.find("data");
+  if (found == json.end() || !found->is_object() || !found->contains("held_out"))
+    return data;
+  auto get = [&](const char *key) {
+    auto value = found->find(key);
+    return value != found->end() && value->is_string() ? value->get<std::string>() : std::string();
+  };
+  data.train = get("train");
+  if ((*found)["held_out"] == false)
+    data.validation = get("validation");
+  return data;
+}
 
 StatusOr<LoadedModel> loadModel(const ModelChoice &choice) {
   std::string bundle = choice.bundle;

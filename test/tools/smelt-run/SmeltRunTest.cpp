@@ -51,6 +51,15 @@ TEST_F(SmeltRunTest, TrainsEvaluatesAndSamples) {
   expect("train m.smelt --run-dir r --data text.txt", 2, "--resume auto");
   expect("train m.smelt --run-dir r --data text.txt --resume auto", 0, "final_hash:");
   expect("eval --run-dir r --data text.txt", 0, "step:12 val_loss:");
+  // Without --data, on what the run was validated on: its last validation again.
+  std::string trained = run("train m.smelt --run-dir r3 --data text.txt").output;
+  size_t at = trained.rfind("val_loss:");
+  ASSERT_NE(at, std::string::npos) << trained;
+  std::string loss = trained.substr(at, trained.find(' ', at) - at);
+  expect("eval --run-dir r3", 0, "step:12 " + loss + " targets:");
+  std::ofstream(folder / "held.txt") << std::string(65, 'a');
+  expect("train m.smelt --run-dir r4 --data text.txt --validation-data held.txt", 0, "held.txt");
+  expect("eval --run-dir r4", 0, "targets:64");
   expect("eval m.smelt --data text.txt --json", 0, "\"targets\":200");
   expect("sample --run-dir r --prompt 'the ' --tokens 20 --top-k 5", 0, "the ");
   expect("profile m.smelt --repeat 2", 0, "fake_train");
@@ -71,6 +80,11 @@ TEST_F(SmeltRunTest, ExitCodes) {
   expect("", 2, "subcommand");
   expect("train", 2, "bundle is required");
   expect("train m.smelt --nonsense", 2, "nonsense");
+  expect("trian m.smelt", 2,
+         "smelt-run: unknown command 'trian'; did you mean 'train'?\nSee: smelt-run --help");
+  expect("train m.smelt --run-dri r", 2,
+         "smelt-run train: unknown option '--run-dri'; did you mean '--run-dir'?");
+  expect("data pakc a.txt", 2, "smelt-run data: unknown command 'pakc'; did you mean 'pack'?");
   expect("sample", 2, "--run-dir");
   expect("train missing.smelt", 4, "missing.smelt");
   expect("train m.smelt --data missing.txt", 4, "missing.txt");
