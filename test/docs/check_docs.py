@@ -13,6 +13,8 @@ import re
 import subprocess
 import sys
 
+from shell_blocks import shell_commands
+
 SOURCE, BUILD = sys.argv[1], sys.argv[2]
 TOP = {name for name in os.listdir(SOURCE) if os.path.isdir(os.path.join(SOURCE, name)) and name != ".git"}
 DIALECTS = ("lm", "train", "kernel", "exec")
@@ -69,7 +71,6 @@ def check_file(path, ops, attributes, passes, words):
     folder = os.path.dirname(os.path.join(SOURCE, path))
     with open(os.path.join(SOURCE, path), encoding="utf-8") as file:
         text = file.read()
-    fenced = "\n".join(re.findall(r"^```(?:sh|bash|console|)\n(.*?)^```", text, re.M | re.S))
     prose = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
     for target in re.findall(r"\]\(([^)#\s]+)", prose) + re.findall(r'(?:src|href)="([^"#]+)"', prose):
         if "://" not in target and not os.path.exists(os.path.join(folder, target)):
@@ -85,8 +86,7 @@ def check_file(path, ops, attributes, passes, words):
     for name in re.findall(r"--(smelt-[\w-]+)", text):
         if name not in passes:
             yield f"no such pass or pipeline: --{name}"
-    for line in fenced.split("\n"):
-        line = re.sub(r"^\$ ", "", line.strip())
+    for line in shell_commands(text):
         if re.match(r"(\./)?(build/bin/)?smelt ", line):
             yield from check_command(line, words)
         tool = re.match(r"(?:\./)?(tools/[\w/.-]+)", line)
