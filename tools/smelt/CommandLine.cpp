@@ -24,7 +24,8 @@ Exit codes: 0 done, 2 usage, 3 spec, 4 corrupt input, 5 non-finite loss, 6 rank 
 
 constexpr const char *checkFooter = R"(Examples:
   smelt check models/tiny.json
-  smelt check models/tiny.json --set training.steps=100 --set training.seed=7)";
+  smelt check models/tiny.json --set training.steps=100 --set training.seed=7
+  smelt check models/short-partial-key-offset.json --ranks 8 --gpu h200    what a run costs)";
 
 constexpr const char *compileFooter =
     R"(Phases: spec -> lm -> train -> kernel -> exec -> bundle. Every phase but the last is MLIR text.
@@ -109,12 +110,19 @@ void addCompileOptions(CLI::App &app, CompileOptions &options) {
 }
 
 void buildCheck(CLI::App &main, Options &options) {
-  CLI::App *app = main.add_subcommand("check", "Check a spec: grammar, names, shapes, schedules");
+  CLI::App *app = main.add_subcommand(
+      "check", "Check a spec: grammar, names, shapes, schedules; what a run costs");
   app->footer(checkFooter);
-  app->add_option("spec", options.compile.input, "The model's JSON spec")
+  app->add_option("spec", options.check.compile.input, "The model's JSON spec")
       ->required()
       ->type_name("SPEC");
-  addOverrides(*app, options.compile);
+  addOverrides(*app, options.check.compile);
+  app->add_option("--ranks", options.check.ranks,
+                  "Print parameters, FLOPs, memory, launches and tokens for so many ranks")
+      ->check(CLI::Range(1, 65536))
+      ->type_name("N");
+  app->add_option("--gpu", options.check.gpu, "The same against a GPU: a100, h100 or h200")
+      ->type_name("NAME");
   app->callback([&] { options.command = Command::Check; });
 }
 

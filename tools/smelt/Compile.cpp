@@ -1,5 +1,6 @@
 //===- Compile.cpp - smelt check, compile and explain ---------------------===//
 #include "tools/smelt/Compile.h"
+#include "tools/smelt/Estimate.h"
 #include "tools/smelt/Session.h"
 
 #include "compiler/Target/Bundle/EmitBundle.h"
@@ -16,8 +17,14 @@ namespace smelt::cli {
 
 std::string modelName(const std::string &input) { return llvm::sys::path::stem(input).str(); }
 
-int checkSpec(const CompileOptions &options) {
-  Session session(options);
+int checkSpec(const CheckOptions &options) {
+  Session session(options.compile);
+  const GpuModel *gpu = findGpu(options.gpu);
+  if (!options.gpu.empty() && !gpu) {
+    llvm::errs() << "smelt check: no GPU is known as '" << options.gpu << "'; there are "
+                 << listGpus() << "\n";
+    return 2;
+  }
   if (int code = session.load())
     return code;
   int64_t parameters = 0, tensors = 0;
@@ -25,9 +32,23 @@ int checkSpec(const CompileOptions &options) {
     parameters += cast<ShapedType>(parameter.getType()).getNumElements();
     ++tensors;
   }
-  llvm::outs() << options.input << ": ok, " << parameters << " parameters in " << tensors
+  llvm::outs() << options.compile.input << ": ok, " << parameters << " parameters in " << tensors
                << " tensors, " << session.steps().size() << " steps\n";
-  return 0;
+  if (!options.ranks && !gpu)
+    return 0;
+  int64_t ranks = std::max<int64_t>(options.ranks, 1);
+  ModelCost cost = countModel(session.module());
+  if (std::string why = checkRanks(cost, ranks); !why.empty()) {
+    llvm::errs() << "smelt check: " << why << "\n";
+    return 3;
+  }
+  // What has no plan is counted all the same; the diagnostics say why.
+  int code = session.runTo(Phase::Exec);
+  std::optional<PlannedCost> plan;
+  if (!code)
+    plan = countPlan(session.module());
+  printEstimate(cost, plan, ranks, gpu, llvm::outs());
+  return code;
 }
 
 /// IR text, to a file or to standard output.

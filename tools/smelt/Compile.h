@@ -11,8 +11,9 @@
 
 namespace smelt::cli {
 
-/// `smelt check`: the spec through the importer and its verifiers; prints one line about the model.
-int checkSpec(const CompileOptions &options);
+/// `smelt check`: the spec through the importer and its verifiers; prints one line about the model,
+/// and with ranks or a GPU what a run costs.
+int checkSpec(const CheckOptions &options);
 
 /// `smelt compile`: runs the phases after `options.from` up to `options.to`. A bundle is written to
 /// `options.output`; other phases are text, written to the file `options.output` or, when that is

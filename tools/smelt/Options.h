@@ -31,6 +31,13 @@ struct CompileOptions {
   bool remarks = false;      ///< Print missed-optimisation remarks.
 };
 
+/// `smelt check`: with ranks or a GPU, what a run costs.
+struct CheckOptions {
+  CompileOptions compile;
+  int64_t ranks = 0;
+  std::string gpu;
+};
+
 /// `smelt train`: a spec or a bundle into a run folder.
 struct TrainOptions {
   CompileOptions compile;    ///< compile.input may also be a bundle folder.
@@ -45,7 +52,8 @@ struct ExplainOptions {
 
 struct Options {
   Command command = Command::Check;
-  CompileOptions compile; ///< check and compile.
+  CompileOptions compile; ///< Of compile.
+  CheckOptions check;
   TrainOptions train;
   runtime::EvalOptions eval;
   runtime::SampleCommandOptions sample;

@@ -21,7 +21,7 @@ int main(int argc, char **argv) {
     return exitCode;
   switch (options->command) {
   case Command::Check:
-    return checkSpec(options->compile);
+    return checkSpec(options->check);
   case Command::Compile:
     return compileSpec(options->compile);
   case Command::Explain:

@@ -70,13 +70,10 @@ Value KernelFunction::getMemory(Value tensor) {
 
 Value KernelFunction::getWorkspace(int64_t byteOffset, int64_t elements, Type elementType) {
   assert(workspace && byteOffset % 64 == 0);
+  // A value, because constant indices of the op hold no more than 28 bits and a sign.
+  Value offset = LLVM::ConstantOp::create(b, b.getI64Type(), b.getI64IntegerAttr(byteOffset));
   Value address = LLVM::GEPOp::create(b, workspace.getType(), b.getI8Type(), workspace,
-                                      ArrayRef<LLVM::GEPArg>{int32_t(byteOffset)});
-  if (byteOffset > INT32_MAX) {
-    Value offset = LLVM::ConstantOp::create(b, b.getI64Type(), b.getI64IntegerAttr(byteOffset));
-    address = LLVM::GEPOp::create(b, workspace.getType(), b.getI8Type(), workspace,
-                                  ArrayRef<LLVM::GEPArg>{offset});
-  }
+                                      ArrayRef<LLVM::GEPArg>{offset});
   return createMemory(address, elements, elementType);
 }
 
