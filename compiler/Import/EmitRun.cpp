@@ -41,8 +41,7 @@ private:
                                         {"seed", integer(training.seed)},
                                         {"stages", builder.getArrayAttr(stages)},
                                         {"validation", makeValidation()},
-                                        {"checkpoint_every", integer(training.checkpointEvery)},
-                                        {"optimizer_every", integer(1)}};
+                                        {"checkpoint_every", integer(training.checkpointEvery)}};
     if (training.checkpointKeep)
       entries.push_back({"checkpoint_keep", integer(training.checkpointKeep)});
     if (training.ranks > 1)

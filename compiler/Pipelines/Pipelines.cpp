@@ -28,6 +28,7 @@ void smelt::buildToTrainPipeline(OpPassManager &passes, const PipelineOptions &)
 }
 
 void smelt::buildToKernelPipeline(OpPassManager &passes, const PipelineOptions &options) {
+  passes.addPass(createExpandElementwiseOptimizersPass());
   passes.addPass(createExpandMuonPass());
   passes.addPass(createCanonicalizerPass());
   passes.addPass(createCSEPass());

@@ -48,6 +48,7 @@ Evaluation evaluateAttention(mlir::Operation *op, Frame &frame);
 Evaluation evaluateLoss(mlir::Operation *op, Frame &frame);
 Evaluation evaluateFormats(mlir::Operation *op, Frame &frame);
 Evaluation evaluateTrain(mlir::Operation *op, Frame &frame);
+Evaluation evaluateElementwiseOptimizers(mlir::Operation *op, Frame &frame);
 Evaluation evaluateKernel(mlir::Operation *op, Frame &frame);
 
 /// Defines `result` as the rows of `whole` from `firstRow` on, as many as its type has; an error at
@@ -91,30 +92,6 @@ Tensor scatterAddRows(const Tensor &tokens, const Tensor &dy, int64_t rows);
 
 /// Defines `table`. Its numbers are rounded to f32 before they are rounded to a narrower type.
 void defineRopeTable(mlir::Value table, const Tensor &frequencies, Frame &frame);
-
-struct AdamWConstants {
-  double lr, weightDecay, beta1, beta2, eps, step;
-};
-/// One AdamW update of a parameter and its moments, in place.
-void updateAdamW(const AdamWConstants &constants, const Tensor &gradient, Tensor &parameter,
-                 Tensor &first, Tensor &second);
-
-/// train.adamw and kernel.adamw: every parameter of the group by the one equation.
-template <typename AdamWOp> mlir::LogicalResult evaluateAdamW(AdamWOp op, Frame &frame) {
-  for (size_t i = 0; i < op.getParameters().size(); ++i) {
-    Tensor &parameter = frame.define(op.getNewParameters()[i], frame[op.getParameters()[i]]);
-    Tensor &first = frame.define(op.getNewFirstMoments()[i], frame[op.getFirstMoments()[i]]);
-    Tensor &second = frame.define(op.getNewSecondMoments()[i], frame[op.getSecondMoments()[i]]);
-    AdamWConstants constants{frame[op.getLr()].item() * op.getLrScales()[i],
-                             op.getWeightDecays()[i],
-                             op.getBeta1().convertToDouble(),
-                             op.getBeta2().convertToDouble(),
-                             op.getEps().convertToDouble(),
-                             frame[op.getStep()].item()};
-    updateAdamW(constants, frame[op.getGradients()[i]], parameter, first, second);
-  }
-  return mlir::success();
-}
 
 } // namespace smelt::reference
 

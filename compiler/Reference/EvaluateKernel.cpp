@@ -2,6 +2,7 @@
 #include "compiler/Reference/Evaluate.h"
 #include "dialects/Kernel/KernelOps.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include <algorithm>
 
 using namespace mlir;
 using namespace smelt::reference;
@@ -76,6 +77,37 @@ static LogicalResult evaluateEmbeddingBackwardKernel(kernel::EmbeddingBackwardOp
   return success();
 }
 
+/// Runs the region on chunk after chunk of each lane. What lies beyond a lane's end is computed from
+/// ones and dropped.
+static LogicalResult evaluateForeach(kernel::ForeachOp op, Frame &frame) {
+  int64_t chunk = op.getChunk();
+  unsigned lanes = op.getLanes();
+  for (unsigned lane = 0; lane < lanes; ++lane)
+    for (unsigned i = 0; i < op.getOutputPositions(); ++i)
+      frame.define(op.getOutputs()[i * lanes + lane]);
+  for (unsigned lane = 0; lane < lanes; ++lane)
+    for (int64_t begin = 0, size = op.getLaneElements(lane); begin < size; begin += chunk) {
+      int64_t count = std::min(chunk, size - begin);
+      std::vector<Tensor> arguments;
+      for (unsigned i = 0; i < op.getPositions(); ++i) {
+        const Tensor &whole = frame[op.getInputs()[i * lanes + lane]];
+        arguments.push_back(Tensor::filled({1, chunk}, 1.0));
+        std::copy_n(whole.values.begin() + begin, count, arguments.back().values.begin());
+      }
+      for (auto row : op.getConstants().getAsRange<DenseF64ArrayAttr>())
+        arguments.push_back(Tensor::scalar(row[lane]));
+      for (Value uniform : op.getUniforms())
+        arguments.push_back(frame[uniform]);
+      auto results = frame.interpreter.run(op.getBody(), arguments);
+      if (failed(results))
+        return failure();
+      for (auto [i, result] : llvm::enumerate(*results))
+        std::copy_n(result.values.begin(), count,
+                    frame.edit(op.getOutputs()[i * lanes + lane]).values.begin() + begin);
+    }
+  return success();
+}
+
 Evaluation smelt::reference::evaluateKernel(Operation *op, Frame &frame) {
   return TypeSwitch<Operation *, Evaluation>(op)
       .Case([&](kernel::GemmOp op) { return evaluateGemm(op, frame); })
@@ -97,6 +129,6 @@ Evaluation smelt::reference::evaluateKernel(Operation *op, Frame &frame) {
         defineRopeTable(op.getTable(), frame[op.getFrequencies()], frame);
         return success();
       })
-      .Case([&](kernel::AdamWOp op) { return evaluateAdamW(op, frame); })
+      .Case([&](kernel::ForeachOp op) { return evaluateForeach(op, frame); })
       .Default([](Operation *) -> Evaluation { return std::nullopt; });
 }

@@ -11,19 +11,6 @@ using namespace smelt::reference;
 /// a + t·(b − a)
 static double lerp(double a, double b, double t) { return a + t * (b - a); }
 
-void smelt::reference::updateAdamW(const AdamWConstants &constants, const Tensor &gradient,
-                                   Tensor &parameter, Tensor &first, Tensor &second) {
-  double firstCorrection = 1.0 - std::pow(constants.beta1, constants.step);
-  double secondCorrection = 1.0 - std::pow(constants.beta2, constants.step);
-  for (int64_t i = 0; i < parameter.getNumElements(); ++i) {
-    first(i) = lerp(gradient(i), first(i), constants.beta1);
-    second(i) = lerp(gradient(i) * gradient(i), second(i), constants.beta2);
-    double direction =
-        first(i) / firstCorrection / (std::sqrt(second(i) / secondCorrection) + constants.eps);
-    parameter(i) -= constants.lr * (constants.weightDecay * parameter(i) + direction);
-  }
-}
-
 static Tensor addScaled(const Tensor &x, double a, const Tensor &y, double b) {
   Tensor result = x;
   for (int64_t i = 0; i < x.getNumElements(); ++i)
@@ -77,7 +64,6 @@ Evaluation smelt::reference::evaluateTrain(Operation *op, Frame &frame) {
         return defineRows(op, op.getGradient(), found->second, op.getFirstRow(), frame);
       })
       .Case([&](train::WriteOp op) { return evaluateWrite(op, frame); })
-      .Case([&](train::AdamWOp op) { return evaluateAdamW(op, frame); })
       .Case<train::MuonOp, train::NorMuonOp>(
           [&](auto op) { return evaluateMatrixOptimizer(op, frame); })
       .Default([](Operation *) -> Evaluation { return std::nullopt; });

@@ -42,7 +42,8 @@ static Evaluation evaluateNamed(Operation *op, Frame &frame) {
     if (auto bank = dyn_cast_or_null<train::BankOp>(definition))
       if (std::optional<Tensor> whole = gatherBank(bank, tensors))
         return defineRows(op, result, *whole, cast<lm::ReadOp>(op).getFirstRow(), frame);
-    if (!definition || definition->getName().getStringRef() != "train.state")
+    if (!definition || definition->getName().getStringRef() != "train.state" ||
+        definition->hasAttr("copy_of")) // Zero is not what it begins as.
       return op->emitOpError("reads @") << symbol.getValue() << ", which the caller did not set";
     frame.define(result, Tensor::filled(shape, 0.0));
     return success();
@@ -76,6 +77,7 @@ static LogicalResult evaluate(Operation *op, Frame &frame) {
   static constexpr Evaluator evaluators[] = {
       evaluateNamed,       evaluateElementwise, evaluateRows, evaluateTokenShift,
       evaluateContraction, evaluateAttention,   evaluateLoss, evaluateTrain,
+      evaluateElementwiseOptimizers,
       evaluateKernel,      evaluateFormats,     evaluateCall};
   for (Evaluator evaluator : evaluators)
     if (Evaluation evaluation = evaluator(op, frame))

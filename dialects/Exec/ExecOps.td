@@ -46,17 +46,19 @@ def Exec_BufferOp : Exec_Op<"buffer", [Symbol, DeclareOpInterfaceMethods<SymbolU
   let description = [{
     `offset` and `bytes` in bytes, offset a multiple of 64. `value` gives the contents of a constant. A buffer with a `base` is a range of
     that one (rows of a matrix that is updated block by block), lies inside it and begins at any of its elements. `init` is a
-    parameter's: "constant", "uniform" or "normal", with `init_value` as in lm.parameter.
+    parameter's: "constant", "uniform" or "normal", with `init_value` as in lm.parameter. A state with `copy_of` begins as that
+    parameter's initial value.
 
     ```mlir
     exec.buffer parameter @w : tensor<4x16xf32> at 0 bytes 256 init "uniform" 0.5
     exec.buffer workspace @w.rows1 : tensor<1x16xf32> at 64 bytes 64 in @w
+    exec.buffer state @outer.w : tensor<4x16xf32> at 512 bytes 256 {copy_of = @w}
     exec.buffer constant @c : tensor<2xf32> at 256 bytes 64 value dense<[1.0, 2.0]> : tensor<2xf32>
     ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, Exec_BufferKindAttr:$kind, TypeAttr:$type, I64Attr:$offset, I64Attr:$bytes,
                        OptionalAttr<ElementsAttr>:$value, OptionalAttr<FlatSymbolRefAttr>:$base,
-                       OptionalAttr<StrAttr>:$init, OptionalAttr<F64Attr>:$init_value);
+                       OptionalAttr<StrAttr>:$init, OptionalAttr<F64Attr>:$init_value, OptionalAttr<FlatSymbolRefAttr>:$copy_of);
   let assemblyFormat = "$kind $sym_name `:` $type `at` $offset `bytes` $bytes (`value` $value^)? (`in` $base^)? (`init` $init^ $init_value)? attr-dict";
   let hasVerifier = 1;
 }
@@ -64,7 +66,8 @@ def Exec_BufferOp : Exec_Op<"buffer", [Symbol, DeclareOpInterfaceMethods<SymbolU
 def Exec_ProgramOp : Exec_Op<"program", [Symbol, SingleBlock, NoTerminator, IsolatedFromAbove]> {
   let summary = "Launches in order";
   let description = [{
-    `inputs` and `outputs` map the runtime's names (tokens, targets, document_start; objective, loss_sum, logits) to buffers.
+    `inputs` and `outputs` map the runtime's names (tokens, targets, document_start; objective, loss_sum, logits) to buffers. A program
+    of role update runs after the steps s (from 0) with s mod `every` = `offset`, in the order of the module.
 
     ```mlir
     exec.program @train.T8 "train" tokens 8 inputs {tokens = @tokens} outputs {objective = @loss} {
@@ -72,7 +75,8 @@ def Exec_ProgramOp : Exec_Op<"program", [Symbol, SingleBlock, NoTerminator, Isol
     }
     ```
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name, StrAttr:$role, I64Attr:$tokens, DictionaryAttr:$inputs, DictionaryAttr:$outputs);
+  let arguments = (ins SymbolNameAttr:$sym_name, StrAttr:$role, I64Attr:$tokens, DictionaryAttr:$inputs, DictionaryAttr:$outputs,
+                       DefaultValuedAttr<I64Attr, "1">:$every, DefaultValuedAttr<I64Attr, "0">:$offset);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "$sym_name $role `tokens` $tokens `inputs` $inputs `outputs` $outputs attr-dict-with-keyword $body";
   let hasVerifier = 1;

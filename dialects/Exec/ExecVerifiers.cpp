@@ -19,10 +19,17 @@ LogicalResult BufferOp::verify() {
   // A parameter in a bank has one; rows of a parameter have not.
   if (getKind() == BufferKind::parameter ? !getInit() && !getBaseAttr() : getInit().has_value())
     return emitOpError("has an init exactly if it is a parameter");
+  if (getCopyOf() && getKind() != BufferKind::state)
+    return emitOpError("begins as a copy, but only states do");
   return success();
 }
 
 LogicalResult BufferOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  if (FlatSymbolRefAttr name = getCopyOfAttr()) {
+    auto source = symbols.lookupSymbolIn<BufferOp>((*this)->getParentOfType<ModuleOp>(), name);
+    if (!source || !source.getInit() || source.getType() != getType())
+      return emitOpError("begins as a copy of ") << name << ", which is no parameter of its type";
+  }
   if (!getBaseAttr())
     return success();
   auto base = symbols.lookupSymbolIn<BufferOp>((*this)->getParentOfType<ModuleOp>(), getBaseAttr());
@@ -34,6 +41,11 @@ LogicalResult BufferOp::verifySymbolUses(SymbolTableCollection &symbols) {
 }
 
 LogicalResult ProgramOp::verify() {
+  int64_t every = getEvery(), offset = getOffset();
+  if (every < 1 || offset < 0 || offset >= every)
+    return emitOpError("runs every ") << every << " steps at offset " << offset << "; the offset must be 0 to the period less 1";
+  if (getRole() != "update" && every != 1)
+    return emitOpError("has a period, but only programs of role update do");
   for (Operation &op : getBody().front())
     if (!isa<LaunchOp>(op))
       return op.emitOpError("cannot stand in a program: only launches");

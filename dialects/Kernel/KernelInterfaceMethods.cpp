@@ -81,10 +81,19 @@ MutableOperandRange EmbeddingBackwardOp::getRegionInputsMutable(unsigned index) 
 StringRef EmbeddingBackwardOp::getRegionName(unsigned index) { return index == 0 ? "dy" : "result"; }
 unsigned EmbeddingBackwardOp::getNumLeadingArguments(unsigned index) { return index; }
 
+// The chunks and the lanes' constants are no operands; fusion may add uniforms.
+OperandRange ForeachOp::getRegionInputs(unsigned index) { return getUniforms(); }
+MutableOperandRange ForeachOp::getRegionInputsMutable(unsigned index) {
+  return getUniformsMutable();
+}
+StringRef ForeachOp::getRegionName(unsigned index) { return "body"; }
+unsigned ForeachOp::getNumLeadingArguments(unsigned index) {
+  return getPositions() + getConstants().size();
+}
+
 #define SMELT_NO_REGIONS(OP)                                                                       \
   OperandRange OP::getRegionInputs(unsigned) { llvm_unreachable("no regions"); }                   \
   MutableOperandRange OP::getRegionInputsMutable(unsigned) { llvm_unreachable("no regions"); }     \
   StringRef OP::getRegionName(unsigned) { llvm_unreachable("no regions"); }                        \
   unsigned OP::getNumLeadingArguments(unsigned) { llvm_unreachable("no regions"); }
 SMELT_NO_REGIONS(RopeTableOp)
-SMELT_NO_REGIONS(AdamWOp)

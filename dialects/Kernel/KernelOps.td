@@ -176,25 +176,37 @@ def Kernel_RopeTableOp : Kernel_Op<"rope_table"> {
   let assemblyFormat = "$frequencies attr-dict `:` type($frequencies) `->` type($table)";
 }
 
-def Kernel_AdamWOp : Kernel_Op<"adamw", [SameVariadicOperandSize, SameVariadicResultSize]> {
-  let summary = "AdamW on many parameters in one launch";
+def Kernel_ForeachOp : Kernel_Op<"foreach", [AttrSizedOperandSegments]> {
+  let summary = "The same element-wise work on many tensors in one launch";
   let description = [{
-    For parameter i: `m = lerp(g, m, β1)`, `v = lerp(g², v, β2)`, `p −= η·(wd[i]·p + m/(1−β1ᵗ) / (sqrt(v/(1−β2ᵗ)) + eps))`,
-    η = lr · lr_scales[i]; `step` is t, the 1-based update count, as a float.
+    A *lane* is one tensor of each *position* (a parameter, its gradient, its moments); all have the same number of elements. A position's
+    tensors have one element type; lanes may differ in shape. `inputs` lists the lanes of position 0, then those of position 1 …, `outputs`
+    likewise. The region is written for one chunk of a lane, flat, tensor<1xCx…>: first the chunk of each position, then a scalar for each
+    row of `constants` (one number per lane), then the `uniforms`, which all lanes share. It yields one chunk per output position. C is
+    only the region's: a target takes as many elements at a time as suits it. `what` is for people.
 
     ```mlir
-    %3:3 = kernel.adamw (%p) gradients (%p) moments (%p : %p) lr (%s) step (%s)
-      {lr_scales = array<f64: 1.0>, weight_decays = array<f64: 0.0>, beta1 = 0.9 : f64, beta2 = 0.95 : f64, eps = 1.0e-8 : f64}
-      : (tensor<16xf32>, tensor<16xf32>, tensor<16xf32>, tensor<16xf32>, tensor<f32>, tensor<f32>) -> (tensor<16xf32>, tensor<16xf32>, tensor<16xf32>)
+    %3:2 = kernel.foreach "decay" lanes 2 (%p, %p) uniforms (%s) constants [array<f64: 0.5, 2.0>] : (tensor<16xf32>, tensor<16xf32>, tensor<f32>) -> (tensor<16xf32>, tensor<16xf32>) {
+      ^bb0(%a: tensor<1x8xf32>, %c: tensor<f32>, %u: tensor<f32>):
+      %4 = lm.mix %a by %c : (tensor<1x8xf32>, tensor<f32>) -> tensor<1x8xf32>
+      %5 = lm.scale %4, %u : tensor<1x8xf32>, tensor<f32>
+      kernel.yield %5 : tensor<1x8xf32>
+    }
     ```
   }];
-  let arguments = (ins Variadic<LM_Tensor>:$parameters, Variadic<LM_Tensor>:$gradients, Variadic<LM_Tensor>:$first_moments,
-                       Variadic<LM_Tensor>:$second_moments, LM_Scalar:$lr, LM_Scalar:$step,
-                       DenseF64ArrayAttr:$lr_scales, DenseF64ArrayAttr:$weight_decays, F64Attr:$beta1, F64Attr:$beta2, F64Attr:$eps);
-  let results = (outs Variadic<LM_Tensor>:$new_parameters, Variadic<LM_Tensor>:$new_first_moments, Variadic<LM_Tensor>:$new_second_moments);
+  let arguments = (ins StrAttr:$what, I64Attr:$lanes, Variadic<LM_AnyTensor>:$inputs, Variadic<LM_Scalar>:$uniforms,
+                       ArrayAttr:$constants);
+  let results = (outs Variadic<LM_AnyTensor>:$outputs);
+  let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
-    `(` $parameters `)` `gradients` `(` $gradients `)` `moments` `(` $first_moments `:` $second_moments `)` `lr` `(` $lr `)` `step` `(` $step `)`
-    attr-dict `:` functional-type(operands, results)
+    $what `lanes` $lanes `(` $inputs `)` `uniforms` `(` $uniforms `)` `constants` $constants attr-dict
+    `:` functional-type(operands, results) $body
+  }];
+  let extraClassDeclaration = [{
+    unsigned getPositions() { return getInputs().size() / getLanes(); }
+    unsigned getOutputPositions() { return getOutputs().size() / getLanes(); }
+    int64_t getLaneElements(unsigned lane); // of each of its tensors
+    int64_t getChunk();                     // elements that the region is written for
   }];
 }
 #endif

@@ -114,14 +114,80 @@ LogicalResult RopeTableOp::verify() {
   return success();
 }
 
-LogicalResult AdamWOp::verify() {
-  size_t count = getParameters().size();
-  if (getLrScales().size() != count || getWeightDecays().size() != count)
-    return emitOpError("needs one lr scale and one weight decay per parameter");
-  for (unsigned i = 0; i < count; ++i) {
-    Type type = getParameters()[i].getType();
-    if (getGradients()[i].getType() != type || getNewParameters()[i].getType() != type)
-      return emitOpError("parameter ") << i << " and its gradient and result differ in type";
+int64_t ForeachOp::getLaneElements(unsigned lane) {
+  return cast<RankedTensorType>(getInputs()[lane].getType()).getNumElements();
+}
+
+int64_t ForeachOp::getChunk() {
+  return cast<RankedTensorType>(getBody().front().getArgument(0).getType()).getDimSize(1);
+}
+
+/// Works element by element, whatever the shape.
+static bool isElementwise(Operation *op) {
+  if (auto constant = dyn_cast<lm::ConstantOp>(op))
+    return constant.getValue().isSplat();
+  if (auto broadcast = dyn_cast<lm::BroadcastOp>(op))
+    return cast<RankedTensorType>(broadcast.getX().getType()).getRank() == 0;
+  return isa<lm::AddOp, lm::MultiplyOp, lm::MixOp, lm::ScaleOp, lm::UnaryOp, lm::UnaryBackwardOp,
+             lm::CastOp, lm::QuantizeOp, lm::JoinMasterOp, lm::SplitMasterOp, lm::AtLeastOp>(op);
+}
+
+/// The tensors of position `position` of `values`, one per lane, have the region's element type `element` and their lane's size.
+static LogicalResult verifyPosition(ForeachOp op, ValueRange values, unsigned position,
+                                    RankedTensorType chunk, StringRef what) {
+  for (unsigned lane = 0; lane < op.getLanes(); ++lane) {
+    auto type = cast<RankedTensorType>(values[position * op.getLanes() + lane].getType());
+    if (type.getElementType() != chunk.getElementType() ||
+        type.getNumElements() != op.getLaneElements(lane))
+      return op.emitOpError(what) << " " << position << " of lane " << lane << " is " << type
+                                  << ", but the region has " << chunk << " and the lane "
+                                  << op.getLaneElements(lane) << " elements";
+  }
+  return success();
+}
+
+/// As many operands and results as lanes times positions, a number of each row of constants per lane.
+static LogicalResult verifyCounts(ForeachOp op) {
+  int64_t lanes = op.getLanes();
+  if (lanes < 1 || op.getInputs().empty() || op.getInputs().size() % lanes ||
+      op.getOutputs().size() % lanes)
+    return op.emitOpError("has ") << op.getInputs().size() << " inputs and "
+                                  << op.getOutputs().size() << " outputs in " << lanes << " lanes";
+  for (Attribute row : op.getConstants())
+    if (auto numbers = dyn_cast<DenseF64ArrayAttr>(row); !numbers || numbers.size() != lanes)
+      return op.emitOpError("needs one number per lane in each row of constants");
+  return success();
+}
+
+LogicalResult ForeachOp::verify() {
+  if (failed(verifyCounts(*this)) || failed(::verifyRegions(cast<KernelOpInterface>(getOperation()))))
+    return failure();
+  Block &block = getBody().front();
+  auto first = dyn_cast<RankedTensorType>(block.getArgument(0).getType());
+  if (!first || first.getRank() != 2 || first.getDimSize(0) != 1)
+    return emitOpError("region 'body' must take chunks tensor<1xCx…>, not ") << block.getArgument(0).getType();
+  for (unsigned i = 0; i < getPositions(); ++i) {
+    auto chunk = dyn_cast<RankedTensorType>(block.getArgument(i).getType());
+    if (!chunk || chunk.getShape() != first.getShape())
+      return emitOpError("region 'body' must take chunks of one size");
+    if (failed(verifyPosition(*this, getInputs(), i, chunk, "input")))
+      return failure();
+  }
+  for (unsigned i = 0; i < getConstants().size(); ++i)
+    if (block.getArgument(getPositions() + i).getType() != RankedTensorType::get({}, Float32Type::get(getContext())))
+      return emitOpError("region 'body' must take the constants as tensor<f32>");
+  for (Operation &op : block.without_terminator())
+    if (!isElementwise(&op))
+      return op.emitOpError("is not element-wise: it cannot stand in a kernel.foreach");
+  OperandRange yielded = block.getTerminator()->getOperands();
+  if (yielded.size() != getOutputPositions())
+    return emitOpError("region 'body' must yield a chunk for each of ") << getOutputPositions() << " output positions";
+  for (auto [i, value] : llvm::enumerate(yielded)) {
+    auto chunk = dyn_cast<RankedTensorType>(value.getType());
+    if (!chunk || chunk.getShape() != first.getShape())
+      return emitOpError("region 'body' must yield chunks of the size that it takes");
+    if (failed(verifyPosition(*this, getOutputs(), i, chunk, "output")))
+      return failure();
   }
   return success();
 }

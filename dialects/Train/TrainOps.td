@@ -35,20 +35,34 @@ def Train_OptimizerKindAttr : EnumAttr<Train_Dialect, Train_OptimizerKind, "opti
 //===----------------------------------------------------------------------===//
 
 def Train_ScheduleOp : Train_Op<"schedule", [Symbol]> {
-  let summary = "A setting's value at every step, as straight pieces";
+  let summary = "A setting's value at every step";
   let description = [{
-    `segments` holds (first step, last step, value at first, slope per step) one after the other; the pieces cover all steps from 0 in
-    order without gaps. `type` is tensor<f32> or tensor<i32>. Of a small vector, tensor<NxT>, a piece is (first step, last step,
-    N values) and is constant: the frequencies of a rotary embedding, which change with the window.
+    Pieces cover all steps from 0 in order without gaps. Of rank 0, a piece is (first step, last step, value at first, slope per step);
+    a vector tensor<nxf32> has (first step, last step, its n values) and is constant within a piece: RoPE frequencies that change
+    between stages. A setting of constant pieces is *steady*: what depends on it alone is computed in setup.
+
+    `one_minus_power β every P offset O` is 1 − βᵗ instead, t = the 1-based count of the updates that happen at steps s with
+    s mod P = O: Adam's bias corrections. The runtime computes it in double and stores it rounded once.
 
     ```mlir
     train.schedule @lr : tensor<f32> = [0.0, 9.0, 0.0, 0.1]
     train.schedule @frequencies : tensor<2xf32> = [0.0, 4.0, 1.0, 0.5, 5.0, 9.0, 0.75, 0.25]
+    train.schedule @correction : tensor<f32> one_minus_power 0.75 every 2 offset 1
     ```
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttr:$type, DenseF64ArrayAttr:$segments);
-  let assemblyFormat = "$sym_name `:` $type `=` $segments attr-dict";
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttr:$type, DefaultValuedOptionalAttr<DenseF64ArrayAttr, "{}">:$segments,
+                       OptionalAttr<F64Attr>:$power, OptionalAttr<I64Attr>:$every, OptionalAttr<I64Attr>:$offset);
+  let assemblyFormat = "$sym_name `:` $type (`=` $segments^)? (`one_minus_power` $power^ `every` $every `offset` $offset)? attr-dict";
   let hasVerifier = 1;
+  let builders = [OpBuilder<(ins "::mlir::StringAttr":$name, "::mlir::TypeAttr":$type, "::mlir::DenseF64ArrayAttr":$segments), [{
+    build($_builder, $_state, name, type, segments, ::mlir::FloatAttr(), ::mlir::IntegerAttr(), ::mlir::IntegerAttr());
+  }]>];
+  let extraClassDeclaration = [{
+    /// Numbers of one piece in `segments`.
+    size_t getPieceSize();
+    /// Constant pieces only: changes between stages, not every step.
+    bool isConstantInPieces();
+  }];
 }
 
 def Train_OptimizerOp : Train_Op<"optimizer", [Symbol]> {
@@ -56,6 +70,8 @@ def Train_OptimizerOp : Train_Op<"optimizer", [Symbol]> {
   let description = [{
     `lr_scales` and `weight_decay_scales` have one entry per parameter; `splits` says into how many equal row blocks a matrix is cut
     before it is orthogonalised (muon). `lr` is the peak; the step's rate is lr · setting(lr_schedule) · lr_scales[i].
+    An outer optimiser (snoo) runs after the others of its step, does not follow lr_schedule, and may list parameters of other groups.
+    Between a group's updates the gradients of its parameters add up.
     Keys of `config`, beside `every` and `offset` (i64; the group updates after steps s with s mod every = offset, 1 and 0 without them):
     - adamw, adam: beta1, beta2, eps, weight_decay (f64), state ("f32" or "bf16": the moments' type).
     - muon, normuon: momentum_schedule (symbol of a setting), nesterov (bool), weight_decay (f64), coefficients (f64 array, three per
@@ -63,12 +79,13 @@ def Train_OptimizerOp : Train_Op<"optimizer", [Symbol]> {
       update and parameter agree in sign), update_smoothing (f64), master ("parameter": the parameter itself; "f32"; "bf16_plus_16": the
       parameter is bf16 and a state holds the other 16 bits).
     - normuon also: beta2 (f64), variance_axes (i64 array, one per parameter: 1 averages v² over the columns, one number a row; 0 over the rows).
+    - snoo: momentum (f64), nesterov (bool).
     The matrices of a muon or normuon group that have one shape are updated together, as a `train.bank`; η of a matrix (one of `splits`) is
     lr · setting(lr_schedule) · lr_scales[i] · √max(1, rows/columns).
-    - snoo, which lists every parameter: momentum (f64), nesterov (bool). It runs after the others.
 
     ```mlir
     train.optimizer adamw @group [@w] lr 0.01 @lr {lr_scales = array<f64: 1.0>, weight_decay_scales = array<f64: 0.5>, splits = array<i64: 1>, config = {beta1 = 0.9 : f64}}
+    train.optimizer snoo @outer [@w] lr 0.68 @lr {lr_scales = array<f64: 1.0>, weight_decay_scales = array<f64: 0.0>, splits = array<i64: 1>, config = {every = 28 : i64, momentum = 0.37 : f64, nesterov = true}}
     ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, Train_OptimizerKindAttr:$kind, ArrayAttr:$parameters, F64Attr:$lr,
@@ -76,20 +93,33 @@ def Train_OptimizerOp : Train_Op<"optimizer", [Symbol]> {
                        DenseI64ArrayAttr:$splits, DictionaryAttr:$config);
   let assemblyFormat = "$kind $sym_name $parameters `lr` $lr $lr_schedule attr-dict";
   let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// The group is updated after the steps s (from 0) with s mod every = offset.
+    int64_t getEvery();
+    int64_t getOffset();
+    /// Runs after the other updates of its step, on what they made.
+    bool isOuter() { return getKind() == ::mlir::train::OptimizerKind::snoo; }
+  }];
 }
 
 def Train_StateOp : Train_Op<"state", [Symbol]> {
   let summary = "A tensor kept between steps; zero at first";
   let description = [{
-    An optimiser's, saved in checkpoints; or, with `derived`, one that the `setup` program computes anew (a RoPE table).
+    An optimiser's, saved in checkpoints; or, with `derived`, one that the `setup` program computes anew (a RoPE table). With `copy_of`
+    it begins as a copy of that parameter's initial value instead of zero (Snoo's outer copy).
 
     ```mlir
     train.state @m : tensor<4x8xf32>
+    train.state @outer.w : tensor<4x8xf32> {copy_of = @w}
     train.state @table : tensor<8xf32> {derived}
     ```
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttr:$type, UnitAttr:$derived);
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttr:$type, UnitAttr:$derived, OptionalAttr<FlatSymbolRefAttr>:$copy_of);
   let assemblyFormat = "$sym_name `:` $type attr-dict";
+  let hasVerifier = 1;
+  let builders = [OpBuilder<(ins "::mlir::StringAttr":$name, "::mlir::TypeAttr":$type, "::mlir::UnitAttr":$derived), [{
+    build($_builder, $_state, name, type, derived, ::mlir::FlatSymbolRefAttr());
+  }]>];
 }
 
 def Train_RunOp : Train_Op<"run"> {
@@ -145,22 +175,63 @@ def Train_WriteOp : Train_Op<"write"> {
   let assemblyFormat = "$symbol `,` $value attr-dict `:` type($value)";
 }
 
-def Train_AdamWOp : Train_Op<"adamw", [Pure, SameVariadicOperandSize, SameVariadicResultSize]> {
-  let summary = "AdamW on a group; the equation is kernel.adamw's";
-  let description = [{
-    ```mlir
-    %p, %m, %v0 = train.adamw (%0) gradients (%g) moments (%0 : %g) lr (%lr) step (%lr)
-      {lr_scales = array<f64: 1.0>, weight_decays = array<f64: 0.0>, beta1 = 0.9 : f64, beta2 = 0.95 : f64, eps = 1.0e-8 : f64}
-      : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<f32>, tensor<f32>) -> (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>)
-    ```
-  }];
+class Train_AdamOps<string mnemonic> : Train_Op<mnemonic, [Pure, SameVariadicOperandSize, SameVariadicResultSize]> {
   let arguments = (ins Variadic<LM_Tensor>:$parameters, Variadic<LM_Tensor>:$gradients, Variadic<LM_Tensor>:$first_moments,
-                       Variadic<LM_Tensor>:$second_moments, LM_Scalar:$lr, LM_Scalar:$step,
+                       Variadic<LM_Tensor>:$second_moments, LM_Scalar:$lr, LM_Scalar:$correction1, LM_Scalar:$correction2,
                        DenseF64ArrayAttr:$lr_scales, DenseF64ArrayAttr:$weight_decays, F64Attr:$beta1, F64Attr:$beta2, F64Attr:$eps);
   let results = (outs Variadic<LM_Tensor>:$new_parameters, Variadic<LM_Tensor>:$new_first_moments, Variadic<LM_Tensor>:$new_second_moments);
   let assemblyFormat = [{
-    `(` $parameters `)` `gradients` `(` $gradients `)` `moments` `(` $first_moments `:` $second_moments `)` `lr` `(` $lr `)` `step` `(` $step `)`
-    attr-dict `:` functional-type(operands, results)
+    `(` $parameters `)` `gradients` `(` $gradients `)` `moments` `(` $first_moments `:` $second_moments `)` `lr` `(` $lr `)`
+    `corrections` `(` $correction1 `,` $correction2 `)` attr-dict `:` functional-type(operands, results)
+  }];
+  let hasVerifier = 1;
+}
+
+def Train_AdamWOp : Train_AdamOps<"adamw"> {
+  let summary = "AdamW on a group, as PyTorch computes it";
+  let description = [{
+    For parameter i: `m = β1·m + (1−β1)·g`, `v = β2·v + (1−β2)·g²`, `p −= η·(wd[i]·p + m/c1 / (√v/√c2 + eps))`, η = lr · lr_scales[i].
+    The corrections are `c1 = 1−β1ᵗ`, `c2 = 1−β2ᵗ`, t the 1-based update count (a `one_minus_power` schedule). The moments may have
+    another type than the parameter; p is computed from the new moments before they are rounded to it.
+
+    ```mlir
+    %p, %m, %v0 = train.adamw (%0) gradients (%g) moments (%0 : %g) lr (%lr) corrections (%lr, %lr)
+      {lr_scales = array<f64: 1.0>, weight_decays = array<f64: 0.0>, beta1 = 0.9 : f64, beta2 = 0.95 : f64, eps = 1.0e-8 : f64}
+      : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<f32>, tensor<f32>, tensor<f32>) -> (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>)
+    ```
+  }];
+}
+
+def Train_AdamOp : Train_AdamOps<"adam"> {
+  let summary = "The short record's Adam on a group: as train.adamw, but eps is not corrected";
+  let description = [{
+    `p −= η·wd[i]·p + η·√c2/c1 · m/(√v + eps)`.
+
+    ```mlir
+    %p2, %m2, %v2 = train.adam (%0) gradients (%g) moments (%0 : %g) lr (%lr) corrections (%lr, %lr)
+      {lr_scales = array<f64: 1.0>, weight_decays = array<f64: 0.0>, beta1 = 0.65 : f64, beta2 = 0.95 : f64, eps = 1.0e-8 : f64}
+      : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<f32>, tensor<f32>, tensor<f32>) -> (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>)
+    ```
+  }];
+}
+
+def Train_SnooOp : Train_Op<"snoo", [Pure, SameVariadicOperandSize, SameVariadicResultSize]> {
+  let summary = "An outer step: Nesterov's SGD from the outer copy, along the way that the parameters went since it";
+  let description = [{
+    For parameter i: `g = outer − p` rounded to the parameter's type, `b = μ·b + g`, `d = nesterov ? g + μ·b : b`,
+    `p = outer = outer − lrs[i]·d`. As PyTorch's SGD, whose first buffer is g: b is 0 at first. Of a parameter whose master has 16 more
+    bits, these stay as they are, as in the record. Source: Kallusky et al., SNOO (2025).
+
+    ```mlir
+    %p3, %o3, %b3 = train.snoo (%0) outer (%g) momenta (%0) {lrs = array<f64: 0.68>, momentum = 0.37 : f64, nesterov = true}
+      : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>) -> (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>)
+    ```
+  }];
+  let arguments = (ins Variadic<LM_Tensor>:$parameters, Variadic<LM_Tensor>:$outer_copies, Variadic<LM_Tensor>:$momenta,
+                       DenseF64ArrayAttr:$lrs, F64Attr:$momentum, BoolAttr:$nesterov);
+  let results = (outs Variadic<LM_Tensor>:$new_parameters, Variadic<LM_Tensor>:$new_outer_copies, Variadic<LM_Tensor>:$new_momenta);
+  let assemblyFormat = [{
+    `(` $parameters `)` `outer` `(` $outer_copies `)` `momenta` `(` $momenta `)` attr-dict `:` functional-type(operands, results)
   }];
   let hasVerifier = 1;
 }

@@ -1,5 +1,6 @@
 #include "runtime/bundle/Manifest.h"
 
+#include <charconv>
 #include <iterator>
 
 namespace smelt::runtime {
@@ -45,6 +46,36 @@ const Program *Manifest::findProgramByRole(std::string_view role) const {
     if (program.role == role)
       return &program;
   return nullptr;
+}
+
+/// The decimal number that `text` is, from `low` up.
+static std::optional<int64_t> parseNumber(std::string_view text, int64_t low) {
+  int64_t value = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < low)
+    return std::nullopt;
+  return value;
+}
+
+std::optional<Period> automaticPeriod(std::string_view name, std::string_view stem) {
+  if (name.substr(0, stem.size()) != stem)
+    return std::nullopt;
+  std::string_view rest = name.substr(stem.size());
+  if (rest.empty())
+    return Period{};
+  if (rest[0] != '.')
+    return std::nullopt;
+  rest.remove_prefix(1);
+  size_t dot = rest.find('.');
+  auto every = parseNumber(rest.substr(0, dot), 2);
+  if (!every)
+    return std::nullopt;
+  if (dot == rest.npos)
+    return Period{*every, *every - 1};
+  auto offset = parseNumber(rest.substr(dot + 1), 0);
+  if (!offset || *offset >= *every)
+    return std::nullopt;
+  return Period{*every, *offset};
 }
 
 const Setting *Manifest::findSetting(std::string_view wanted) const {

@@ -31,15 +31,16 @@ enum class BufferKind { Parameter, State, Gradient, Setting, Input, Output, Cons
 const char *bufferKindName(BufferKind kind);
 std::optional<BufferKind> parseBufferKind(std::string_view name);
 
-enum class InitKind { Zeros, Constant, Uniform, Normal, Values };
+enum class InitKind { Zeros, Constant, Uniform, Normal, Values, Copy };
 
 /// Initial values: zeros; `value` everywhere; uniform in [-value, value); normal with standard
-/// deviation `value`; `values` one by one. Random values depend on the run's seed, the buffer's
-/// name and the element index alone.
+/// deviation `value`; `values` one by one; those of the parameter `source`. Random values depend on
+/// the run's seed, the buffer's name and the element index alone.
 struct Init {
   InitKind kind = InitKind::Zeros;
   double value = 0;
   std::vector<double> values = {}; ///< Of kind Values: one per element (small constant tables).
+  uint32_t source = 0;             ///< Of kind Copy (states only): a parameter of the same type.
 };
 
 /// A named range of the arena. Parameter, state, setting and constant buffers own their bytes; the
@@ -63,13 +64,46 @@ struct Segment {
   double slope = 0;
 };
 
-/// A rank-0 buffer that the runtime writes before each step. The segments are contiguous from step
-/// 0 to the last step of training. "accumulate" and "step" have none: the runtime sets them itself.
+/// A vector's constant values over steps `first`..`last`.
+struct VectorPiece {
+  int64_t first = 0;
+  int64_t last = 0;
+  std::vector<double> values;
+};
+
+/// When an update happens: after the steps s (0-based) with s mod `every` = `offset`.
+struct Period {
+  int64_t every = 1;
+  int64_t offset = 0;
+  bool isDue(int64_t step) const { return step % every == offset; }
+  /// The 1-based number of the first update at or after `step`.
+  int64_t updateCount(int64_t step) const { return (step + every - 1 - offset) / every + 1; }
+  /// Does `step` begin anew, at the start of training or after an update?
+  bool isFresh(int64_t step) const { return step == 0 || isDue(step - 1); }
+};
+
+/// 1 − base^t, t the update count of `period`: Adam's bias corrections, computed in double.
+struct OneMinusPower {
+  double base = 0;
+  Period period;
+};
+
+/// A buffer that the runtime writes before each step; exactly one of `segments` (rank 0), `pieces`
+/// (a vector) and `power` is there, with segments or pieces contiguous from step 0 to the last step
+/// of training. Automatic settings have none (see automaticPeriod).
 struct Setting {
   std::string name;
   uint32_t buffer = 0;
-  std::vector<Segment> segments;
+  std::vector<Segment> segments = {};
+  std::vector<VectorPiece> pieces = {};
+  std::optional<OneMinusPower> power = {};
 };
+
+/// "accumulate" (0 for the first micro-batch after an update, then 1) and "step" (the update count,
+/// from 1) are set by the runtime itself: `stem` is one of the two. With ".P" they are those of
+/// updates every P steps, at each period's last step; with ".P.O" at offset O. Nothing for other
+/// names.
+std::optional<Period> automaticPeriod(std::string_view name, std::string_view stem);
 
 struct Kernel {
   std::string name;
@@ -112,6 +146,15 @@ struct Validation {
   int64_t every = 0;   ///< Steps between validations; 0 = only at the end.
   int64_t tokens = 0;  ///< Tokens of one validation.
   std::string program; ///< Role "evaluate"; empty = no validation.
+  /// Other values of some settings, for the validation at the end of training alone. The setup
+  /// programs do not run for them.
+  std::map<std::string, double> finalSettings = {};
+};
+
+/// The program of role update that runs after the steps of `period`.
+struct Update {
+  std::string program;
+  Period period = {};
 };
 
 struct Training {
@@ -121,8 +164,8 @@ struct Training {
   Validation validation;
   int64_t checkpointEvery = 0; ///< 0 = only at the end.
   int64_t checkpointKeep = 0;  ///< How many checkpoints stay; 0 = what the runtime thinks best.
-  int64_t optimizerEvery =
-      1; ///< `update` runs at every so many steps, gradients accumulate between.
+  /// In the order in which they run after a step; each program of role update once.
+  std::vector<Update> updates;
 };
 
 /// How the token stream becomes samples.

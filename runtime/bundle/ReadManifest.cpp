@@ -50,8 +50,11 @@ std::optional<Init> readInit(JsonObject &buffer, Status &failure) {
     init = {InitKind::Normal, object.number("normal")};
   } else if (object.has("values")) {
     init = {InitKind::Values, 0, object.numbers("values")};
+  } else if (object.has("copy")) {
+    init.kind = InitKind::Copy;
+    init.source = static_cast<uint32_t>(object.unsignedInteger("copy", kMaxIndex));
   } else {
-    object.fail("expected one of zeros, constant, uniform, normal, values");
+    object.fail("expected one of zeros, constant, uniform, normal, values, copy");
   }
   object.finish();
   return init;
@@ -88,12 +91,34 @@ Segment readSegment(JsonObject &object) {
   return segment;
 }
 
+VectorPiece readPiece(JsonObject &object) {
+  VectorPiece piece;
+  piece.first = object.integer("first", 0, kMaxSteps);
+  piece.last = object.integer("last", 0, kMaxSteps);
+  piece.values = object.numbers("values");
+  return piece;
+}
+
+Period readPeriod(JsonObject &object) {
+  Period period;
+  period.every = object.integer("every", 1, kMaxSteps);
+  period.offset = object.integer("offset", 0, kMaxSteps);
+  return period;
+}
+
 Setting readSetting(JsonObject &object, Status &failure) {
   Setting setting;
   setting.name = object.text("name");
   setting.buffer = static_cast<uint32_t>(object.unsignedInteger("buffer", kMaxIndex));
   if (object.has("segments"))
     setting.segments = readArray<Segment>(object, "segments", failure, readSegment);
+  if (object.has("pieces"))
+    setting.pieces = readArray<VectorPiece>(object, "pieces", failure, readPiece);
+  if (object.has("one_minus_power")) {
+    JsonObject power(object.value("one_minus_power"), object.pathOf("one_minus_power"), failure);
+    setting.power = {power.number("base"), readPeriod(power)};
+    power.finish();
+  }
   return setting;
 }
 
@@ -170,11 +195,21 @@ Training readTraining(const json &value, Status &failure) {
     training.validation.every = validation.integer("every", 0, kMaxSteps);
     training.validation.tokens = validation.integer("tokens", 0, kMaxTokens);
     training.validation.program = validation.text("program");
+    if (validation.has("final_settings"))
+      for (const auto &[name, value] : validation.object("final_settings")) {
+        if (!value.is_number())
+          validation.fail(concat("final_settings: \"", name, "\" must be a number"));
+        else
+          training.validation.finalSettings[name] = value.get<double>();
+      }
     validation.finish();
   }
   training.checkpointEvery = object.integer("checkpoint_every", 0, kMaxSteps, 0);
   training.checkpointKeep = object.integer("checkpoint_keep", 0, 1 << 20, 0);
-  training.optimizerEvery = object.integer("optimizer_every", 1, 1 << 20, 1);
+  training.updates = readArray<Update>(object, "updates", failure, [](JsonObject &element) {
+    std::string program = element.text("program");
+    return Update{std::move(program), readPeriod(element)};
+  });
   object.finish();
   return training;
 }

@@ -76,6 +76,21 @@ Status checkBanks(const Manifest &manifest) {
   return Status::ok();
 }
 
+/// What a state is a copy of at first: a parameter of its type with values of its own.
+Status checkCopy(const Manifest &manifest, const Buffer &buffer) {
+  if (!buffer.init || buffer.init->kind != InitKind::Copy)
+    return Status::ok();
+  uint32_t source = buffer.init->source;
+  if (buffer.kind != BufferKind::State || source >= manifest.buffers.size())
+    return corruptError("it cannot begin as a copy of buffer ", source);
+  const Buffer &parameter = manifest.buffers[source];
+  if (parameter.kind != BufferKind::Parameter || parameter.dtype != buffer.dtype ||
+      parameter.shape != buffer.shape)
+    return corruptError("it begins as a copy of \"", parameter.name,
+                        "\", which is no parameter of its type");
+  return Status::ok();
+}
+
 /// Buffers that own their bytes overlap nothing but ranges of themselves.
 Status checkOverlaps(const Manifest &manifest) {
   std::vector<const Buffer *> sorted;
@@ -106,6 +121,8 @@ Status checkBuffers(const Manifest &manifest) {
         checkBuffer(manifest, buffer).withContext(concat("buffer \"", buffer.name, "\"")));
     SMELT_RETURN_IF_ERROR(
         checkBase(manifest, buffer).withContext(concat("buffer \"", buffer.name, "\"")));
+    SMELT_RETURN_IF_ERROR(
+        checkCopy(manifest, buffer).withContext(concat("buffer \"", buffer.name, "\"")));
     bool named = buffer.kind == BufferKind::Parameter || buffer.kind == BufferKind::State;
     if (named && (buffer.name.empty() || !names.insert(buffer.name).second))
       return corruptError("buffers: two parameters or states have the name \"", buffer.name, "\"");
@@ -114,30 +131,73 @@ Status checkBuffers(const Manifest &manifest) {
   return checkOverlaps(manifest);
 }
 
+/// Steps `first`..`last` come next after the step before `next`.
+Status checkNext(int64_t &next, int64_t first, int64_t last) {
+  if (first != next || last < first)
+    return corruptError("step ", next, " must begin a segment, but one has steps ", first, "..",
+                        last);
+  next = last + 1;
+  return Status::ok();
+}
+
+Status checkPeriod(const Period &period) {
+  if (period.every < 1 || period.offset < 0 || period.offset >= period.every)
+    return corruptError("offset ", period.offset, " does not lie within a period of ", period.every,
+                        " steps");
+  return Status::ok();
+}
+
+Status checkPower(const OneMinusPower &power) {
+  if (!(power.base >= 0 && power.base < 1))
+    return corruptError("the base ", power.base, " is not in [0, 1)");
+  return checkPeriod(power.period);
+}
+
+/// All steps have a value.
+Status checkSchedule(const Manifest &manifest, const Setting &setting, uint64_t elements) {
+  int64_t next = 0;
+  for (const Segment &segment : setting.segments) {
+    SMELT_RETURN_IF_ERROR(checkNext(next, segment.first, segment.last));
+    if (!std::isfinite(segment.value) || !std::isfinite(segment.slope))
+      return corruptError("a value or slope is not finite");
+  }
+  for (const VectorPiece &piece : setting.pieces) {
+    SMELT_RETURN_IF_ERROR(checkNext(next, piece.first, piece.last));
+    if (piece.values.size() != elements)
+      return corruptError("a piece has ", piece.values.size(), " values for ", elements,
+                          " elements");
+    for (double value : piece.values)
+      if (!std::isfinite(value))
+        return corruptError("a value is not finite");
+  }
+  if (next < manifest.training.steps)
+    return corruptError("the segments end at step ", next - 1, " but training has ",
+                        manifest.training.steps, " steps");
+  return Status::ok();
+}
+
 Status checkSetting(const Manifest &manifest, const Setting &setting) {
   if (setting.buffer >= manifest.buffers.size())
     return corruptError("there is no buffer ", setting.buffer);
   const Buffer &buffer = manifest.buffers[setting.buffer];
-  if (buffer.kind != BufferKind::Setting || buffer.bytes < dtypeBytes(buffer.dtype) ||
-      shapeBytes(buffer.shape, buffer.dtype) != dtypeBytes(buffer.dtype))
-    return corruptError("buffer ", setting.buffer, " is not one element of kind setting");
-  bool automatic = setting.name == "accumulate" || setting.name == "step";
-  if (automatic != setting.segments.empty())
-    return corruptError(automatic ? "the runtime sets it, so it has no segments"
-                                  : "it has no segments");
-  int64_t next = 0;
-  for (const Segment &segment : setting.segments) {
-    if (segment.first != next || segment.last < segment.first)
-      return corruptError("step ", next, " must begin a segment, but one has steps ", segment.first,
-                          "..", segment.last);
-    if (!std::isfinite(segment.value) || !std::isfinite(segment.slope))
-      return corruptError("a value or slope is not finite");
-    next = segment.last + 1;
-  }
-  if (!automatic && next < manifest.training.steps)
-    return corruptError("the segments end at step ", next - 1, " but training has ",
-                        manifest.training.steps, " steps");
-  return Status::ok();
+  bool isVector = !setting.pieces.empty();
+  auto size = shapeBytes(buffer.shape, buffer.dtype);
+  if (buffer.kind != BufferKind::Setting || !size || buffer.bytes < *size ||
+      (!isVector && *size != dtypeBytes(buffer.dtype)))
+    return corruptError("buffer ", setting.buffer, isVector ? " is not" : " is not one element",
+                        " of kind setting");
+  bool automatic = automaticPeriod(setting.name, "accumulate") || automaticPeriod(setting.name, "step");
+  int given = !setting.segments.empty() + isVector + setting.power.has_value();
+  if (automatic && given)
+    return corruptError("the runtime sets it, so it has no segments");
+  if (!automatic && given != 1)
+    return corruptError(given ? "it has segments, pieces or a power, but not one of them"
+                              : "it has no segments");
+  if (automatic)
+    return Status::ok();
+  if (setting.power)
+    return checkPower(*setting.power);
+  return checkSchedule(manifest, setting, *size / dtypeBytes(buffer.dtype));
 }
 
 Status checkSettings(const Manifest &manifest) {
@@ -243,10 +303,43 @@ Status checkPrograms(const Manifest &manifest) {
   return Status::ok();
 }
 
+/// Every program of role update runs, by one rule.
+Status checkUpdates(const Manifest &manifest) {
+  std::set<std::string> names;
+  for (const Update &update : manifest.training.updates) {
+    const Program *program = manifest.findProgram(update.program);
+    if (!program || program->role != "update")
+      return corruptError("\"", update.program, "\" is not a program of role update");
+    if (!names.insert(update.program).second)
+      return corruptError("updates: \"", update.program, "\" appears twice");
+    SMELT_RETURN_IF_ERROR(
+        checkPeriod(update.period).withContext(concat("update \"", update.program, "\"")));
+  }
+  for (const Program &program : manifest.programs)
+    if (program.role == "update" && !names.count(program.name))
+      return corruptError("updates: \"", program.name, "\" never runs");
+  return Status::ok();
+}
+
+Status checkValidation(const Manifest &manifest) {
+  const Validation &validation = manifest.training.validation;
+  const Program *program = manifest.findProgram(validation.program);
+  if (!validation.program.empty() && (!program || program->role != "evaluate"))
+    return corruptError("\"", validation.program, "\" is not a program of role evaluate");
+  for (const auto &[name, value] : validation.finalSettings) {
+    const Setting *setting = manifest.findSetting(name);
+    if (!setting || setting->segments.empty())
+      return corruptError("final_settings: \"", name, "\" is no setting with segments");
+    if (!std::isfinite(value))
+      return corruptError("final_settings: \"", name, "\" is not finite");
+  }
+  return Status::ok();
+}
+
 Status checkTraining(const Manifest &manifest) {
   const Training &training = manifest.training;
   int64_t next = 0;
-  bool accumulates = training.optimizerEvery > 1;
+  bool accumulates = false;
   for (const Stage &stage : training.stages) {
     if (stage.first != next || stage.last < stage.first)
       return corruptError("training: step ", next, " must begin a stage, but one has steps ",
@@ -262,15 +355,14 @@ Status checkTraining(const Manifest &manifest) {
   if (next != training.steps)
     return corruptError("training: the stages end at step ", next - 1, " but training has ",
                         training.steps, " steps");
-  if (accumulates && !manifest.findSetting("accumulate"))
+  bool canAccumulate = std::any_of(
+      manifest.settings.begin(), manifest.settings.end(), [](const Setting &setting) {
+        return automaticPeriod(setting.name, "accumulate").has_value();
+      });
+  if (accumulates && !canAccumulate)
     return corruptError("training: gradients accumulate but there is no setting \"accumulate\"");
-  if (training.optimizerEvery < 1)
-    return corruptError("training: optimizer_every must be positive");
-  const std::string &name = training.validation.program;
-  const Program *evaluate = manifest.findProgram(name);
-  if (!name.empty() && (!evaluate || evaluate->role != "evaluate"))
-    return corruptError("training: \"", name, "\" is not a program of role evaluate");
-  return Status::ok();
+  SMELT_RETURN_IF_ERROR(checkUpdates(manifest).withContext("training"));
+  return checkValidation(manifest).withContext("training");
 }
 
 Status checkData(const Data &data) {

@@ -22,6 +22,8 @@ ordered_json initJson(const Init &init) {
     return {{"normal", init.value}};
   case InitKind::Values:
     return {{"values", init.values}};
+  case InitKind::Copy:
+    return {{"copy", init.source}};
   }
   return {};
 }
@@ -51,6 +53,16 @@ ordered_json settingJson(const Setting &setting) {
                           {"slope", segment.slope}});
     json["segments"] = std::move(segments);
   }
+  if (!setting.pieces.empty()) {
+    ordered_json pieces = ordered_json::array();
+    for (const VectorPiece &piece : setting.pieces)
+      pieces.push_back({{"first", piece.first}, {"last", piece.last}, {"values", piece.values}});
+    json["pieces"] = std::move(pieces);
+  }
+  if (const auto &power = setting.power)
+    json["one_minus_power"] = {{"base", power->base},
+                               {"every", power->period.every},
+                               {"offset", power->period.offset}};
   return json;
 }
 
@@ -81,16 +93,23 @@ ordered_json trainingJson(const Training &training, const Manifest &manifest) {
                       {"micro_batches", stage.microBatches},
                       {"tokens", program ? program->tokens : 0}});
   }
+  ordered_json validation = {{"every", training.validation.every},
+                             {"tokens", training.validation.tokens},
+                             {"program", training.validation.program}};
+  if (!training.validation.finalSettings.empty())
+    validation["final_settings"] = training.validation.finalSettings;
+  ordered_json updates = ordered_json::array();
+  for (const Update &update : training.updates)
+    updates.push_back({{"program", update.program},
+                       {"every", update.period.every},
+                       {"offset", update.period.offset}});
   return {{"steps", training.steps},
           {"seed", training.seed},
           {"stages", stages},
-          {"validation",
-           {{"every", training.validation.every},
-            {"tokens", training.validation.tokens},
-            {"program", training.validation.program}}},
+          {"validation", validation},
           {"checkpoint_every", training.checkpointEvery},
           {"checkpoint_keep", training.checkpointKeep},
-          {"optimizer_every", training.optimizerEvery}};
+          {"updates", updates}};
 }
 
 ordered_json dataJson(const Data &data) {

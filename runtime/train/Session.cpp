@@ -6,6 +6,7 @@
 #include "runtime/device/cuda/CudaDevice.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace smelt::runtime {
 
@@ -14,14 +15,29 @@ void Snapshot::add(const Buffer &buffer, std::vector<std::byte> data) {
   tensors_[buffer.name] = {buffer.dtype, buffer.shape, stored};
 }
 
-double settingValueAt(const Setting &setting, int64_t step) {
+namespace {
+/// The one of `pieces`, which are contiguous from step 0, that `step` lies in, or the last.
+template <typename Piece>
+const Piece &pieceAt(const std::vector<Piece> &pieces, int64_t step) {
+  for (const Piece &piece : pieces)
+    if (step <= piece.last)
+      return piece;
+  return pieces.back();
+}
+} // namespace
+
+std::vector<double> settingValuesAt(const Setting &setting, int64_t step) {
+  step = std::max<int64_t>(step, 0);
+  if (setting.power)
+    return {1 - std::pow(setting.power->base,
+                         static_cast<double>(setting.power->period.updateCount(step)))};
+  if (!setting.pieces.empty())
+    return pieceAt(setting.pieces, step).values;
   if (setting.segments.empty())
-    return 0;
-  step = std::clamp<int64_t>(step, 0, setting.segments.back().last);
-  for (const Segment &segment : setting.segments)
-    if (step <= segment.last)
-      return segment.value + segment.slope * static_cast<double>(step - segment.first);
-  return 0;
+    return {0};
+  const Segment &segment = pieceAt(setting.segments, step);
+  step = std::min(step, segment.last);
+  return {segment.value + segment.slope * static_cast<double>(step - segment.first)};
 }
 
 namespace {
@@ -55,6 +71,8 @@ std::vector<std::byte> initialValues(const Buffer &buffer, uint64_t seed) {
     break;
   case InitKind::Values:
     fill([&](uint64_t i) { return init.values[i]; });
+    break;
+  case InitKind::Copy: // The caller passes the source instead.
     break;
   }
   return data;
@@ -115,7 +133,7 @@ Status Session::prepare() {
     for (const Launch &launch : program.launches)
       for (uint32_t argument : launch.arguments)
         if (manifest().buffers[argument].kind == BufferKind::Setting)
-          setupSettings_[argument] = 0;
+          setupSettings_[argument] = {};
   }
   return Status::ok();
 }
@@ -126,64 +144,118 @@ Status Session::writeBuffer(uint32_t index, std::span<const std::byte> data) {
 
 Status Session::initialise(uint64_t seed) {
   for (const Buffer &buffer : manifest().buffers)
-    if (isNamedState(buffer) || buffer.kind == BufferKind::Constant)
-      SMELT_RETURN_IF_ERROR(device_->copyIn(buffer.offset, initialValues(buffer, seed)));
+    if (isNamedState(buffer) || buffer.kind == BufferKind::Constant) {
+      bool copies = buffer.init && buffer.init->kind == InitKind::Copy;
+      const Buffer &source = copies ? manifest().buffers[buffer.init->source] : buffer;
+      SMELT_RETURN_IF_ERROR(device_->copyIn(buffer.offset, initialValues(source, seed)));
+    }
   return Status::ok();
 }
 
-Status Session::restoreKind(BufferKind kind, const SafetensorsFile &file, bool required) {
+Status Session::restoreBuffer(const Buffer &buffer, const SafetensorsFile &file) {
+  auto it = file.tensors().find(buffer.name);
+  if (it == file.tensors().end())
+    return corruptError("it has no ", bufferKindName(buffer.kind), " \"", buffer.name,
+                        "\"; it belongs to another model");
+  const TensorView &tensor = it->second;
+  if (tensor.dtype != buffer.dtype || tensor.shape != buffer.shape)
+    return corruptError(bufferKindName(buffer.kind), " \"", buffer.name,
+                        "\" has another type or shape than in the bundle; it belongs to another "
+                        "model");
+  return device_->copyIn(buffer.offset, tensor.data);
+}
+
+Status Session::restoreKind(BufferKind kind, const SafetensorsFile &file) {
   size_t restored = 0;
-  for (const Buffer &buffer : manifest().buffers) {
-    if (buffer.kind != kind)
-      continue;
-    auto it = file.tensors().find(buffer.name);
-    if (it == file.tensors().end()) {
-      if (!required)
-        continue;
-      return corruptError("it has no ", bufferKindName(kind), " \"", buffer.name,
-                          "\"; it belongs to another model");
+  for (const Buffer &buffer : manifest().buffers)
+    if (buffer.kind == kind) {
+      SMELT_RETURN_IF_ERROR(restoreBuffer(buffer, file));
+      ++restored;
     }
-    const TensorView &tensor = it->second;
-    if (tensor.dtype != buffer.dtype || tensor.shape != buffer.shape)
-      return corruptError(bufferKindName(kind), " \"", buffer.name,
-                          "\" has another type or shape than in the bundle; it belongs to another "
-                          "model");
-    SMELT_RETURN_IF_ERROR(device_->copyIn(buffer.offset, tensor.data));
-    ++restored;
-  }
   if (kind == BufferKind::Parameter && restored != file.tensors().size())
     return corruptError("it has parameters that the bundle lacks; it belongs to another model");
   return Status::ok();
 }
 
 Status Session::restore(const Checkpoint &checkpoint, bool withState) {
-  Status status = restoreKind(BufferKind::Parameter, checkpoint.parameters, true);
+  Status status = restoreKind(BufferKind::Parameter, checkpoint.parameters);
   if (status.isOk() && withState)
-    status = restoreKind(BufferKind::State, checkpoint.state, true);
+    status = restoreKind(BufferKind::State, checkpoint.state);
   if (status.isOk() && withState)
-    status = restoreKind(BufferKind::Gradient, checkpoint.state, false);
+    for (uint32_t index : findAccumulating(checkpoint.info.step))
+      if (status.isOk())
+        status = restoreBuffer(manifest().buffers[index], checkpoint.state);
   return status.withContext("checkpoint " + checkpoint.path);
+}
+
+/// The gradient buffers that hold sums which an update is still to read: those that lie in a buffer
+/// of its launches (rows of a gradient, a bank of several).
+std::set<uint32_t> Session::findAccumulating(int64_t completed) const {
+  const std::vector<Buffer> &buffers = manifest().buffers;
+  auto rootOf = [&](uint32_t index) { return buffers[index].base.value_or(index); };
+  std::set<uint32_t> roots, result;
+  for (const Update &update : manifest().training.updates)
+    if (!update.period.isFresh(completed))
+      for (const Launch &launch : manifest().findProgram(update.program)->launches)
+        for (uint32_t argument : launch.arguments)
+          roots.insert(rootOf(argument));
+  for (uint32_t index = 0; index < buffers.size(); ++index)
+    if (buffers[index].kind == BufferKind::Gradient && roots.count(rootOf(index)))
+      result.insert(index);
+  return result;
+}
+
+Status Session::writeSetting(const Setting &setting, const std::vector<double> &values) {
+  const Buffer &buffer = manifest().buffers[setting.buffer];
+  uint64_t size = dtypeBytes(buffer.dtype);
+  std::vector<std::byte> data(values.size() * size);
+  for (size_t i = 0; i < values.size(); ++i)
+    storeElement(buffer.dtype, values[i], data.data() + i * size);
+  if (buffer.shape.empty() && (setting.power || !setting.segments.empty()))
+    settingValues_[setting.name] = loadElement(buffer.dtype, data.data());
+  return writeBuffer(setting.buffer, data);
 }
 
 Status Session::applySettings(int64_t step) {
   bool changed = !setupDone_;
   for (const Setting &setting : manifest().settings) {
-    if (setting.segments.empty())
+    if (setting.segments.empty() && setting.pieces.empty() && !setting.power)
       continue;
-    const Buffer &buffer = manifest().buffers[setting.buffer];
-    std::byte element[8];
-    storeElement(buffer.dtype, settingValueAt(setting, step), element);
-    double value = loadElement(buffer.dtype, element);
-    settingValues_[setting.name] = value;
-    SMELT_RETURN_IF_ERROR(
-        writeBuffer(setting.buffer, std::span(element).first(dtypeBytes(buffer.dtype))));
+    SMELT_RETURN_IF_ERROR(writeSetting(setting, settingValuesAt(setting, step)));
     auto seen = setupSettings_.find(setting.buffer);
-    if (seen != setupSettings_.end() && seen->second != value) {
-      seen->second = value;
-      changed = true;
-    }
+    if (seen == setupSettings_.end())
+      continue;
+    SMELT_ASSIGN_OR_RETURN(std::vector<std::byte> now,
+                           readBuffer(manifest().buffers[setting.buffer]));
+    changed |= seen->second != now;
+    seen->second = std::move(now);
   }
   return changed ? runSetup() : Status::ok();
+}
+
+Status Session::overrideSettings(const std::map<std::string, double> &values) {
+  for (const auto &[name, value] : values)
+    SMELT_RETURN_IF_ERROR(writeSetting(*manifest().findSetting(name), {value}));
+  return Status::ok();
+}
+
+Status Session::applyValidationSettings(int64_t completed) {
+  SMELT_RETURN_IF_ERROR(applySettings(completed));
+  const Training &training = manifest().training;
+  return completed < training.steps ? Status::ok()
+                                    : overrideSettings(training.validation.finalSettings);
+}
+
+Status Session::applyAutomaticSettings(int64_t step, int64_t micro) {
+  for (const Setting &setting : manifest().settings) {
+    if (auto period = automaticPeriod(setting.name, "accumulate"))
+      SMELT_RETURN_IF_ERROR(
+          writeSetting(setting, {micro == 0 && period->isFresh(step) ? 0.0 : 1.0}));
+    if (auto period = automaticPeriod(setting.name, "step"))
+      SMELT_RETURN_IF_ERROR(
+          writeSetting(setting, {static_cast<double>(period->updateCount(step))}));
+  }
+  return Status::ok();
 }
 
 Status Session::runSetup() {
@@ -194,14 +266,9 @@ Status Session::runSetup() {
   return Status::ok();
 }
 
-Status Session::setAutomaticSetting(const char *name, double value) {
+Status Session::setAutomaticSetting(const std::string &name, double value) {
   const Setting *setting = manifest().findSetting(name);
-  if (!setting)
-    return Status::ok();
-  DType dtype = manifest().buffers[setting->buffer].dtype;
-  std::byte element[8];
-  storeElement(dtype, value, element);
-  return writeBuffer(setting->buffer, std::span(element).first(dtypeBytes(dtype)));
+  return setting ? writeSetting(*setting, {value}) : Status::ok();
 }
 
 Status Session::writeInput(const Program &program, const char *name,
@@ -237,16 +304,31 @@ StatusOr<double> Session::readOutput(const Program &program, const char *name) {
   return readScalar(program.outputs.at(name));
 }
 
+StatusOr<std::vector<std::byte>> Session::readBuffer(const Buffer &buffer) {
+  std::vector<std::byte> data(usedBytes(buffer));
+  SMELT_RETURN_IF_ERROR(device_->copyOut(buffer.offset, data));
+  return data;
+}
+
 StatusOr<Snapshot> Session::snapshot(const std::vector<BufferKind> &kinds) {
   Snapshot snapshot;
   for (const Buffer &buffer : manifest().buffers) {
     if (std::find(kinds.begin(), kinds.end(), buffer.kind) == kinds.end())
       continue;
-    std::vector<std::byte> data(usedBytes(buffer));
-    SMELT_RETURN_IF_ERROR(device_->copyOut(buffer.offset, data));
+    SMELT_ASSIGN_OR_RETURN(std::vector<std::byte> data, readBuffer(buffer));
     snapshot.add(buffer, std::move(data));
   }
   return snapshot;
+}
+
+StatusOr<Snapshot> Session::snapshotState(int64_t completed) {
+  SMELT_ASSIGN_OR_RETURN(Snapshot result, snapshot({BufferKind::State}));
+  for (uint32_t index : findAccumulating(completed)) {
+    const Buffer &buffer = manifest().buffers[index];
+    SMELT_ASSIGN_OR_RETURN(std::vector<std::byte> data, readBuffer(buffer));
+    result.add(buffer, std::move(data));
+  }
+  return result;
 }
 
 StatusOr<std::string> Session::hashState() {

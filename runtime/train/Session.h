@@ -13,6 +13,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 
 namespace smelt::runtime {
 
@@ -45,15 +46,23 @@ public:
 
   /// Sets parameters, states and constants to their initial values.
   Status initialise(uint64_t seed);
-  /// Replaces parameters and states by a checkpoint's; every one must be there and fit. With
-  /// `withState` false only the parameters are taken.
+  /// Replaces parameters and states by a checkpoint's, and gradients that have begun to accumulate;
+  /// every one must be there and fit. With `withState` false only the parameters are taken.
   Status restore(const Checkpoint &checkpoint, bool withState = true);
 
   /// Sets all scheduled settings to their values at `step` (0-based); runs the setup programs at
   /// the first call and whenever a setting that they read has changed.
   Status applySettings(int64_t step);
-  /// Sets "accumulate" or "step", if the bundle has it.
-  Status setAutomaticSetting(const char *name, double value);
+  /// Writes other values for some scheduled settings, until the next applySettings.
+  Status overrideSettings(const std::map<std::string, double> &values);
+  /// The settings of a validation after `completed` steps: those of the step that would come next, as
+  /// in both records; at the end of training with the manifest's final settings.
+  Status applyValidationSettings(int64_t completed);
+  /// Sets the automatic settings (Manifest.h) for micro-batch `micro` of `step`.
+  Status applyAutomaticSettings(int64_t step, int64_t micro);
+  /// Sets one automatic setting, if the bundle has it.
+  Status setAutomaticSetting(const std::string &name, double value);
+  /// The scheduled settings of rank 0, for people.
   const std::map<std::string, double> &settings() const { return settingValues_; }
 
   /// Copies the batch into the program's inputs and runs it.
@@ -67,6 +76,9 @@ public:
 
   /// Copies of all buffers of a kind.
   StatusOr<Snapshot> snapshot(const std::vector<BufferKind> &kinds);
+  /// Optimiser state after `completed` steps: the states, and the gradients of updates that are
+  /// between two of their steps.
+  StatusOr<Snapshot> snapshotState(int64_t completed);
   /// SHA-256 over the names, types, shapes and bytes of all parameters and states.
   StatusOr<std::string> hashState();
   /// The learned scalars: rank-0 parameters by name.
@@ -77,19 +89,24 @@ private:
   Session() = default;
   Status prepare();
   Status writeBuffer(uint32_t index, std::span<const std::byte> data);
-  Status initialiseBuffer(const Buffer &buffer, uint64_t seed);
-  Status restoreKind(BufferKind kind, const SafetensorsFile &file, bool required);
+  StatusOr<std::vector<std::byte>> readBuffer(const Buffer &buffer);
+  Status restoreBuffer(const Buffer &buffer, const SafetensorsFile &file);
+  Status restoreKind(BufferKind kind, const SafetensorsFile &file);
+  std::set<uint32_t> findAccumulating(int64_t completed) const;
+  Status writeSetting(const Setting &setting, const std::vector<double> &values);
   Status runSetup();
 
   Bundle bundle_;
   std::unique_ptr<Device> device_;
   std::vector<DeviceProgram> programs_; ///< Parallel to manifest().programs.
   std::map<std::string, double> settingValues_;
-  std::map<uint32_t, double> setupSettings_; ///< By buffer: the values the setup programs last saw.
+  /// By buffer: the values the setup programs last saw.
+  std::map<uint32_t, std::vector<std::byte>> setupSettings_;
   bool setupDone_ = false;
 };
 
-/// The setting's value at `step`; after its last segment the value there is held.
-double settingValueAt(const Setting &setting, int64_t step);
+/// A scheduled setting's value at `step`, one number per element; after the last segment or piece
+/// the value there is held.
+std::vector<double> settingValuesAt(const Setting &setting, int64_t step);
 
 } // namespace smelt::runtime

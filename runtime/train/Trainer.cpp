@@ -118,9 +118,7 @@ private:
 };
 
 Status Trainer::runMicroBatch(const Program &program, int64_t step, int64_t micro) {
-  // Gradients start anew at the first micro-batch after an update.
-  bool fresh = micro == 0 && step % training_.optimizerEvery == 0;
-  SMELT_RETURN_IF_ERROR(session_.setAutomaticSetting("accumulate", fresh ? 0 : 1));
+  SMELT_RETURN_IF_ERROR(session_.applyAutomaticSettings(step, micro));
   Clock::time_point asked = Clock::now();
   SMELT_ASSIGN_OR_RETURN(Batch batch, loader_.next());
   waitMilliseconds_ += millisecondsSince(asked);
@@ -151,14 +149,11 @@ Status Trainer::runStep(int64_t step) {
   lossSum_ = waitMilliseconds_ = 0;
   targets_ = 0;
   SMELT_RETURN_IF_ERROR(session_.applySettings(step));
-  SMELT_RETURN_IF_ERROR(session_.setAutomaticSetting(
-      "step", static_cast<double>(step / training_.optimizerEvery + 1)));
   for (int64_t micro = 0; micro < stage.microBatches; ++micro)
     SMELT_RETURN_IF_ERROR(runMicroBatch(program, step, micro));
-  if ((step + 1) % training_.optimizerEvery == 0)
-    for (const Program &update : session_.manifest().programs)
-      if (update.role == "update")
-        SMELT_RETURN_IF_ERROR(session_.run(update));
+  for (const Update &update : training_.updates)
+    if (update.period.isDue(step))
+      SMELT_RETURN_IF_ERROR(session_.run(*session_.manifest().findProgram(update.program)));
   StepRecord record;
   record.step = step + 1;
   record.trainLoss = targets_ ? lossSum_ / static_cast<double>(targets_) : 0;
@@ -177,6 +172,7 @@ Status Trainer::validate(int64_t completed) {
   const Program *program = session_.manifest().findProgram(training_.validation.program);
   if (!program || validatedStep_ == completed)
     return Status::ok();
+  SMELT_RETURN_IF_ERROR(session_.applyValidationSettings(completed));
   SMELT_ASSIGN_OR_RETURN(Evaluation result, evaluate(session_, *program, validation_));
   validationLoss_ = result.loss();
   validatedStep_ = completed;
@@ -194,11 +190,8 @@ Status Trainer::saveCheckpoint(int64_t completed) {
   info.bundleSha256 = session_.bundle().manifestSha256;
   info.position = loader_.position();
   info.trainMilliseconds = earlierMilliseconds_ + stepMilliseconds_;
-  std::vector<BufferKind> kinds = {BufferKind::State};
-  if (completed % training_.optimizerEvery != 0)
-    kinds.push_back(BufferKind::Gradient); // Between updates, they are state too.
   SMELT_ASSIGN_OR_RETURN(Snapshot parameters, session_.snapshot({BufferKind::Parameter}));
-  SMELT_ASSIGN_OR_RETURN(Snapshot state, session_.snapshot(kinds));
+  SMELT_ASSIGN_OR_RETURN(Snapshot state, session_.snapshotState(completed));
   SMELT_RETURN_IF_ERROR(folder_.sync());
   SMELT_RETURN_IF_ERROR(writeCheckpoint(folder_.checkpointsPath(), info, parameters.tensors(),
                                         state.tensors(), checkpointsToKeep()));
@@ -229,8 +222,6 @@ StatusOr<TrainResult> Trainer::run() {
   TrainResult result;
   int64_t step = first_;
   savedStep_ = first_ > 0 ? first_ : -1;
-  // A resumed run that has no step left still needs the settings for its validation.
-  SMELT_RETURN_IF_ERROR(session_.applySettings(std::max<int64_t>(step - 1, 0)));
   while (step < steps_ && !InterruptScope::requested()) {
     SMELT_RETURN_IF_ERROR(runStep(step));
     ++step;

@@ -4,7 +4,6 @@
 
 #include <CLI/CLI.hpp>
 
-#include <algorithm>
 
 namespace smelt::runtime {
 
@@ -98,7 +97,7 @@ StatusOr<LoadedModel> loadModel(const ModelChoice &choice) {
   } else {
     logWarning("no checkpoint is named; the model has its initial values");
   }
-  SMELT_RETURN_IF_ERROR(model.session->applySettings(std::max<int64_t>(model.step - 1, 0)));
+  SMELT_RETURN_IF_ERROR(model.session->applyValidationSettings(model.step));
   return model;
 }
 

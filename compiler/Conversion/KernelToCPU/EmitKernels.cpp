@@ -14,7 +14,7 @@ int64_t getWorkspaceBytes(Operation *kernel, const CPUTarget &target) {
 
 LogicalResult emitKernel(Operation *kernel, KernelFunction &function) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(kernel)
-      .Case<kernel::GemmOp, kernel::AdamWOp, kernel::RopeTableOp, kernel::RowwiseOp,
+      .Case<kernel::GemmOp, kernel::ForeachOp, kernel::RopeTableOp, kernel::RowwiseOp,
             kernel::AttentionOp, kernel::AttentionBackwardOp, kernel::EmbeddingBackwardOp>(
           [&](auto op) { return emitKernel(op, function); })
       .Default([](Operation *op) { return op->emitOpError("has no code generator for the CPU"); });

@@ -20,7 +20,7 @@ int64_t getWorkspaceBytes(mlir::kernel::AttentionBackwardOp op, const CPUTarget 
 int64_t getWorkspaceBytes(mlir::kernel::EmbeddingBackwardOp op, const CPUTarget &target);
 
 mlir::LogicalResult emitKernel(mlir::kernel::GemmOp op, KernelFunction &function);
-mlir::LogicalResult emitKernel(mlir::kernel::AdamWOp op, KernelFunction &function);
+mlir::LogicalResult emitKernel(mlir::kernel::ForeachOp op, KernelFunction &function);
 mlir::LogicalResult emitKernel(mlir::kernel::RopeTableOp op, KernelFunction &function);
 mlir::LogicalResult emitKernel(mlir::kernel::RowwiseOp op, KernelFunction &function);
 mlir::LogicalResult emitKernel(mlir::kernel::AttentionOp op, KernelFunction &function);

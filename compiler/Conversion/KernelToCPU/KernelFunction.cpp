@@ -1,5 +1,6 @@
 //===- KernelFunction.cpp - ABI, parallel regions, loops --------------------===//
 #include "compiler/Conversion/KernelToCPU/KernelFunction.h"
+#include "dialects/Kernel/KernelOps.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/OpenMP/OpenMPDialect.h"
@@ -15,26 +16,29 @@ KernelFunction::KernelFunction(ModuleOp module, func::FuncOp source, Operation *
   auto pointer = LLVM::LLVMPointerType::get(b.getContext());
   auto function = func::FuncOp::create(b, ("smelt_" + source.getSymName()).str(),
                                        b.getFunctionType({pointer}, {}));
-  Block *entry = function.addEntryBlock();
+  entry = function.addEntryBlock();
   b.setInsertionPointToStart(entry);
-
-  int32_t slot = 0;
-  auto loadPointer = [&]() -> Value {
-    Value address = LLVM::GEPOp::create(b, pointer, pointer, entry->getArgument(0),
-                                        ArrayRef<LLVM::GEPArg>{slot++});
-    return LLVM::LoadOp::create(b, pointer, address);
-  };
-  auto addBuffer = [&](Value tensor) {
-    auto type = cast<RankedTensorType>(tensor.getType());
-    Value buffer = createMemory(loadPointer(), type.getNumElements(), type.getElementType());
-    memory.try_emplace(tensor, buffer);
-  };
+  int64_t slot = 0;
   for (BlockArgument argument : source.getArguments())
-    addBuffer(argument);
+    slots.try_emplace(argument, slot++);
   for (Value result : source.getBody().front().getTerminator()->getOperands())
-    addBuffer(result);
+    slots.try_emplace(result, slot++);
+  // A kernel.foreach may have hundreds of buffers, and finds them at run time.
+  if (!isa<kernel::ForeachOp>(kernel)) {
+    for (BlockArgument argument : source.getArguments())
+      getMemory(argument);
+    for (Value result : source.getBody().front().getTerminator()->getOperands())
+      getMemory(result);
+  }
   if (workspaceBytes > 0)
-    workspace = loadPointer();
+    workspace = loadPointer(slot);
+}
+
+Value KernelFunction::loadPointer(int64_t slot) {
+  auto pointer = LLVM::LLVMPointerType::get(b.getContext());
+  Value address = LLVM::GEPOp::create(b, pointer, pointer, entry->getArgument(0),
+                                      ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(slot)});
+  return LLVM::LoadOp::create(b, pointer, address);
 }
 
 void KernelFunction::finish() { func::ReturnOp::create(b); }
@@ -56,16 +60,43 @@ Value KernelFunction::createMemory(Value pointer, int64_t elements, Type element
   insert(pointer, 0);
   insert(pointer, 1);
   insert(constant(0), 2);
-  insert(constant(elements), {3, 0});
+  insert(constant(ShapedType::isDynamic(elements) ? INT64_MAX : elements), {3, 0});
   insert(constant(1), {4, 0});
   return UnrealizedConversionCastOp::create(b, MemRefType::get({elements}, elementType), descriptor)
       .getResult(0);
 }
 
 Value KernelFunction::getMemory(Value tensor) {
-  Value buffer = memory.lookup(tensor);
-  assert(buffer && "not an argument or result of the outlined kernel");
+  Value &buffer = memory[tensor];
+  if (buffer)
+    return buffer;
+  assert(slots.count(tensor) && "not an argument or result of the outlined kernel");
+  OpBuilder::InsertionGuard guard(b);
+  if (b.getInsertionBlock() != entry)
+    b.setInsertionPointToStart(entry);
+  auto type = cast<RankedTensorType>(tensor.getType());
+  buffer = createMemory(loadPointer(getSlot(tensor)), type.getNumElements(), type.getElementType());
   return buffer;
+}
+
+Value KernelFunction::getMemoryOfSlot(Value slot, Type elementType) {
+  auto pointer = LLVM::LLVMPointerType::get(b.getContext());
+  Value place = arith::IndexCastOp::create(b, b.getI64Type(), slot);
+  Value address = LLVM::GEPOp::create(b, pointer, pointer, entry->getArgument(0),
+                                      ArrayRef<LLVM::GEPArg>{place});
+  return createMemory(LLVM::LoadOp::create(b, pointer, address), ShapedType::kDynamic, elementType);
+}
+
+Value KernelFunction::getConstantTable(DenseElementsAttr values) {
+  auto type = cast<RankedTensorType>(values.getType());
+  auto flat = MemRefType::get({type.getNumElements()}, type.getElementType());
+  std::string name;
+  for (unsigned i = 0; name.empty() || module.lookupSymbol(name); ++i)
+    name = "smelt_table_" + std::to_string(i);
+  OpBuilder atModule = OpBuilder::atBlockBegin(module.getBody());
+  memref::GlobalOp::create(atModule, b.getLoc(), name, atModule.getStringAttr("private"), flat,
+                           values, /*constant=*/true, /*alignment=*/IntegerAttr());
+  return memref::GetGlobalOp::create(b, flat, name);
 }
 
 Value KernelFunction::getWorkspace(int64_t byteOffset, int64_t elements, Type elementType) {

@@ -14,8 +14,7 @@ namespace smelt {
 /// (rank 1, static size); buffers may be unaligned.
 class KernelFunction {
 public:
-  /// Creates the function at the end of `module` and loads the pointers; `workspaceBytes` > 0 adds
-  /// the workspace argument.
+  /// Creates the function at the end of `module`; `workspaceBytes` > 0 adds the workspace argument.
   KernelFunction(mlir::ModuleOp module, mlir::func::FuncOp source, mlir::Operation *kernel,
                  const CPUTarget &target, int64_t workspaceBytes);
 
@@ -28,6 +27,12 @@ public:
 
   /// The flat memref of an operand or result of the kernel op.
   mlir::Value getMemory(mlir::Value tensor);
+  /// The place of an operand's or result's buffer among the function's buffers, and the memory of a
+  /// place that is known at run time only (index): memref<?xelementType>.
+  int64_t getSlot(mlir::Value tensor) const { return slots.lookup(tensor); }
+  mlir::Value getMemoryOfSlot(mlir::Value slot, mlir::Type elementType);
+  /// A table of the module, as flat memory.
+  mlir::Value getConstantTable(mlir::DenseElementsAttr values);
   /// A flat view of `elements` elements of the workspace from `byteOffset` on (a multiple of 64).
   mlir::Value getWorkspace(int64_t byteOffset, int64_t elements, mlir::Type elementType);
 
@@ -51,13 +56,17 @@ public:
   mlir::Value mul(mlir::Value a, int64_t b);
 
 private:
+  mlir::Value loadPointer(int64_t slot);
+  /// `elements` may be ShapedType::kDynamic: as many as there are.
   mlir::Value createMemory(mlir::Value pointer, int64_t elements, mlir::Type elementType);
   mlir::func::FuncOp declareThreadQuery(llvm::StringRef name);
 
   mlir::ModuleOp module;
   const CPUTarget &target;
   mlir::ImplicitLocOpBuilder b;
-  llvm::DenseMap<mlir::Value, mlir::Value> memory;
+  mlir::Block *entry;
+  llvm::DenseMap<mlir::Value, int64_t> slots;
+  llvm::DenseMap<mlir::Value, mlir::Value> memory; ///< As far as it was asked for.
   mlir::Value workspace;
 };
 

@@ -88,6 +88,8 @@ void createStates(ModuleOp module, Storage &storage, SharedBuffers &shared, bool
     if (op.getDerived() != derived)
       continue;
     Storage::Place place = storage.createBuffer(derived ? BufferKind::workspace : BufferKind::state, op.getSymName(), op.getType(), op.getLoc());
+    if (FlatSymbolRefAttr parameter = op.getCopyOfAttr())
+      place.setCopyOfAttr(parameter);
     banks.place(op.getSymNameAttr(), place, bankBuffers);
     shared.tensors[op.getSymNameAttr()] = place;
   }

@@ -188,10 +188,13 @@ private:
   //===- The program --------------------------------------------------------===//
 
   void createProgram() {
-    auto tokens = function->getAttrOfType<IntegerAttr>("smelt.tokens");
+    auto getInteger = [&](StringRef name, int64_t otherwise) {
+      auto value = function->getAttrOfType<IntegerAttr>(name);
+      return builder.getI64IntegerAttr(value ? value.getInt() : otherwise);
+    };
     auto program = exec::ProgramOp::create(builder, function.getLoc(), function.getSymNameAttr(), function->getAttrOfType<StringAttr>("smelt.role"),
-                                           builder.getI64IntegerAttr(tokens ? tokens.getInt() : 0), builder.getDictionaryAttr(inputs),
-                                           builder.getDictionaryAttr(outputs));
+                                           getInteger("smelt.tokens", 0), builder.getDictionaryAttr(inputs), builder.getDictionaryAttr(outputs),
+                                           getInteger("smelt.every", 1), getInteger("smelt.offset", 0));
     builder.createBlock(&program.getBody());
   }
 

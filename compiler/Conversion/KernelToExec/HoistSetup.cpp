@@ -20,13 +20,7 @@ namespace {
 constexpr size_t kMaxSteadyPieces = 64;
 
 bool isSteady(train::ScheduleOp schedule) {
-  ArrayRef<double> segments = schedule.getSegments();
-  if (segments.size() / 4 > kMaxSteadyPieces)
-    return false;
-  for (size_t i = 0; i < segments.size(); i += 4)
-    if (segments[i + 3] != 0)
-      return false;
-  return true;
+  return schedule.isConstantInPieces() && schedule.getSegments().size() / schedule.getPieceSize() <= kMaxSteadyPieces;
 }
 
 /// Builds @setup; makes equal calls once.

@@ -70,13 +70,9 @@ bool smelt::mayOverwrite(func::FuncOp kernel, unsigned argument, unsigned result
   auto yielded = cast<OpResult>(body.getTerminator()->getOperand(result));
   if (yielded.getOwner() != op || yielded.getType() != value.getType())
     return false;
-  if (auto adamw = dyn_cast<AdamWOp>(op)) {
-    // Operands: parameters, gradients, first and second moments; results: parameters, first and second moments.
-    unsigned count = adamw.getParameters().size();
-    unsigned segment = use.getOperandNumber() / count, index = use.getOperandNumber() % count;
-    constexpr int resultSegments[] = {0, -1, 1, 2};
-    return segment < 4 && resultSegments[segment] * static_cast<int>(count) + static_cast<int>(index) ==
-                              static_cast<int>(yielded.getResultNumber()) && resultSegments[segment] >= 0;
+  if (auto foreach = dyn_cast<ForeachOp>(op)) { // All loads of a chunk come before its stores.
+    unsigned lanes = foreach.getLanes(), input = use.getOperandNumber();
+    return input < foreach.getInputs().size() && input % lanes == yielded.getResultNumber() % lanes;
   }
   std::optional<unsigned> region = getResultRegion(op);
   if (!region)

@@ -20,7 +20,7 @@ Storage::Place Storage::createBuffer(BufferKind kind, StringRef name, Type type,
     unique = (name + "." + Twine(i)).str();
   return BufferOp::create(builder, loc, builder.getStringAttr(unique), BufferKindAttr::get(builder.getContext(), kind),
                           TypeAttr::get(type), builder.getI64IntegerAttr(0), builder.getI64IntegerAttr(getBytes(type)), ElementsAttr(),
-                          FlatSymbolRefAttr(), StringAttr(), FloatAttr());
+                          FlatSymbolRefAttr(), StringAttr(), FloatAttr(), FlatSymbolRefAttr());
 }
 
 FailureOr<Storage::Place> Storage::getRows(Place base, RankedTensorType type, int64_t firstRow, Operation *user) {

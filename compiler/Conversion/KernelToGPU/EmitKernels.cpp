@@ -15,7 +15,7 @@ LogicalResult emitGPUKernel(GPUEmission &emission) {
         return whyNotFastAttention(op, emission).empty() ? emitFastAttention(op, emission)
                                                          : emitGeneric(op, emission);
       })
-      .Case<kernel::RowwiseOp, kernel::EmbeddingBackwardOp, kernel::RopeTableOp, kernel::AdamWOp>(
+      .Case<kernel::RowwiseOp, kernel::EmbeddingBackwardOp, kernel::RopeTableOp, kernel::ForeachOp>(
           [&](auto op) { return emitGeneric(op, emission); })
       .Default([](Operation *op) { return op->emitOpError("has no code generator for GPUs"); });
 }

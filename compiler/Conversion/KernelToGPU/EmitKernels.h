@@ -30,7 +30,7 @@ mlir::LogicalResult emitGeneric(mlir::kernel::AttentionBackwardOp op, GPUEmissio
 mlir::LogicalResult emitGeneric(mlir::kernel::RowwiseOp op, GPUEmission &emission);
 mlir::LogicalResult emitGeneric(mlir::kernel::EmbeddingBackwardOp op, GPUEmission &emission);
 mlir::LogicalResult emitGeneric(mlir::kernel::RopeTableOp op, GPUEmission &emission);
-mlir::LogicalResult emitGeneric(mlir::kernel::AdamWOp op, GPUEmission &emission);
+mlir::LogicalResult emitGeneric(mlir::kernel::ForeachOp op, GPUEmission &emission);
 
 } // namespace smelt
 #endif

@@ -135,6 +135,8 @@ private:
       buffer.init = getInit(*op.getValue());
     else if (op.getInit())
       return addInit(op, buffer);
+    else if (FlatSymbolRefAttr source = op.getCopyOfAttr())
+      return addCopy(op, source, buffer);
     else if (op.getKind() == exec::BufferKind::setting)
       return addSetting(op, index);
     return success();
@@ -155,20 +157,39 @@ private:
     return success();
   }
 
+  LogicalResult addCopy(exec::BufferOp op, FlatSymbolRefAttr source, runtime::Buffer &buffer) {
+    auto parameter = indices.find(source.getValue());
+    if (parameter == indices.end())
+      return op.emitError("comes before the parameter that it copies");
+    buffer.init = runtime::Init{runtime::InitKind::Copy};
+    buffer.init->source = parameter->second;
+    return success();
+  }
+
   LogicalResult addSetting(exec::BufferOp op, uint32_t index) {
     StringRef name = op.getSymName();
     name.consume_front("setting.");
     runtime::Setting &setting = manifest.settings.emplace_back();
     setting.name = name.str();
     setting.buffer = index;
-    if (name == "accumulate" || name == "step")
+    if (runtime::automaticPeriod(name, "accumulate") || runtime::automaticPeriod(name, "step"))
       return success();
     auto schedule = symbols.lookup<train::ScheduleOp>(name);
     if (!schedule)
       return op.emitError("is a setting without a train.schedule");
+    if (auto power = schedule.getPower()) {
+      setting.power = {power->convertToDouble(), {int64_t(*schedule.getEvery()), int64_t(*schedule.getOffset())}};
+      return success();
+    }
     ArrayRef<double> numbers = schedule.getSegments();
-    for (size_t i = 0; i + 3 < numbers.size(); i += 4)
-      setting.segments.push_back({static_cast<int64_t>(numbers[i]), static_cast<int64_t>(numbers[i + 1]), numbers[i + 2], numbers[i + 3]});
+    bool isVector = cast<RankedTensorType>(schedule.getType()).getRank() == 1;
+    for (size_t size = schedule.getPieceSize(); !numbers.empty(); numbers = numbers.drop_front(size)) {
+      int64_t first = numbers[0], last = numbers[1];
+      if (isVector)
+        setting.pieces.push_back({first, last, numbers.take_front(size).drop_front(2).vec()});
+      else
+        setting.segments.push_back({first, last, numbers[2], numbers[3]});
+    }
     return success();
   }
 
@@ -183,6 +204,8 @@ private:
       program.outputs[named.getName().str()] = getIndex(named.getValue());
     for (auto launch : op.getOps<exec::LaunchOp>())
       program.launches.push_back(makeLaunch(launch));
+    if (program.role == "update")
+      manifest.training.updates.push_back({program.name, {int64_t(op.getEvery()), int64_t(op.getOffset())}});
   }
 
   /// The verifier has checked that every name is a buffer.
@@ -242,9 +265,13 @@ private:
     training.seed = getInteger(config, "seed");
     training.checkpointEvery = getInteger(config, "checkpoint_every");
     training.checkpointKeep = getInteger(config, "checkpoint_keep");
-    training.optimizerEvery = getInteger(config, "optimizer_every", 1);
     DictionaryAttr validation = getDictionary(config, "validation");
     training.validation = {getInteger(validation, "every"), getInteger(validation, "tokens"), getText(validation, "program")};
+    for (NamedAttribute named : getDictionary(validation, "final_settings"))
+      if (auto value = dyn_cast<FloatAttr>(named.getValue()))
+        training.validation.finalSettings[named.getName().str()] = value.getValueAsDouble();
+      else if (auto value = dyn_cast<IntegerAttr>(named.getValue()))
+        training.validation.finalSettings[named.getName().str()] = value.getInt();
     if (auto stages = config.getAs<ArrayAttr>("stages"))
       for (auto stage : stages.getAsRange<DictionaryAttr>())
         training.stages.push_back({getInteger(stage, "first"), getInteger(stage, "last"), getText(stage, "program"), getInteger(stage, "micro_batches", 1)});

@@ -93,6 +93,12 @@ smelt::KernelCounts smelt::countKernel(Operation *kernel) {
   for (Region &region : kernel->getRegions())
     for (Operation &op : region.front().without_terminator())
       counts.flops += countRowOpFlops(&op);
+  if (auto foreach = dyn_cast<ForeachOp>(kernel)) { // The region's chunk stands for all lanes.
+    int64_t elements = 0;
+    for (unsigned lane = 0; lane < foreach.getLanes(); ++lane)
+      elements += foreach.getLaneElements(lane);
+    counts.flops = counts.flops / foreach.getChunk() * elements;
+  }
   counts.flops +=
       llvm::TypeSwitch<Operation *, int64_t>(kernel)
           .Case<GemmOp>([](GemmOp gemm) { return 2 * gemm.getResultRows() * gemm.getN() * gemm.getK(); })
@@ -106,12 +112,6 @@ smelt::KernelCounts smelt::countKernel(Operation *kernel) {
                 .getNumElements();
           })
           .Case<RopeTableOp>([](RopeTableOp op) { return 8 * countElements(op.getTable()); })
-          .Case<AdamWOp>([](AdamWOp op) {
-            int64_t elements = 0;
-            for (Value parameter : op.getParameters())
-              elements += countElements(parameter);
-            return 16 * elements;
-          })
           .Default([](Operation *) { return 0; });
   return counts;
 }

@@ -73,8 +73,8 @@ static bool isGradient(Operation *kernel) {
 
 std::string smelt::describeKernel(Operation *kernel) {
   std::string text = kernel->getName().stripDialect().str();
-  if (auto adamw = dyn_cast<AdamWOp>(kernel))
-    return text + " of " + std::to_string(adamw.getParameters().size()) + " parameters";
+  if (auto foreach = dyn_cast<ForeachOp>(kernel))
+    return (foreach.getWhat() + " of " + Twine(foreach.getLanes()) + " tensors").str();
   std::string subject = findSubject(kernel);
   if (isGradient(kernel) && !StringRef(subject).starts_with("d ") &&
       !StringRef(text).ends_with("_backward"))

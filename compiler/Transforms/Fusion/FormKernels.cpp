@@ -68,11 +68,6 @@ static Operation *formEmbeddingBackward(OpBuilder &builder, lm::EmbeddingBackwar
   return backward;
 }
 
-static Operation *formAdamW(OpBuilder &builder, train::AdamWOp op) {
-  return AdamWOp::create(builder, op.getLoc(), op.getResultTypes(), op->getOperands(),
-                         op->getAttrs());
-}
-
 /// A rowwise kernel that holds `op` alone; operands that are constants are cloned into it.
 static Operation *formRowwise(OpBuilder &builder, Operation *op) {
   llvm::SetVector<Value> inputs;
@@ -110,8 +105,6 @@ static Operation *formKernel(OpBuilder &builder, Operation *op) {
   if (auto table = dyn_cast<lm::RopeTableOp>(op))
     return RopeTableOp::create(builder, op->getLoc(), table.getTable().getType(),
                                table.getFrequencies());
-  if (auto adamw = dyn_cast<train::AdamWOp>(op))
-    return formAdamW(builder, adamw);
   if (op->hasTrait<lm::RowOp>() && !isa<lm::ConstantOp>(op))
     return formRowwise(builder, op);
   return nullptr;

@@ -7,7 +7,7 @@ include "mlir/Pass/PassBase.td"
 def FormKernelsPass : Pass<"smelt-form-kernels", "::mlir::func::FuncOp"> {
   let summary = "Makes every computing lm op a kernel op of its own";
   let description = [{
-    Matmuls become `kernel.gemm` with identity regions, attention, embedding gradients, RoPE tables and AdamW their kernels, and each row
+    Matmuls become `kernel.gemm` with identity regions, attention, embedding gradients and RoPE tables their kernels, and each row
     op a `kernel.rowwise` of one op. Constants that row ops use move into the regions. Reads, settings, gradients and writes stay.
   }];
   let dependentDialects = ["::mlir::lm::LMDialect", "::mlir::kernel::KernelDialect"];

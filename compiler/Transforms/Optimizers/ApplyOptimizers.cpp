@@ -9,6 +9,8 @@
 #include "compiler/Transforms/Optimizers/UpdateProgram.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/DenseSet.h"
+#include <map>
+#include <memory>
 
 using namespace mlir;
 using namespace smelt;
@@ -27,23 +29,30 @@ struct ApplyOptimizersPass : smelt::impl::ApplyOptimizersPassBase<ApplyOptimizer
       return signalPassFailure();
     if (groups.empty())
       return;
-    UpdateProgram program(getOperation(), groups.front().op.getLoc(), "update");
-    for (UpdateGroup &group : groups) {
-      if (group.members.empty())
-        continue;
-      switch (group.op.getKind()) {
-      case train::OptimizerKind::adamw:
-        buildAdamWUpdate(program, group);
-        break;
-      case train::OptimizerKind::muon:
-      case train::OptimizerKind::normuon:
-        buildMuonUpdate(program, group);
-        break;
-      case train::OptimizerKind::adam:
-      case train::OptimizerKind::snoo:
-        llvm_unreachable("refused by collect");
+    std::map<UpdatePeriod, std::unique_ptr<UpdateProgram>> programs; // Made at their first group.
+    for (bool isOuter : {false, true}) // Outer optimisers run after the others of their step.
+      for (UpdateGroup &group : groups) {
+        if (group.op.isOuter() != isOuter || group.members.empty())
+          continue;
+        UpdatePeriod period = UpdatePeriod::of(group.op);
+        std::unique_ptr<UpdateProgram> &program = programs[period];
+        if (!program)
+          program = std::make_unique<UpdateProgram>(getOperation(), group.op.getLoc(), period);
+        build(*program, group);
+        updated += group.members.size();
       }
-      updated += group.members.size();
+  }
+
+  static void build(UpdateProgram &program, UpdateGroup &group) {
+    switch (group.op.getKind()) {
+    case train::OptimizerKind::adamw:
+    case train::OptimizerKind::adam:
+      return buildAdamUpdate(program, group);
+    case train::OptimizerKind::muon:
+    case train::OptimizerKind::normuon:
+      return buildMuonUpdate(program, group);
+    case train::OptimizerKind::snoo:
+      return buildSnooUpdate(program, group);
     }
   }
 
@@ -52,7 +61,7 @@ struct ApplyOptimizersPass : smelt::impl::ApplyOptimizersPassBase<ApplyOptimizer
     DenseSet<StringAttr> withGradient;
     getOperation().walk(
         [&](train::GradientOp op) { withGradient.insert(op.getParameterAttr().getAttr()); });
-    DenseMap<StringAttr, train::OptimizerOp> owners;
+    std::map<std::pair<StringRef, bool>, train::OptimizerOp> owners;
     for (auto op : getOperation().getOps<train::OptimizerOp>()) {
       UpdateGroup group{op, {}, {}};
       auto schedule = symbols.lookup<train::ScheduleOp>(op.getLrSchedule());
@@ -61,11 +70,6 @@ struct ApplyOptimizersPass : smelt::impl::ApplyOptimizersPassBase<ApplyOptimizer
       group.lrType = schedule.getType();
       bool ofMatrices = op.getKind() == train::OptimizerKind::muon ||
                         op.getKind() == train::OptimizerKind::normuon;
-      if (op.getKind() != train::OptimizerKind::adamw && !ofMatrices)
-        return op.emitError("has no update program yet");
-      if (auto every = op.getConfig().getAs<IntegerAttr>("every"); every && every.getInt() != 1)
-        return op.emitError("updates every ")
-               << every.getInt() << " steps, which has no update program yet";
       if (ofMatrices && failed(checkMuon(op, symbols)))
         return failure();
       for (auto [index, attribute] : llvm::enumerate(op.getParameters())) {
@@ -73,10 +77,12 @@ struct ApplyOptimizersPass : smelt::impl::ApplyOptimizersPassBase<ApplyOptimizer
         auto parameter = symbols.lookup<lm::ParameterOp>(name);
         if (!parameter)
           return op.emitError("updates ") << attribute << ", which is no lm.parameter";
-        if (auto [it, isNew] = owners.try_emplace(name, op); !isNew) {
+        // Inner and outer optimisers apart: an outer one updates what the others have updated.
+        auto [owner, isNew] = owners.try_emplace({name, op.isOuter()}, op);
+        if (!isNew) {
           auto error = op.emitError("updates ")
                        << attribute << ", which another optimiser updates too";
-          error.attachNote(it->second.getLoc()) << "the other optimiser";
+          error.attachNote(owner->second.getLoc()) << "the other optimiser";
           return error;
         }
         UpdateMember member{name, cast<RankedTensorType>(parameter.getType()),

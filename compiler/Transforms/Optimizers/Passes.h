@@ -2,6 +2,7 @@
 #ifndef SMELT_COMPILER_TRANSFORMS_OPTIMIZERS_PASSES_H
 #define SMELT_COMPILER_TRANSFORMS_OPTIMIZERS_PASSES_H
 
+#include "dialects/Kernel/KernelOps.h"
 #include "dialects/LM/LMOps.h"
 #include "dialects/Train/TrainOps.h"
 #include "mlir/Pass/Pass.h"

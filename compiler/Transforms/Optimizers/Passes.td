@@ -7,9 +7,10 @@ include "mlir/Pass/PassBase.td"
 def AccumulateGradientsPass : Pass<"smelt-accumulate-gradients", "::mlir::ModuleOp"> {
   let summary = "Add each micro-batch's gradients to those of the micro-batches before it";
   let description = [{
-    Does something only if the run (`train.run`) has a stage with several micro-batches or updates less often than every step: then the
-    gradient buffer takes `setting(accumulate)·old + new`, where the setting is 0 for the first micro-batch and 1 after it. The mix ends
-    in the kernel that makes the gradient.
+    If the run (`train.run`) has a stage with several micro-batches, the gradient buffer takes `setting(accumulate)·old + new`, where the
+    setting is 0 for the first micro-batch of a step and 1 after it. The gradients of a group that is updated every P steps do so in any
+    case, with the setting `accumulate.P` (`accumulate.P.O` at an offset O other than P − 1), which is 0 for the first micro-batch after
+    an update. The mix ends in the kernel that makes the gradient.
 
     ```mlir
     // before
@@ -29,9 +30,10 @@ def AccumulateGradientsPass : Pass<"smelt-accumulate-gradients", "::mlir::Module
 def ApplyOptimizersPass : Pass<"smelt-apply-optimizers", "::mlir::ModuleOp"> {
   let summary = "Write the update program that the optimiser groups describe";
   let description = [{
-    Makes `func.func @update()` with `smelt.role = "update"` and one `train.state` per tensor that an optimiser keeps. AdamW takes a
-    whole group at once (one launch); Muon and NorMuon take a bank (`train.bank`) of all matrices of one shape, cut into blocks of rows where
-    the group says so. Parameters that get no
+    Makes a `func.func` with `smelt.role = "update"` for each period that groups have (`every`, `offset`), and one `train.state` per
+    tensor that an optimiser keeps: @update (every step), @update.every2 …, then for outer optimisers @outer.every28 …, which run after
+    the others. AdamW, Adam and Snoo take a whole group at once (one launch); Muon and NorMuon take a bank
+    (`train.bank`) of all matrices of one shape, cut into blocks of rows where the group says so. Parameters that get no
     gradient in any training program are left alone. The group ops stay, for `explain`.
 
     ```mlir
@@ -45,13 +47,31 @@ def ApplyOptimizersPass : Pass<"smelt-apply-optimizers", "::mlir::ModuleOp"> {
       %g = train.read_gradient @w : tensor<4xf32>
       %m = lm.read @"adamw.m.w" : tensor<4xf32>
       %v = lm.read @"adamw.v.w" : tensor<4xf32>
-      %p1, %m1, %v1 = train.adamw (%p) gradients (%g) moments (%m : %v) lr (%lr) step (%step) {…}
+      %p1, %m1, %v1 = train.adamw (%p) gradients (%g) moments (%m : %v) lr (%lr) corrections (%c1, %c2) {…}
       train.write @w, %p1 : tensor<4xf32>
       …
     ```
   }];
   let dependentDialects = ["::mlir::lm::LMDialect", "::mlir::train::TrainDialect"];
   let statistics = [Statistic<"updated", "updated", "Parameters with an update rule">];
+}
+
+def ExpandElementwiseOptimizersPass : Pass<"smelt-expand-elementwise-optimizers", "::mlir::ModuleOp"> {
+  let summary = "Write Adam, AdamW and Snoo as kernel.foreach";
+  let description = [{
+    One `kernel.foreach` for all parameters of a `train.adamw`, `train.adam` or `train.snoo` whose tensors have the same element types;
+    per-parameter rates and decays become its constants. What is not f32 is cast at the region's ends.
+
+    ```mlir
+    // before
+    %p1, %m1, %v1 = train.adam (%p) gradients (%g) moments (%m : %v) lr (%lr) corrections (%c1, %c2) {lr_scales = array<f64: 2.0>, …}
+    // after
+    %0:3 = kernel.foreach "adam" lanes 1 (%p, %g, %m, %v) uniforms (%lr, %c1, %c2) constants [array<f64: 2.0>, array<f64: 0.0>] : … {
+    ^bb0(%p: tensor<1x1024xbf16>, …, %scale: tensor<f32>, %decay: tensor<f32>, %lr: tensor<f32>, …):
+    ```
+  }];
+  let dependentDialects = ["::mlir::lm::LMDialect", "::mlir::kernel::KernelDialect"];
+  let statistics = [Statistic<"expanded", "expanded", "Optimiser ops">];
 }
 
 def ExpandMuonPass : Pass<"smelt-expand-muon", "::mlir::ModuleOp"> {

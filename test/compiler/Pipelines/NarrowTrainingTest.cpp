@@ -118,7 +118,7 @@ TEST(NarrowTraining, EveryStepEqualsTheInterpreter) {
   }
   runtime::Status status = emitBundle(*module, directory.string());
   ASSERT_TRUE(status.isOk()) << status.message();
-  auto opened = runtime::Session::open(directory.string(), 2);
+  auto opened = runtime::Session::open(directory.string(), {"auto", 2});
   ASSERT_TRUE(opened.isOk()) << opened.status().message();
   std::unique_ptr<runtime::Session> session = *std::move(opened);
   ASSERT_TRUE(session->initialise(7).isOk());

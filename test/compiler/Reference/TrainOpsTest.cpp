@@ -39,22 +39,90 @@ TEST(Gradients, AddUpOverMicroBatches) {
   expectNear(interpreter.tensors["p"], Tensor({2}, {22, 38}));
 }
 
+/// A group of one parameter as f(p, g, m, v, lr, c1, c2).
+std::string adamText(const std::string &kind) {
+  return R"(
+    func.func @f(%p: tensor<2xf64>, %g: tensor<2xf64>, %m: tensor<2xf64>, %v: tensor<2xf64>, %lr: tensor<f64>, %c1: tensor<f64>, %c2: tensor<f64>)
+        -> (tensor<2xf64>, tensor<2xf64>, tensor<2xf64>) {
+      %0, %1, %2 = train.)" +
+         kind + R"( (%p) gradients (%g) moments (%m : %v) lr (%lr) corrections (%c1, %c2)
+          {lr_scales = array<f64: 2.0>, weight_decays = array<f64: 0.5>, beta1 = 0.9, beta2 = 0.99, eps = 1.0}
+          : (tensor<2xf64>, tensor<2xf64>, tensor<2xf64>, tensor<2xf64>, tensor<f64>, tensor<f64>, tensor<f64>) -> (tensor<2xf64>, tensor<2xf64>, tensor<2xf64>)
+      return %0, %1, %2 : tensor<2xf64>, tensor<2xf64>, tensor<2xf64>
+    })";
+}
+
+std::vector<Tensor> adamInputs() {
+  return {Tensor({2}, {1, -1}),      Tensor({2}, {3, -1}), Tensor::filled({2}, 0.0),
+          Tensor::filled({2}, 0.0),  Tensor::scalar(0.1),  Tensor::scalar(1 - 0.9),
+          Tensor::scalar(1 - 0.99)};
+}
+
 TEST(AdamW, TakesTheSignInItsFirstStep) {
   // After one step both moments are unbiased: m̂ = g, v̂ = g², so the direction is g/(|g| + eps).
-  Program program(R"(
-    func.func @f(%p: tensor<2xf64>, %g: tensor<2xf64>, %m: tensor<2xf64>, %v: tensor<2xf64>, %lr: tensor<f64>, %t: tensor<f64>)
-        -> (tensor<2xf64>, tensor<2xf64>, tensor<2xf64>) {
-      %0, %1, %2 = train.adamw (%p) gradients (%g) moments (%m : %v) lr (%lr) step (%t)
-          {lr_scales = array<f64: 2.0>, weight_decays = array<f64: 0.5>, beta1 = 0.9, beta2 = 0.99, eps = 1.0}
-          : (tensor<2xf64>, tensor<2xf64>, tensor<2xf64>, tensor<2xf64>, tensor<f64>, tensor<f64>) -> (tensor<2xf64>, tensor<2xf64>, tensor<2xf64>)
-      return %0, %1, %2 : tensor<2xf64>, tensor<2xf64>, tensor<2xf64>
-    })");
-  auto y = program.run("f", {Tensor({2}, {1, -1}), Tensor({2}, {3, -1}), Tensor::filled({2}, 0.0),
-                             Tensor::filled({2}, 0.0), Tensor::scalar(0.1), Tensor::scalar(1)});
+  Program program(adamText("adamw"));
+  auto y = program.run("f", adamInputs());
   ASSERT_EQ(program.messages, "");
   expectNear(y[0], Tensor({2}, {1 - 0.2 * (0.5 + 0.75), -1 + 0.2 * (0.5 + 0.5)}));
   expectNear(y[1], Tensor({2}, {0.3, -0.1}));
   expectNear(y[2], Tensor({2}, {0.09, 0.01}));
+}
+
+TEST(Adam, AddsEpsBeforeTheCorrection) {
+  // √c2/c1 = 1, so the direction is m/(√v + eps) = (0.3/1.3, −0.1/1.1).
+  Program program(adamText("adam"));
+  auto y = program.run("f", adamInputs());
+  ASSERT_EQ(program.messages, "");
+  expectNear(y[0], Tensor({2}, {1 - 0.2 * (0.5 + 0.3 / 1.3), -1 + 0.2 * (0.5 + 0.1 / 1.1)}));
+  expectNear(y[1], Tensor({2}, {0.3, -0.1}));
+  expectNear(y[2], Tensor({2}, {0.09, 0.01}));
+}
+
+TEST(Snoo, IsNesterovFromTheOuterCopy) {
+  for (bool nesterov : {true, false}) {
+    Program program(std::string(R"(
+    func.func @f(%p: tensor<2xf64>, %o: tensor<2xf64>, %b: tensor<2xf64>) -> (tensor<2xf64>, tensor<2xf64>, tensor<2xf64>) {
+      %0, %1, %2 = train.snoo (%p) outer (%o) momenta (%b) {lrs = array<f64: 0.5>, momentum = 0.25 : f64, nesterov = )") +
+                    (nesterov ? "true" : "false") + R"(}
+          : (tensor<2xf64>, tensor<2xf64>, tensor<2xf64>) -> (tensor<2xf64>, tensor<2xf64>, tensor<2xf64>)
+      return %0, %1, %2 : tensor<2xf64>, tensor<2xf64>, tensor<2xf64>
+    })");
+    auto y = program.run("f", {Tensor({2}, {1, 2}), Tensor({2}, {3, 2}), Tensor({2}, {4, 8})});
+    ASSERT_EQ(program.messages, "");
+    // g = (2, 0), b = 0.25·(4, 8) + g = (3, 2), direction g + 0.25·b = (2.75, 0.5), or b itself.
+    Tensor expected = nesterov ? Tensor({2}, {3 - 0.5 * 2.75, 2 - 0.5 * 0.5})
+                               : Tensor({2}, {3 - 0.5 * 3.0, 2 - 0.5 * 2.0});
+    expectNear(y[0], expected);
+    expectNear(y[1], expected);
+    expectNear(y[2], Tensor({2}, {3, 2}));
+  }
+}
+
+TEST(Snoo, RoundsTheOuterGradientToTheParametersType) {
+  Program program(R"(
+    func.func @f(%p: tensor<1xbf16>, %o: tensor<1xbf16>, %b: tensor<1xbf16>) -> (tensor<1xbf16>, tensor<1xbf16>, tensor<1xbf16>) {
+      %0, %1, %2 = train.snoo (%p) outer (%o) momenta (%b) {lrs = array<f64: 1.0>, momentum = 0.0 : f64, nesterov = true}
+          : (tensor<1xbf16>, tensor<1xbf16>, tensor<1xbf16>) -> (tensor<1xbf16>, tensor<1xbf16>, tensor<1xbf16>)
+      return %0, %1, %2 : tensor<1xbf16>, tensor<1xbf16>, tensor<1xbf16>
+    })");
+  // 256 − (−1) = 257 lies between 256 and 258; ties go to the even significand, 256.
+  auto y = program.run("f", {Tensor({1}, {-1}), Tensor({1}, {256}), Tensor({1}, {0})});
+  ASSERT_EQ(program.messages, "");
+  expectNear(y[0], Tensor({1}, {0}));
+  expectNear(y[2], Tensor({1}, {256}));
+}
+
+TEST(States, ThatBeginAsACopyMustBeGiven) {
+  Program program(R"(
+    lm.parameter @p : tensor<f64> constant 2.0
+    train.state @outer : tensor<f64> {copy_of = @p}
+    func.func @f() -> tensor<f64> {
+      %0 = lm.read @outer : tensor<f64>
+      return %0 : tensor<f64>
+    })");
+  program.run("f");
+  EXPECT_NE(program.messages.find("reads @outer, which the caller did not set"), std::string::npos)
+      << program.messages;
 }
 
 /// With the classical Newton–Schulz coefficients the update becomes orthogonal: its rows (wide) or

@@ -85,3 +85,26 @@ exec.program @p "update" tokens 0 inputs {} outputs {} {
   // expected-error@+1 {{works in @a, which is no exec.buffer}}
   exec.launch @k reads [] writes [] workspace @a {label = "", flops = 0 : i64, bytes = 0 : i64}
 }
+
+// -----
+
+// expected-error@+1 {{runs every 2 steps at offset 2; the offset must be 0 to the period less 1}}
+exec.program @p "update" tokens 0 inputs {} outputs {} attributes {every = 2 : i64, offset = 2 : i64} {
+}
+
+// -----
+
+// expected-error@+1 {{has a period, but only programs of role update do}}
+exec.program @p "train" tokens 0 inputs {} outputs {} attributes {every = 2 : i64} {
+}
+
+// -----
+
+// expected-error@+1 {{begins as a copy, but only states do}}
+exec.buffer workspace @a : tensor<4xf32> at 0 bytes 16 {copy_of = @w}
+
+// -----
+
+exec.buffer parameter @w : tensor<8xf32> at 64 bytes 32 init "constant" 0.0
+// expected-error@+1 {{begins as a copy of @w, which is no parameter of its type}}
+exec.buffer state @a : tensor<4xf32> at 0 bytes 16 {copy_of = @w}

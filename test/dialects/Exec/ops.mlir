@@ -7,6 +7,8 @@ exec.arena 1024
 exec.buffer parameter @w : tensor<4x16xf32> at 0 bytes 256 init "uniform" 0.5
 // CHECK: exec.buffer workspace @w.rows1 : tensor<1x16xf32> at 64 bytes 64 in @w
 exec.buffer workspace @w.rows1 : tensor<1x16xf32> at 64 bytes 64 in @w
+// CHECK: exec.buffer state @outer.w : tensor<4x16xf32> at 512 bytes 256 {copy_of = @w}
+exec.buffer state @outer.w : tensor<4x16xf32> at 512 bytes 256 {copy_of = @w}
 // CHECK: exec.buffer constant @c : tensor<2xf32> at 256 bytes 64 value dense<[1.000000e+00, 2.000000e+00]>
 exec.buffer constant @c : tensor<2xf32> at 256 bytes 64 value dense<[1.0, 2.0]> : tensor<2xf32>
 // CHECK: exec.buffer input @tokens : tensor<8xi32> at 320 bytes 32
@@ -18,4 +20,7 @@ func.func private @k(tensor<4x16xf32>, tensor<8xi32>) -> tensor<f32>
 // CHECK-NEXT: exec.launch @k reads [@w, @tokens] writes [@loss] workspace @scratch {bytes = 2 : i64, flops = 1 : i64, label = "a", smelt.steps = ["forward[0]"]}
 exec.program @train.T8 "train" tokens 8 inputs {tokens = @tokens} outputs {objective = @loss} {
   exec.launch @k reads [@w, @tokens] writes [@loss] workspace @scratch {label = "a", flops = 1 : i64, bytes = 2 : i64, smelt.steps = ["forward[0]"]}
+}
+// CHECK: exec.program @update.every2 "update" tokens 0 inputs {} outputs {} attributes {every = 2 : i64, offset = 1 : i64} {
+exec.program @update.every2 "update" tokens 0 inputs {} outputs {} attributes {every = 2 : i64, offset = 1 : i64} {
 }

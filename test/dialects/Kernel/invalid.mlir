@@ -80,10 +80,90 @@ func.func @f(%f: tensor<2xf32>) {
 // -----
 
 func.func @f(%p: tensor<16xf32>, %g: tensor<8xf32>, %s: tensor<f32>) {
-  // expected-error@+1 {{parameter 0 and its gradient and result differ in type}}
-  %3:3 = kernel.adamw (%p) gradients (%g) moments (%p : %p) lr (%s) step (%s)
-    {lr_scales = array<f64: 1.0>, weight_decays = array<f64: 0.0>, beta1 = 0.9 : f64, beta2 = 0.95 : f64, eps = 1.0e-8 : f64}
-    : (tensor<16xf32>, tensor<8xf32>, tensor<16xf32>, tensor<16xf32>, tensor<f32>, tensor<f32>) -> (tensor<16xf32>, tensor<16xf32>, tensor<16xf32>)
+  // expected-error@+1 {{has 2 inputs and 2 outputs in 3 lanes}}
+  %3:2 = kernel.foreach "x" lanes 3 (%p, %p) uniforms () constants [] : (tensor<16xf32>, tensor<16xf32>) -> (tensor<16xf32>, tensor<16xf32>) {
+    ^bb0(%a: tensor<1x8xf32>):
+    kernel.yield %a : tensor<1x8xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @f(%p: tensor<16xf32>, %g: tensor<8xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{needs one number per lane in each row of constants}}
+  %3:2 = kernel.foreach "x" lanes 2 (%p, %p) uniforms () constants [array<f64: 1.0>] : (tensor<16xf32>, tensor<16xf32>) -> (tensor<16xf32>, tensor<16xf32>) {
+    ^bb0(%a: tensor<1x8xf32>):
+    kernel.yield %a : tensor<1x8xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @f(%p: tensor<16xf32>, %g: tensor<8xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{region 'body' must take chunks tensor<1xCx…>, not 'tensor<8xf32>'}}
+  %3:2 = kernel.foreach "x" lanes 2 (%p, %p) uniforms () constants [] : (tensor<16xf32>, tensor<16xf32>) -> (tensor<16xf32>, tensor<16xf32>) {
+    ^bb0(%a: tensor<8xf32>):
+    kernel.yield %a : tensor<8xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @f(%p: tensor<16xf32>, %g: tensor<8xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{input 0 of lane 0 is 'tensor<16xf32>', but the region has 'tensor<1x8xbf16>' and the lane 16 elements}}
+  %3:2 = kernel.foreach "x" lanes 2 (%p, %p) uniforms () constants [] : (tensor<16xf32>, tensor<16xf32>) -> (tensor<16xf32>, tensor<16xf32>) {
+    ^bb0(%a: tensor<1x8xbf16>):
+    kernel.yield %a : tensor<1x8xbf16>
+  }
+  return
+}
+
+// -----
+
+func.func @f(%p: tensor<16xf32>, %g: tensor<8xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{input 1 of lane 0 is 'tensor<8xf32>', but the region has 'tensor<1x8xf32>' and the lane 16 elements}}
+  %3:2 = kernel.foreach "x" lanes 1 (%p, %g) uniforms () constants [] : (tensor<16xf32>, tensor<8xf32>) -> (tensor<16xf32>, tensor<16xf32>) {
+    ^bb0(%a: tensor<1x8xf32>, %b: tensor<1x8xf32>):
+    kernel.yield %a, %b : tensor<1x8xf32>, tensor<1x8xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @f(%p: tensor<16xf32>, %g: tensor<8xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{region 'body' must yield a chunk for each of 1 output positions}}
+  %3:2 = kernel.foreach "x" lanes 2 (%p, %p) uniforms () constants [] : (tensor<16xf32>, tensor<16xf32>) -> (tensor<16xf32>, tensor<16xf32>) {
+    ^bb0(%a: tensor<1x8xf32>):
+    kernel.yield %a, %a : tensor<1x8xf32>, tensor<1x8xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @f(%p: tensor<16xf32>, %g: tensor<8xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{region 'body' must take the constants as tensor<f32>}}
+  %3:2 = kernel.foreach "x" lanes 2 (%p, %p) uniforms () constants [array<f64: 1.0, 2.0>] : (tensor<16xf32>, tensor<16xf32>) -> (tensor<16xf32>, tensor<16xf32>) {
+    ^bb0(%a: tensor<1x8xf32>, %c: tensor<bf16>):
+    kernel.yield %a : tensor<1x8xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @f(%p: tensor<16xf32>, %g: tensor<8xf32>, %s: tensor<f32>) {
+
+  %3:2 = kernel.foreach "x" lanes 2 (%p, %p) uniforms () constants [] : (tensor<16xf32>, tensor<16xf32>) -> (tensor<16xf32>, tensor<16xf32>) {
+    ^bb0(%a: tensor<1x8xf32>):
+    // expected-error@+1 {{is not element-wise: it cannot stand in a kernel.foreach}}
+    %4 = lm.rms_norm %a {eps = 1.0e-6 : f64} : tensor<1x8xf32>
+    kernel.yield %4 : tensor<1x8xf32>
+  }
   return
 }
 

@@ -25,6 +25,56 @@ train.schedule @table : tensor<2x2xf32> = [0.0, 4.0, 1.0, 0.5, 0.0, 0.0]
 
 // -----
 
+// expected-error@+1 {{has both pieces and a power}}
+train.schedule @c : tensor<f32> = [0.0, 4.0, 1.0, 0.5] one_minus_power 0.95 every 2 offset 1
+
+// -----
+
+// expected-error@+1 {{needs a float of rank 0 for a power, not 'tensor<2xf32>'}}
+train.schedule @c : tensor<2xf32> one_minus_power 0.95 every 2 offset 1
+
+// -----
+
+// expected-error@+1 {{takes powers of 1.000000e+00, which is not in [0, 1)}}
+train.schedule @c : tensor<f32> one_minus_power 1.0 every 2 offset 1
+
+// -----
+
+// expected-error@+1 {{happens every 2 steps at offset 2; the offset must be 0 to the period less 1}}
+train.schedule @c : tensor<f32> one_minus_power 0.95 every 2 offset 2
+
+// -----
+
+// expected-error@+1 {{is computed by the setup program, so it cannot begin as a copy}}
+train.state @m : tensor<4xf32> {copy_of = @w, derived}
+
+// -----
+
+// expected-error@+1 {{happens every 2 steps at offset 3; the offset must be 0 to the period less 1}}
+train.optimizer adam @group [@w] lr 0.01 @lr {lr_scales = array<f64: 1.0>, weight_decay_scales = array<f64: 0.5>, splits = array<i64: 1>, config = {every = 2 : i64, offset = 3 : i64}}
+
+// -----
+
+// expected-error@+1 {{of kind snoo has no config 'beta1'}}
+train.optimizer snoo @group [@w] lr 0.01 @lr {lr_scales = array<f64: 1.0>, weight_decay_scales = array<f64: 0.5>, splits = array<i64: 1>, config = {beta1 = 0.5 : f64}}
+
+// -----
+
+// expected-error@+1 {{needs a number from 0 to 1 as beta2, not 1.000000e+00 : f64}}
+train.optimizer adam @group [@w] lr 0.01 @lr {lr_scales = array<f64: 1.0>, weight_decay_scales = array<f64: 0.5>, splits = array<i64: 1>, config = {beta2 = 1.0 : f64}}
+
+// -----
+
+// expected-error@+1 {{needs a number that is not negative as eps, not "small"}}
+train.optimizer adamw @group [@w] lr 0.01 @lr {lr_scales = array<f64: 1.0>, weight_decay_scales = array<f64: 0.5>, splits = array<i64: 1>, config = {eps = "small"}}
+
+// -----
+
+// expected-error@+1 {{keeps its state in "f32" or "bf16", not "f8"}}
+train.optimizer adamw @group [@w] lr 0.01 @lr {lr_scales = array<f64: 1.0>, weight_decay_scales = array<f64: 0.5>, splits = array<i64: 1>, config = {state = "f8"}}
+
+// -----
+
 // expected-error@+1 {{needs one lr scale, weight decay scale and split per parameter}}
 train.optimizer adamw @group [@w] lr 0.01 @lr {lr_scales = array<f64>, weight_decay_scales = array<f64: 0.5>, splits = array<i64: 1>, config = {}}
 
@@ -37,9 +87,38 @@ train.optimizer adamw @group ["w"] lr 0.01 @lr {lr_scales = array<f64: 1.0>, wei
 
 func.func @f(%p: tensor<4xf32>, %s: tensor<f32>) {
   // expected-error@+1 {{needs one lr scale and one weight decay per parameter}}
-  %0:3 = train.adamw (%p) gradients (%p) moments (%p : %p) lr (%s) step (%s)
+  %0:3 = train.adamw (%p) gradients (%p) moments (%p : %p) lr (%s) corrections (%s, %s)
     {lr_scales = array<f64>, weight_decays = array<f64: 0.0>, beta1 = 0.9 : f64, beta2 = 0.95 : f64, eps = 1.0e-8 : f64}
-    : (tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<f32>, tensor<f32>) -> (tensor<4xf32>, tensor<4xf32>, tensor<4xf32>)
+    : (tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<f32>, tensor<f32>, tensor<f32>) -> (tensor<4xf32>, tensor<4xf32>, tensor<4xf32>)
+  return
+}
+
+// -----
+
+func.func @f(%p: tensor<4xf32>, %m: tensor<5xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{updates parameter 0, 'tensor<4xf32>', with a tensor of another shape, 'tensor<5xf32>'}}
+  %0:3 = train.adam (%p) gradients (%p) moments (%m : %p) lr (%s) corrections (%s, %s)
+    {lr_scales = array<f64: 1.0>, weight_decays = array<f64: 0.0>, beta1 = 0.9 : f64, beta2 = 0.95 : f64, eps = 1.0e-8 : f64}
+    : (tensor<4xf32>, tensor<4xf32>, tensor<5xf32>, tensor<4xf32>, tensor<f32>, tensor<f32>, tensor<f32>) -> (tensor<4xf32>, tensor<5xf32>, tensor<4xf32>)
+  return
+}
+
+// -----
+
+func.func @f(%p: tensor<4xf32>, %m: tensor<4xbf16>, %s: tensor<f32>) {
+  // expected-error@+1 {{makes 'tensor<4xf32>' of parameter 0's 'tensor<4xbf16>'}}
+  %0:3 = train.adam (%p) gradients (%p) moments (%m : %m) lr (%s) corrections (%s, %s)
+    {lr_scales = array<f64: 1.0>, weight_decays = array<f64: 0.0>, beta1 = 0.9 : f64, beta2 = 0.95 : f64, eps = 1.0e-8 : f64}
+    : (tensor<4xf32>, tensor<4xf32>, tensor<4xbf16>, tensor<4xbf16>, tensor<f32>, tensor<f32>, tensor<f32>) -> (tensor<4xf32>, tensor<4xf32>, tensor<4xbf16>)
+  return
+}
+
+// -----
+
+func.func @f(%p: tensor<4xf32>) {
+  // expected-error@+1 {{needs one rate per parameter}}
+  %0:3 = train.snoo (%p) outer (%p) momenta (%p) {lrs = array<f64: 0.68, 1.0>, momentum = 0.37 : f64, nesterov = true}
+    : (tensor<4xf32>, tensor<4xf32>, tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>, tensor<4xf32>)
   return
 }
 

@@ -49,6 +49,7 @@ inline Manifest exampleManifest() {
   m.training.stages = {{0, 5, "train.T16", 1}, {6, 9, "train.T16", 2}};
   m.training.validation = {5, 64, "evaluate.T16"};
   m.training.checkpointKeep = 5;
+  m.training.updates = {{"update"}};
   m.data.sequence = 8;
   m.data.tokenizerFiles = {{"ranks", "gpt2.tiktoken"}};
   return m;

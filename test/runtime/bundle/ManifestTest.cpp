@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <functional>
 
 using namespace smelt::runtime;
@@ -55,6 +56,23 @@ TEST(ManifestTest, RefusesEachBrokenField) {
       {"stages end at step", [](Manifest &m) { m.training.stages.pop_back(); }},
       {"no setting \"accumulate\"", [](Manifest &m) { m.settings.pop_back(); }},
       {"role evaluate", [](Manifest &m) { m.training.validation.program = "nothing"; }},
+      {"\"setup\" is not a program of role update",
+       [](Manifest &m) { m.training.updates[0].program = "setup"; }},
+      {"\"update\" never runs", [](Manifest &m) { m.training.updates.clear(); }},
+      {"\"update\" appears twice",
+       [](Manifest &m) { m.training.updates.push_back(m.training.updates[0]); }},
+      {"offset 2 does not lie within",
+       [](Manifest &m) {
+         m.training.updates[0].period = {2, 2};
+       }},
+      {"\"nothing\" is no setting",
+       [](Manifest &m) {
+         m.training.validation.finalSettings = {{"nothing", 1}};
+       }},
+      {"\"accumulate\" is no setting with segments",
+       [](Manifest &m) {
+         m.training.validation.finalSettings = {{"accumulate", 1}};
+       }},
       {"start_token", [](Manifest &m) { m.data.order = SampleOrder::Documents; }},
       {"aligned needs a start_token", [](Manifest &m) { m.data.order = SampleOrder::Aligned; }},
       {"aligned needs ranks",
@@ -129,6 +147,78 @@ TEST(ManifestTest, RefusesBrokenTablesAndRows) {
     Manifest manifest = manifestWithTableAndRows();
     test.change(manifest.buffers[manifest.buffers.size() - 2], manifest.buffers.back());
     Status status = parseManifest(writeManifest(manifest)).status();
+    EXPECT_EQ(status.code(), StatusCode::Corrupt) << test.message;
+    EXPECT_NE(status.message().find(test.message), std::string::npos)
+        << status.message() << " lacks: " << test.message;
+  }
+}
+
+/// The example with a vector setting, a power, a copied state and final settings.
+static Manifest manifestWithSchedules() {
+  Manifest m = exampleManifest();
+  auto add = [&](const char *name, BufferKind kind, std::vector<int64_t> shape) {
+    Buffer buffer;
+    buffer.name = name;
+    buffer.kind = kind;
+    buffer.bytes = *shapeBytes(shape, DType::F32);
+    buffer.shape = std::move(shape);
+    buffer.offset = m.arenaBytes;
+    m.arenaBytes += (buffer.bytes + 63) / 64 * 64;
+    m.buffers.push_back(std::move(buffer));
+    return static_cast<uint32_t>(m.buffers.size() - 1);
+  };
+  m.settings.push_back({"frequencies",
+                        add("frequencies", BufferKind::Setting, {2}),
+                        {},
+                        {{0, 4, {1, 0.5}}, {5, 9, {0.75, 0.25}}}});
+  m.settings.push_back({"correction",
+                        add("correction", BufferKind::Setting, {}),
+                        {},
+                        {},
+                        OneMinusPower{0.95, {2, 1}}});
+  uint32_t outer = add("outer.weight", BufferKind::State, {4, 8});
+  m.buffers[outer].init = Init{InitKind::Copy};
+  m.training.validation.finalSettings = {{"lr", 0.25}};
+  m.training.updates[0].period = {28, 3};
+  return m;
+}
+
+TEST(ManifestTest, SchedulesRoundTrip) {
+  std::string text = writeManifest(manifestWithSchedules());
+  StatusOr<Manifest> parsed = parseManifest(text);
+  ASSERT_TRUE(parsed.isOk()) << parsed.status().message();
+  EXPECT_EQ(writeManifest(*parsed), text);
+  EXPECT_EQ(parsed->settings[2].pieces[1].values, (std::vector<double>{0.75, 0.25}));
+  EXPECT_EQ(parsed->settings[3].power->base, 0.95);
+  EXPECT_EQ(parsed->settings[3].power->period.offset, 1);
+  EXPECT_EQ(parsed->buffers.back().init->kind, InitKind::Copy);
+  EXPECT_EQ(parsed->training.validation.finalSettings.at("lr"), 0.25);
+  EXPECT_EQ(parsed->training.updates[0].period.every, 28);
+  EXPECT_EQ(parsed->training.updates[0].period.offset, 3);
+}
+
+TEST(ManifestTest, RefusesBrokenSchedules) {
+  struct Case {
+    const char *message;
+    std::function<void(Manifest &)> change;
+  };
+  const Case cases[] = {
+      {"3 values for 2 elements", [](Manifest &m) { m.settings[2].pieces[1].values.push_back(1); }},
+      {"must begin a segment", [](Manifest &m) { m.settings[2].pieces[1].first = 6; }},
+      {"segments end at step 4", [](Manifest &m) { m.settings[2].pieces.pop_back(); }},
+      {"not finite", [](Manifest &m) { m.settings[2].pieces[1].values[0] = INFINITY; }},
+      {"is not one element", [](Manifest &m) { m.settings[3].buffer = m.settings[2].buffer; }},
+      {"but not one of them", [](Manifest &m) { m.settings[3].segments = {{0, 9, 0, 0}}; }},
+      {"is not in [0, 1)", [](Manifest &m) { m.settings[3].power->base = 1; }},
+      {"does not lie within", [](Manifest &m) { m.settings[3].power->period = {2, 2}; }},
+      {"no parameter of its type", [](Manifest &m) { m.buffers.back().init->source = 1; }},
+      {"cannot begin as a copy", [](Manifest &m) { m.buffers.back().init->source = 99; }},
+      {"cannot begin as a copy", [](Manifest &m) { m.buffers[0].init = Init{InitKind::Copy}; }},
+  };
+  for (const Case &test : cases) {
+    Manifest manifest = manifestWithSchedules();
+    test.change(manifest);
+    Status status = validateManifest(manifest);
     EXPECT_EQ(status.code(), StatusCode::Corrupt) << test.message;
     EXPECT_NE(status.message().find(test.message), std::string::npos)
         << status.message() << " lacks: " << test.message;

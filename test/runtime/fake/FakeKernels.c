@@ -54,16 +54,17 @@ void fake_train(void *const *b) {
     gw[0] = NAN;
 }
 
-/// buffers: tokens, targets, W, scale, objective, loss_sum
+/// buffers: tokens, targets, W, scale, window, objective, loss_sum; a window of 1000 adds 1 nat to every token
 void fake_evaluate(void *const *b) {
   Ints tokens = b[0], targets = b[1];
   Floats w = b[2];
   double scale = *(Floats)b[3], lossSum = 0, p[V];
   for (int t = 0; t < T; ++t)
     if (targets[t] >= 0)
-      lossSum += softmax(w + V * tokens[t], scale, p) - scale * w[V * tokens[t] + targets[t]];
-  *(Floats)b[4] = (float)(lossSum / T);
-  *(Floats)b[5] = (float)lossSum;
+      lossSum += softmax(w + V * tokens[t], scale, p) - scale * w[V * tokens[t] + targets[t]] +
+                 (*(Ints)b[4] == 1000);
+  *(Floats)b[5] = (float)(lossSum / T);
+  *(Floats)b[6] = (float)lossSum;
 }
 
 /// buffers: W, gradient of W, momentum, scale, gradient of scale, lr, step
@@ -75,6 +76,16 @@ void fake_update(void *const *b) {
     w[i] -= lr * m[i];
   }
   *(Floats)b[3] -= 0.1f * lr * *(Floats)b[4];
+}
+
+/// Nesterov's momentum on the way from the outer copy. buffers: W, outer copy of W, outer momentum
+void fake_outer(void *const *b) {
+  Floats w = b[0], outer = b[1], m = b[2];
+  for (int i = 0; i < V * V; ++i) {
+    float g = outer[i] - w[i];
+    m[i] = 0.5f * m[i] + g;
+    w[i] = outer[i] -= 0.7f * (g + 0.5f * m[i]);
+  }
 }
 
 /// buffers: tokens, W, scale, logits [T, V]

@@ -64,11 +64,20 @@ Manifest makeFakeManifest(const FakeModelOptions &options) {
   uint32_t lossSum = b.buffer("loss_sum", BufferKind::Output, DType::F32, {});
   uint32_t logits = b.buffer("logits", BufferKind::Output, DType::F32, {T, V});
 
+  Period period{options.optimizerEvery,
+                options.optimizerOffset < 0 ? options.optimizerEvery - 1 : options.optimizerOffset};
+  // Of a period of 3: "step.3", or "step.3.0".
+  auto named = [&](const char *name) {
+    if (period.every == 1)
+      return std::string(name);
+    std::string suffixed = concat(name, ".", period.every);
+    return period.offset == period.every - 1 ? suffixed : concat(suffixed, ".", period.offset);
+  };
   int64_t last = options.steps - 1, half = options.steps / 2;
   m.settings = {{"lr", lr, {{0, last, 4.0, -2.0 / static_cast<double>(options.steps)}}},
                 {"window", window, {{0, half - 1, 8, 0}, {half, last, 16, 0}}},
-                {"step", step, {}},
-                {"accumulate", accumulate, {}}};
+                {named("step"), step, {}},
+                {named("accumulate"), accumulate, {}}};
   if (options.poisonStep > 0)
     m.settings.push_back(
         {"poison", poison, {{0, options.poisonStep - 1, 0, 0}, {options.poisonStep, last, 1, 0}}});
@@ -97,7 +106,8 @@ Manifest makeFakeManifest(const FakeModelOptions &options) {
                  T,
                  inputs,
                  outputs,
-                 {b.launch("fake_evaluate", {tokens, targets, w, scale, objective, lossSum})}},
+                 {b.launch("fake_evaluate",
+                           {tokens, targets, w, scale, window, objective, lossSum})}},
                 {"generate.T32",
                  "generate",
                  T,
@@ -109,7 +119,18 @@ Manifest makeFakeManifest(const FakeModelOptions &options) {
   m.training.stages = {{0, half - 1, "train.T32", 1}, {half, last, "train.T32", 2}};
   m.training.validation = {options.validateEvery, 200, "evaluate.T32"};
   m.training.checkpointEvery = options.checkpointEvery;
-  m.training.optimizerEvery = options.optimizerEvery;
+  m.training.updates = {{"update", period}};
+  if (options.finalWindow != 0)
+    m.training.validation.finalSettings = {{"window", options.finalWindow}};
+  if (options.outerEvery > 0) {
+    uint32_t outer = b.buffer("outer.w", BufferKind::State, DType::F32, {V, V});
+    m.buffers[outer].init = Init{InitKind::Copy};
+    m.buffers[outer].init->source = w;
+    uint32_t velocity = b.buffer("outer.m.w", BufferKind::State, DType::F32, {V, V});
+    m.programs.push_back(
+        {"outer", "update", 0, {}, {}, {b.launch("fake_outer", {w, outer, velocity})}});
+    m.training.updates.push_back({"outer", {options.outerEvery, 0}});
+  }
   m.data.sequence = 16;
   return m;
 }

@@ -9,6 +9,9 @@ struct FakeModelOptions {
   int64_t steps = 12;
   int64_t poisonStep = -1; ///< The loss is NaN from this step on (0-based).
   int64_t optimizerEvery = 1;
+  int64_t optimizerOffset = -1; ///< −1: the last step of each period.
+  int64_t outerEvery = 0;       ///< Period of an outer optimiser; 0: there is none.
+  double finalWindow = 0;       ///< Not 0: the window at the last validation.
   int64_t checkpointEvery = 4;
   int64_t validateEvery = 5;
   uint64_t seed = 3;

@@ -28,12 +28,46 @@ protected:
 
 TEST(SettingTest, ValuesFollowTheSegments) {
   Setting setting{"lr", 0, {{0, 9, 1, 0.5}, {10, 19, 7, -0.25}}};
-  EXPECT_EQ(settingValueAt(setting, 0), 1);
-  EXPECT_EQ(settingValueAt(setting, 9), 5.5);
-  EXPECT_EQ(settingValueAt(setting, 10), 7);
-  EXPECT_EQ(settingValueAt(setting, 19), 4.75);
-  EXPECT_EQ(settingValueAt(setting, 1000), 4.75); // Held.
-  EXPECT_EQ(settingValueAt(setting, -1), 1);
+  auto at = [&](int64_t step) { return settingValuesAt(setting, step).at(0); };
+  EXPECT_EQ(at(0), 1);
+  EXPECT_EQ(at(9), 5.5);
+  EXPECT_EQ(at(10), 7);
+  EXPECT_EQ(at(19), 4.75);
+  EXPECT_EQ(at(1000), 4.75); // Held.
+  EXPECT_EQ(at(-1), 1);
+}
+
+TEST(SettingTest, VectorsAreConstantWithinAPiece) {
+  Setting setting{"frequencies", 0, {}, {{0, 4, {1, 0.5}}, {5, 9, {0.75, 0.25}}}};
+  EXPECT_EQ(settingValuesAt(setting, 4), (std::vector<double>{1, 0.5}));
+  EXPECT_EQ(settingValuesAt(setting, 5), (std::vector<double>{0.75, 0.25}));
+  EXPECT_EQ(settingValuesAt(setting, 100), (std::vector<double>{0.75, 0.25}));
+}
+
+TEST(SettingTest, PowersCountTheUpdatesOfTheirPeriod) {
+  Setting setting{"correction", 0, {}, {}, OneMinusPower{0.95, {2, 1}}};
+  auto at = [&](int64_t step) { return settingValuesAt(setting, step).at(0); };
+  EXPECT_EQ(at(0), 1 - std::pow(0.95, 1)); // The first update comes after step 1.
+  EXPECT_EQ(at(1), 1 - std::pow(0.95, 1));
+  EXPECT_EQ(at(2), 1 - std::pow(0.95, 2));
+  EXPECT_EQ(at(2107), 1 - std::pow(0.95, 1054));
+  setting.power->period = {28, 0};
+  EXPECT_EQ(at(0), 1 - std::pow(0.95, 1)); // After step 0, then after step 28.
+  EXPECT_EQ(at(1), 1 - std::pow(0.95, 2));
+  EXPECT_EQ(at(28), 1 - std::pow(0.95, 2));
+  EXPECT_EQ(at(29), 1 - std::pow(0.95, 3));
+}
+
+TEST(SettingTest, NamesOfAutomaticSettingsTellThePeriod) {
+  auto is = [](const char *name, int64_t every, int64_t offset) {
+    auto period = automaticPeriod(name, "step");
+    return period && period->every == every && period->offset == offset;
+  };
+  EXPECT_TRUE(is("step", 1, 0));
+  EXPECT_TRUE(is("step.2", 2, 1));
+  EXPECT_TRUE(is("step.28.0", 28, 0));
+  for (const char *name : {"", "steps", "step.", "step.1", "step.-2", "step.2x", "step.2.2", "step.2.", "accumulate"})
+    EXPECT_FALSE(automaticPeriod(name, "step")) << name;
 }
 
 TEST_F(SessionTest, SetupRunsOnceAndWhenItsSettingsChange) {
@@ -46,6 +80,28 @@ TEST_F(SessionTest, SetupRunsOnceAndWhenItsSettingsChange) {
     ASSERT_TRUE(session->applySettings(step).isOk());
   EXPECT_EQ(readFloat(*session, "table", 0), 16);
   EXPECT_EQ(readFloat(*session, "table", 1), 2);
+}
+
+TEST_F(SessionTest, OverriddenSettingsReachTheBufferButNotSetup) {
+  auto session = open();
+  ASSERT_TRUE(session->applySettings(0).isOk());
+  ASSERT_TRUE(session->overrideSettings({{"lr", 0.125}, {"window", 99}}).isOk());
+  EXPECT_EQ(readFloat(*session, "lr", 0), 0.125);
+  EXPECT_EQ(readFloat(*session, "table", 0), 8);
+  EXPECT_EQ(readFloat(*session, "table", 1), 1);
+  ASSERT_TRUE(session->applySettings(1).isOk());
+  EXPECT_EQ(readFloat(*session, "table", 1), 1); // The window is back before setup looks.
+}
+
+TEST_F(SessionTest, AStateBeginsAsACopyOfItsParameter) {
+  FakeModelOptions options;
+  options.outerEvery = 4;
+  writeBundleWith(options);
+  auto session = open();
+  ASSERT_TRUE(session->initialise(7).isOk());
+  EXPECT_NE(readFloat(*session, "w", 1000), 0);
+  EXPECT_EQ(readFloat(*session, "outer.w", 1000), readFloat(*session, "w", 1000));
+  EXPECT_EQ(readFloat(*session, "outer.m.w", 1000), 0);
 }
 
 TEST_F(SessionTest, InitialValuesDependOnSeedAndNameAlone) {

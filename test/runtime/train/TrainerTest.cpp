@@ -68,6 +68,87 @@ TEST_F(TrainerTest, AResumedRunContinuesBitForBit) {
   }
 }
 
+// An update every three steps, not at the end of its period, and an outer one: stopped and resumed
+// after every step, the run ends where an undisturbed one does.
+TEST_F(TrainerTest, ResumesAtEveryPhaseOfEveryPeriod) {
+  for (int64_t offset : {0, 1, 2}) {
+    FakeModelOptions model;
+    model.optimizerEvery = 3;
+    model.optimizerOffset = offset;
+    model.outerEvery = 4;
+    writeBundleWith(model);
+    std::string suffix = std::to_string(offset);
+    TrainResult whole = trainOrFail(optionsFor("whole" + suffix));
+    for (int64_t stop = 1; stop < 12; ++stop) {
+      std::string run = concat("part", suffix, "-", stop);
+      TrainOptions first = optionsFor(run);
+      first.steps = stop;
+      trainOrFail(first);
+      auto saved = openCheckpoint(listCheckpoints(folder / (run + "/checkpoints"))[0]);
+      ASSERT_TRUE(saved.isOk());
+      // Gradients are state exactly between updates.
+      EXPECT_EQ(saved->state.tensors().count("gradient.w"), (stop - 1) % 3 != offset) << stop;
+      EXPECT_EQ(trainOrFail(optionsFor(run, "auto")).finalHash, whole.finalHash) << stop;
+    }
+  }
+}
+
+TEST_F(TrainerTest, ACheckpointOfAnotherPeriodLacksTheGradients) {
+  TrainOptions first = optionsFor("run");
+  first.steps = 4;
+  trainOrFail(first);
+  FakeModelOptions model;
+  model.optimizerEvery = 3;
+  writeBundleWith(model);
+  StatusOr<TrainResult> result = train(optionsFor("run", "auto"));
+  ASSERT_FALSE(result.isOk());
+  EXPECT_NE(result.status().message().find("it has no gradient \"gradient.w\""), std::string::npos) << result.status().message();
+}
+
+// The same 12 steps with an update after every third one are 4 updates of summed gradients; with the
+// outer optimiser and without it the parameters differ from the first step on.
+TEST_F(TrainerTest, UpdatesHappenWhenTheyAreDue) {
+  FakeModelOptions model;
+  model.optimizerEvery = 3;
+  model.validateEvery = 1;
+  writeBundleWith(model);
+  trainOrFail(optionsFor("run"));
+  std::vector<double> losses;
+  for (auto &line : readLog("run"))
+    if (line.contains("val_loss") && line.contains("step") && !line.contains("final_hash"))
+      losses.push_back(line["val_loss"]);
+  ASSERT_EQ(losses.size(), 12u);
+  for (size_t i = 1; i < losses.size(); ++i)
+    EXPECT_EQ(losses[i] == losses[i - 1], (i + 1) % 3 != 0) << i;
+  model.outerEvery = 100;
+  writeBundleWith(model);
+  trainOrFail(optionsFor("outer"));
+  double outerFirst = readLog("outer")[1]["val_loss"];
+  EXPECT_EQ(outerFirst, losses[0]); // Nothing has been updated, so the outer gradient is 0.
+}
+
+TEST_F(TrainerTest, TheLastValidationAloneHasTheFinalSettings) {
+  FakeModelOptions model;
+  writeBundleWith(model);
+  auto valuesOf = [&](const std::string &run) {
+    std::vector<double> values;
+    for (auto &line : readLog(run))
+      if (line.contains("val_loss") && !line.contains("final_hash"))
+        values.push_back(line["val_loss"]);
+    return values;
+  };
+  trainOrFail(optionsFor("plain"));
+  model.finalWindow = 1000; // The fake model adds 1 nat for it.
+  writeBundleWith(model);
+  trainOrFail(optionsFor("final"));
+  auto plain = valuesOf("plain"), changed = valuesOf("final");
+  ASSERT_EQ(plain.size(), 3u);
+  ASSERT_EQ(changed.size(), 3u);
+  EXPECT_EQ(changed[0], plain[0]);
+  EXPECT_EQ(changed[1], plain[1]);
+  EXPECT_NEAR(changed[2], plain[2] + 1, 1e-6);
+}
+
 TEST_F(TrainerTest, ResumesFromANamedCheckpointInAnotherFolder) {
   TrainResult whole = trainOrFail(optionsFor("whole"));
   TrainOptions options = optionsFor("other", folder / "whole/checkpoints/step-000004");
@@ -151,6 +232,8 @@ TEST_F(TrainerTest, KillsAtRandomInstantsChangeNothing) {
   model.steps = 400;
   model.checkpointEvery = 1;
   model.validateEvery = 150;
+  model.optimizerEvery = 3; // So two kills of three fall between updates.
+  model.outerEvery = 7;
   writeBundleWith(model);
   TrainOptions quick = optionsFor("whole");
   quick.checkpointEvery = 0;

@@ -140,11 +140,10 @@ func.func @"train.T4"(%tokens: tensor<4xi32>, %targets: tensor<4xi32>, %start: t
 // CHECK: exec.program @train.T4
 // CHECK-NEXT: exec.launch @gemm reads [@constant.0, @gradient.w] writes [@gradient.w]
 // CHECK: exec.program @update
-// CHECK-NEXT: exec.launch @adamw reads [@w, @gradient.w, @adamw.m.w, @adamw.v.w, @setting.lr, @setting.step] writes [@w, @adamw.m.w, @adamw.v.w]
+// CHECK-NEXT: exec.launch @momentum reads [@w, @gradient.w, @m.w, @setting.lr] writes [@w, @m.w]
 // CHECK-NEXT: {{^  }$}}
 lm.parameter @w : tensor<16x16xf32> constant 0.0
-train.state @adamw.m.w : tensor<16x16xf32>
-train.state @adamw.v.w : tensor<16x16xf32>
+train.state @m.w : tensor<16x16xf32>
 func.func private @gemm(%x: tensor<16x16xf32>, %old: tensor<16x16xf32>) -> tensor<16x16xf32> {
   %0 = kernel.gemm a(%x) b(%x) result(%old) : (tensor<16x16xf32>, tensor<16x16xf32>, tensor<16x16xf32>) -> tensor<16x16xf32>
     a { ^bb0(%a: tensor<16x16xf32>): kernel.yield %a : tensor<16x16xf32> }
@@ -152,10 +151,14 @@ func.func private @gemm(%x: tensor<16x16xf32>, %old: tensor<16x16xf32>) -> tenso
     result { ^bb0(%c: tensor<16x16xf32>, %a: tensor<16x16xf32>): %1 = lm.add %c, %a : tensor<16x16xf32>  kernel.yield %1 : tensor<16x16xf32> }
   return %0 : tensor<16x16xf32>
 }
-func.func private @adamw(%p: tensor<16x16xf32>, %g: tensor<16x16xf32>, %m: tensor<16x16xf32>, %v: tensor<16x16xf32>, %lr: tensor<f32>, %step: tensor<f32>) -> (tensor<16x16xf32>, tensor<16x16xf32>, tensor<16x16xf32>) {
-  %0:3 = kernel.adamw (%p) gradients (%g) moments (%m : %v) lr (%lr) step (%step) {lr_scales = array<f64: 1.0>, weight_decays = array<f64: 0.0>, beta1 = 0.9 : f64, beta2 = 0.95 : f64, eps = 1.0e-8 : f64}
-    : (tensor<16x16xf32>, tensor<16x16xf32>, tensor<16x16xf32>, tensor<16x16xf32>, tensor<f32>, tensor<f32>) -> (tensor<16x16xf32>, tensor<16x16xf32>, tensor<16x16xf32>)
-  return %0#0, %0#1, %0#2 : tensor<16x16xf32>, tensor<16x16xf32>, tensor<16x16xf32>
+func.func private @momentum(%p: tensor<16x16xf32>, %g: tensor<16x16xf32>, %m: tensor<16x16xf32>, %lr: tensor<f32>) -> (tensor<16x16xf32>, tensor<16x16xf32>) {
+  %0:2 = kernel.foreach "momentum" lanes 1 (%p, %g, %m) uniforms (%lr) constants [] : (tensor<16x16xf32>, tensor<16x16xf32>, tensor<16x16xf32>, tensor<f32>) -> (tensor<16x16xf32>, tensor<16x16xf32>) {
+    ^bb0(%a: tensor<1x8xf32>, %b: tensor<1x8xf32>, %c: tensor<1x8xf32>, %r: tensor<f32>):
+    %n = lm.add %b, %c : tensor<1x8xf32>
+    %q = lm.mix %a, %n by %r, %r : (tensor<1x8xf32>, tensor<1x8xf32>, tensor<f32>, tensor<f32>) -> tensor<1x8xf32>
+    kernel.yield %q, %n : tensor<1x8xf32>, tensor<1x8xf32>
+  }
+  return %0#0, %0#1 : tensor<16x16xf32>, tensor<16x16xf32>
 }
 func.func @"train.T4"() attributes {smelt.role = "train", smelt.tokens = 4 : i64} {
   %x = lm.constant dense<1.0> : tensor<16x16xf32>
@@ -167,14 +170,11 @@ func.func @"train.T4"() attributes {smelt.role = "train", smelt.tokens = 4 : i64
 func.func @update() attributes {smelt.role = "update"} {
   %p = lm.read @w : tensor<16x16xf32>
   %g = train.read_gradient @w : tensor<16x16xf32>
-  %m = lm.read @adamw.m.w : tensor<16x16xf32>
-  %v = lm.read @adamw.v.w : tensor<16x16xf32>
+  %m = lm.read @m.w : tensor<16x16xf32>
   %lr = lm.setting @lr : tensor<f32>
-  %step = lm.setting @step : tensor<f32>
-  %0:3 = call @adamw(%p, %g, %m, %v, %lr, %step) : (tensor<16x16xf32>, tensor<16x16xf32>, tensor<16x16xf32>, tensor<16x16xf32>, tensor<f32>, tensor<f32>) -> (tensor<16x16xf32>, tensor<16x16xf32>, tensor<16x16xf32>)
+  %0:2 = call @momentum(%p, %g, %m, %lr) : (tensor<16x16xf32>, tensor<16x16xf32>, tensor<16x16xf32>, tensor<f32>) -> (tensor<16x16xf32>, tensor<16x16xf32>)
   train.write @w, %0#0 : tensor<16x16xf32>
-  train.write @adamw.m.w, %0#1 : tensor<16x16xf32>
-  train.write @adamw.v.w, %0#2 : tensor<16x16xf32>
+  train.write @m.w, %0#1 : tensor<16x16xf32>
   return
 }
 
@@ -274,5 +274,44 @@ func.func @update() attributes {smelt.role = "update"} {
   %g = train.read_gradient @bank : tensor<6x16xf32>
   %q = call @kernel_0(%p, %g) : (tensor<6x16xf32>, tensor<6x16xf32>) -> tensor<6x16xf32>
   train.write @bank, %q : tensor<6x16xf32>
+  return
+}
+
+// -----
+
+// A lane's results may take the places of its own inputs, not of another lane's: the lanes run at the same time.
+// CHECK: exec.program @update
+// CHECK-NEXT: exec.launch @swap reads [@u, @v] writes [@update.0, @update.1]
+// CHECK-NEXT: exec.launch @{{.*}} reads [@update.0] writes [@v]
+// CHECK-NEXT: exec.launch @{{.*}} reads [@update.1] writes [@u]
+train.state @u : tensor<16xf32>
+train.state @v : tensor<16xf32>
+func.func private @swap(%a: tensor<16xf32>, %b: tensor<16xf32>) -> (tensor<16xf32>, tensor<16xf32>) {
+  %0:2 = kernel.foreach "double" lanes 2 (%a, %b) uniforms () constants [] : (tensor<16xf32>, tensor<16xf32>) -> (tensor<16xf32>, tensor<16xf32>) {
+    ^bb0(%x: tensor<1x8xf32>):
+    %n = lm.add %x, %x : tensor<1x8xf32>
+    kernel.yield %n : tensor<1x8xf32>
+  }
+  return %0#0, %0#1 : tensor<16xf32>, tensor<16xf32>
+}
+func.func @update() attributes {smelt.role = "update", smelt.every = 2 : i64, smelt.offset = 1 : i64} {
+  %u = lm.read @u : tensor<16xf32>
+  %v = lm.read @v : tensor<16xf32>
+  %0:2 = call @swap(%u, %v) : (tensor<16xf32>, tensor<16xf32>) -> (tensor<16xf32>, tensor<16xf32>)
+  train.write @v, %0#0 : tensor<16xf32>
+  train.write @u, %0#1 : tensor<16xf32>
+  return
+}
+
+// -----
+
+// The period goes into the program, what a state begins as into its buffer.
+// CHECK: exec.buffer state @outer.w : tensor<4xf32> at 0 bytes 16 {copy_of = @w}
+// CHECK: exec.program @outer.every28 "update" tokens 0 inputs {} outputs {} attributes {every = 28 : i64}
+lm.parameter @w : tensor<4xf32> constant 1.0
+train.state @outer.w : tensor<4xf32> {copy_of = @w}
+func.func @outer.every28() attributes {smelt.role = "update", smelt.every = 28 : i64, smelt.offset = 0 : i64} {
+  %o = lm.read @outer.w : tensor<4xf32>
+  train.write @w, %o : tensor<4xf32>
   return
 }

@@ -4,6 +4,8 @@ lm.parameter @p : tensor<f32> constant 0.0
 lm.parameter @q : tensor<f32> constant 0.0
 train.schedule @steady : tensor<f32> = [0.0, 9.0, 1.0, 0.0, 10.0, 19.0, 2.0, 0.0]
 train.schedule @sloped : tensor<f32> = [0.0, 9.0, 1.0, 0.1]
+train.schedule @frequencies : tensor<2xf32> = [0.0, 9.0, 1.0, 0.5, 10.0, 19.0, 0.75, 0.25]
+train.schedule @correction : tensor<f32> one_minus_power 0.95 every 2 offset 1
 
 func.func private @table(%f: tensor<2xf32>) -> tensor<8x4xf32> {
   %0 = kernel.rope_table %f : tensor<2xf32> -> tensor<8x4xf32>
@@ -55,6 +57,19 @@ func.func @"evaluate.T8"() -> (tensor<f32>, tensor<f32>, tensor<8x4xf32>) attrib
   return %a, %b, %u : tensor<f32>, tensor<f32>, tensor<8x4xf32>
 }
 
+// A vector of constant pieces is steady (frequencies that change between stages), a power is not.
+// CHECK-LABEL: func.func @generate.T8
+// CHECK-NOT: call @table
+// CHECK: lm.read @setup.2 : tensor<8x4xf32>
+// CHECK: lm.setting @correction
+func.func @"generate.T8"() -> (tensor<8x4xf32>, tensor<f32>) attributes {smelt.role = "generate"} {
+  %f = lm.setting @frequencies : tensor<2xf32>
+  %t = call @table(%f) : (tensor<2xf32>) -> tensor<8x4xf32>
+  %c = lm.setting @correction : tensor<f32>
+  %b = call @double(%c) : (tensor<f32>) -> tensor<f32>
+  return %t, %b : tensor<8x4xf32>, tensor<f32>
+}
+
 // CHECK: train.state @setup.0 : tensor<f32> {derived}
 // CHECK: train.state @setup.1 : tensor<8x4xf32> {derived}
 // CHECK-LABEL: func.func @setup() attributes {smelt.role = "setup"}
@@ -63,4 +78,7 @@ func.func @"evaluate.T8"() -> (tensor<f32>, tensor<f32>, tensor<8x4xf32>) attrib
 // CHECK: call @table
 // CHECK: %[[U:.*]] = call @add
 // CHECK: train.write @setup.1, %[[U]]
+// CHECK: %[[F:.*]] = lm.setting @frequencies
+// CHECK: %[[V:.*]] = call @table(%[[F]])
+// CHECK: train.write @setup.2, %[[V]]
 // CHECK-NOT: call

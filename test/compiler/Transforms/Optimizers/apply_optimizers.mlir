@@ -33,6 +33,8 @@ func.func @"train.T8"(%a: tensor<4x16xf32>, %b: tensor<f32>, %w: tensor<12x16xf3
 }
 
 // CHECK-DAG: train.state @adamw.m.a : tensor<4x16xf32>
+// CHECK-DAG: train.schedule @scalars.correction1 : tensor<f32> one_minus_power 8.000000e-01 every 1 offset 0
+// CHECK-DAG: train.schedule @scalars.correction2 : tensor<f32> one_minus_power {{0.9[89][0-9]*}} every 1 offset 0
 // CHECK-DAG: train.state @adamw.v.b : tensor<f32>
 // CHECK-DAG: train.state @muon.m.w : tensor<12x16xf32>
 // CHECK-NOT: untouched : {{.*}}state
@@ -47,8 +49,9 @@ func.func @"train.T8"(%a: tensor<4x16xf32>, %b: tensor<f32>, %w: tensor<12x16xf3
 // CHECK: %[[VA:.*]] = lm.read @adamw.v.a
 // CHECK: %[[B:.*]] = lm.read @b : tensor<f32>
 // CHECK: %[[LR:.*]] = lm.setting @lr : tensor<f32>
-// CHECK: %[[STEP:.*]] = lm.setting @step : tensor<f32>
-// CHECK: %[[P:.*]]:2, %[[M:.*]]:2, %[[V:.*]]:2 = train.adamw(%[[A]], %[[B]]) gradients(%[[GA]], %{{.*}}) moments(%[[MA]], %{{.*}} : %[[VA]], %{{.*}}) lr(%[[LR]]) step(%[[STEP]])
+// CHECK: %[[C1:.*]] = lm.setting @scalars.correction1 : tensor<f32>
+// CHECK: %[[C2:.*]] = lm.setting @scalars.correction2 : tensor<f32>
+// CHECK: %[[P:.*]]:2, %[[M:.*]]:2, %[[V:.*]]:2 = train.adamw(%[[A]], %[[B]]) gradients(%[[GA]], %{{.*}}) moments(%[[MA]], %{{.*}} : %[[VA]], %{{.*}}) lr(%[[LR]]) corrections(%[[C1]], %[[C2]])
 // CHECK-SAME: beta1 = 8.000000e-01 : f64
 // CHECK-SAME: lr_scales = array<f64: 5.000000e-01, 1.000000e+00>
 // CHECK-SAME: weight_decays = array<f64: 2.500000e-01, 0.000000e+00>

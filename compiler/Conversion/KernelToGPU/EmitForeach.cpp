@@ -1,0 +1,139 @@
+//===- EmitForeach.cpp - kernel.foreach, many tensors in one launch -------===//
+//
+// Blocks are dealt to lanes by size. Addresses come from a table in the kernel's parameters, the
+// constants of each lane are chosen by its number. A thread evaluates the region on single elements;
+// all loads of an element come before its stores, so results may lie where inputs of the lane do.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/Conversion/KernelToGPU/EmitKernels.h"
+#include "compiler/Conversion/KernelToGPU/GPUBuilder.h"
+#include "llvm/ADT/DenseMap.h"
+
+using namespace mlir;
+
+namespace smelt {
+namespace {
+
+constexpr int64_t kThreads = 256, kPerThread = 4, kPerBlock = kThreads * kPerThread;
+
+/// Why `op` cannot be evaluated on one element; empty if it can.
+StringRef whyNotScalar(Operation *op) {
+  if (auto unary = dyn_cast<lm::UnaryOp>(op))
+    return llvm::is_contained({lm::UnaryKind::identity, lm::UnaryKind::negate, lm::UnaryKind::sqrt,
+                               lm::UnaryKind::reciprocal},
+                              unary.getKind())
+               ? ""
+               : "its function has no code here";
+  return isa<lm::ConstantOp, lm::AddOp, lm::MultiplyOp, lm::MixOp, lm::ScaleOp, lm::CastOp,
+             lm::BroadcastOp>(op)
+             ? ""
+             : "it has no code here";
+}
+
+/// The value of `op` from those of its operands, all f32.
+Value evaluate(GPUBuilder &g, Operation *op, llvm::DenseMap<Value, Value> &values) {
+  auto operand = [&](unsigned i) { return values.lookup(op->getOperand(i)); };
+  return llvm::TypeSwitch<Operation *, Value>(op)
+      .Case([&](lm::ConstantOp constant) {
+        auto elements = cast<DenseElementsAttr>(constant.getValue());
+        return g.number(elements.getSplatValue<APFloat>().convertToDouble());
+      })
+      .Case([&](lm::AddOp) { return g.addf(operand(0), operand(1)); })
+      .Case<lm::MultiplyOp, lm::ScaleOp>([&](auto) { return g.mulf(operand(0), operand(1)); })
+      .Case([&](lm::MixOp mix) {
+        Value sum;
+        for (auto [value, coefficient] : llvm::zip(mix.getValues(), mix.getCoefficients())) {
+          Value x = values.lookup(value), c = values.lookup(coefficient);
+          sum = sum ? g.fma(c, x, sum) : g.mulf(c, x);
+        }
+        return sum;
+      })
+      .Case([&](lm::CastOp cast) {
+        Type type = getElementTypeOrSelf(cast.getResult().getType());
+        return type.isF32() ? operand(0) : g.roundTo(operand(0), type);
+      })
+      .Case([&](lm::BroadcastOp) { return operand(0); })
+      .Case([&](lm::UnaryOp unary) -> Value {
+        Value x = operand(0);
+        if (unary.getKind() == lm::UnaryKind::sqrt)
+          return g.sqrt(x);
+        if (unary.getKind() == lm::UnaryKind::reciprocal)
+          return g.divf(g.number(1), x);
+        return unary.getKind() == lm::UnaryKind::negate ? g.negf(x) : x;
+      });
+}
+
+} // namespace
+
+LogicalResult emitGeneric(kernel::ForeachOp op, GPUEmission &emission) {
+  Block &body = op.getBody().front();
+  for (Operation &inner : body.without_terminator())
+    if (StringRef why = whyNotScalar(&inner); !why.empty())
+      return inner.emitOpError("cannot be generated for GPUs: ") << why;
+  int64_t lanes = op.getLanes(), positions = op.getPositions(), outputs = op.getOutputPositions(),
+          each = positions + outputs, blocks = 0;
+  SmallVector<uint32_t> addresses; // Of a lane: its inputs, then its outputs.
+  SmallVector<int64_t> firstBlocks;
+  for (int64_t lane = 0; lane < lanes; ++lane) {
+    for (int64_t i = 0; i < positions; ++i)
+      addresses.push_back(emission.getArgument(op.getInputs()[i * lanes + lane]));
+    for (int64_t i = 0; i < outputs; ++i)
+      addresses.push_back(emission.getArgument(op.getOutputs()[i * lanes + lane]));
+    firstBlocks.push_back(blocks);
+    blocks += llvm::divideCeil(op.getLaneElements(lane), kPerBlock);
+  }
+  GPUFunction function(emission, "foreach", kThreads);
+  ImplicitLocOpBuilder &b = function.builder();
+  GPUBuilder g(b);
+  Value table = function.addPointerTable(addresses);
+  llvm::DenseMap<Value, Value> shared;
+  int64_t firstUniform = positions + op.getConstants().size();
+  for (auto [i, uniform] : llvm::enumerate(op.getUniforms()))
+    shared[body.getArgument(firstUniform + i)] = g.loadNumbers(
+        function.getPointer(uniform), getElementTypeOrSelf(uniform.getType()), 1, true)[0];
+
+  Value block = g.block(), which = g.integer(0), first = g.integer(0),
+        size = g.integer(op.getLaneElements(0));
+  SmallVector<Value> constants;
+  for (auto row : op.getConstants().getAsRange<DenseF64ArrayAttr>())
+    constants.push_back(g.number(row[0]));
+  for (int64_t lane = 1; lane < lanes; ++lane) {
+    Value here = g.atLeast(block, firstBlocks[lane]);
+    which = g.select(here, g.integer(lane), which);
+    first = g.select(here, g.integer(firstBlocks[lane]), first);
+    size = g.select(here, g.integer(op.getLaneElements(lane)), size);
+    for (auto [i, row] : llvm::enumerate(op.getConstants().getAsRange<DenseF64ArrayAttr>()))
+      constants[i] = g.select(here, g.number(row[lane]), constants[i]);
+  }
+  for (auto [i, constant] : llvm::enumerate(constants))
+    shared[body.getArgument(positions + i)] = constant;
+  Value entry = g.mul(which, each);
+  SmallVector<Value> pointers;
+  for (int64_t i = 0; i < each; ++i) {
+    Value generic = g.load(g.offset(table, g.pointer(0), g.add(entry, i)), g.pointer(0), 8);
+    pointers.push_back(LLVM::AddrSpaceCastOp::create(b, g.pointer(1), generic));
+  }
+  Value begin = g.add(g.mul(g.sub(block, first), kPerBlock), g.thread());
+  for (int64_t i = 0; i < kPerThread; ++i) {
+    Value at = g.add(begin, i * kThreads);
+    g.when(g.less(at, size), [&] {
+      llvm::DenseMap<Value, Value> values = shared;
+      for (int64_t j = 0; j < positions; ++j) {
+        Type type = getElementTypeOrSelf(body.getArgument(j).getType());
+        values[body.getArgument(j)] =
+            g.loadNumbers(g.offset(pointers[j], type, at), type, 1, true)[0];
+      }
+      for (Operation &inner : body.without_terminator())
+        values[inner.getResult(0)] = evaluate(g, &inner, values);
+      for (auto [j, value] : llvm::enumerate(body.getTerminator()->getOperands())) {
+        Type type = getElementTypeOrSelf(value.getType());
+        g.storeNumbers({values.lookup(value)}, g.offset(pointers[positions + j], type, at), type,
+                       true);
+      }
+    });
+  }
+  function.finish({blocks, 1, 1});
+  return success();
+}
+
+} // namespace smelt
