@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+"""Writes the goldens of test/oracle/data: PYTHON make_goldens.py [short] [medium] [variants]. Needs torch (CPU), numpy, safetensors.
+
+Everything is computed in float64 and stored as float32. Gradients of variants are stored as sixteen signed sums a tensor, see `project`.
+"""
+import dataclasses
+import math
+import pathlib
+import sys
+import zlib
+from fractions import Fraction
+
+import numpy
+import torch
+from safetensors.torch import save_file
+
+import medium_record as medium
+import short_record as short
+import steps as op
+
+DATA = pathlib.Path(__file__).parent / "data"
+VOCABULARY = 90
+
+SHORT = short.ShortConfig(model=24, heads=3, head=8, hidden=96, rows=96, fp8=False)
+SHORT_SCHEDULE = short.ShortSchedule(scheduled=18, extension=4, tokens=(256, 384, 384), block=8, momentum_warmup=10, momentum_cooldown=5)
+MEDIUM = medium.MediumConfig(model=24, heads=3, head=8, hidden=96, vocabulary=VOCABULARY, rows=96, block=16)
+MEDIUM_SCHEDULE = medium.MediumSchedule(steps=40, peak=160, block=16, momentum_warmup=10)
+STEPS = 20
+
+
+def generator(*key):
+    return torch.Generator().manual_seed(zlib.crc32(repr(key).encode()))
+
+
+def make_parameters(shapes, dtype=None):
+    """Values of the size that training gives them, none of them zero: float32 numbers, or of `dtype(name)`, as float64."""
+    parameters = {}
+    for name, shape in shapes.items():
+        r = torch.randn(shape, generator=generator("parameter", name), dtype=torch.float64)
+        if name.startswith("scalars."):
+            center = {"resid": 1.0, "x0": 0.2, "qkv": 0.7, "out": 0.8, "smear": 0.3, "backout": 0.4, "skip": -0.5, "x00": 0.2, "x01": 0.1,
+                      "v_self": 0.6, "v_embed": 0.4, "final": 0.9, "smear_mtp": 0.3}.get(name.split(".")[1], 0.5)
+            r = center + 0.1 * r
+        elif name.endswith(".gate"):
+            r = 0.5 * r
+        elif name == "head":
+            r = 0.3 * r
+        elif name.startswith("layers."):
+            r = r * shape[-1] ** -0.5 if not name.endswith("mlp.down") else 0.1 * r
+        parameters[name] = r.to(dtype(name) if dtype else torch.float32).to(torch.float64)
+    return parameters
+
+
+def make_batch(tokens, *key):
+    """Documents of 3 to 70 tokens; each starts with token 0, which is nowhere else. Repeats, so that shifted keys matter."""
+    g = generator("batch", tokens, *key)
+    sequence = torch.randint(1, VOCABULARY, (tokens + 1,), generator=g)
+    sequence[tokens // 2 :] = torch.where(torch.rand(tokens + 1 - tokens // 2, generator=g) < 0.5, sequence[: tokens + 1 - tokens // 2], sequence[tokens // 2 :])
+    start, document_start = 0, torch.zeros(tokens, dtype=torch.int64)
+    while start < tokens:
+        sequence[start] = 0
+        document_start[start:] = start
+        start += int(torch.randint(3, 70, (1,), generator=g))
+    return sequence[:-1], sequence[1:].clone(), document_start
+
+
+def batches_of(step_tokens, steps, ranks=2):
+    return [[make_batch(step_tokens(s) // ranks, s, r) for r in range(ranks)] for s in range(steps)]
+
+
+def batch_tensors(batches):
+    out = {}
+    for s, micro_batches in enumerate(batches):
+        for name, parts in zip(("tokens", "targets", "document_start"), zip(*micro_batches)):
+            out[f"step.{s}.{name}"] = torch.stack(parts).int()
+    return out
+
+
+def save(name, tensors, **about):
+    DATA.mkdir(exist_ok=True)
+    tensors = {k: v.detach().clone().contiguous() for k, v in tensors.items()}
+    save_file({k: v.float() if v.dtype == torch.float64 else v for k, v in tensors.items()}, DATA / (name + ".safetensors"),
+              {k: str(v) for k, v in about.items()})
+    print(name, (DATA / (name + ".safetensors")).stat().st_size, "bytes")
+
+
+def project(gradient):
+    """Sixteen sums Σ ±g[i]; the sign of the k-th is bit k of SplitMix64(i). The mean square of the sums of a difference d is ‖d‖²."""
+    g = gradient.detach().reshape(-1).numpy().astype(numpy.float64)
+    with numpy.errstate(over="ignore"):
+        z = (numpy.arange(g.size, dtype=numpy.uint64) + numpy.uint64(1)) * numpy.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> numpy.uint64(30))) * numpy.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> numpy.uint64(27))) * numpy.uint64(0x94D049BB133111EB)
+        z ^= z >> numpy.uint64(31)
+    return torch.tensor([numpy.where((z >> numpy.uint64(k)) & numpy.uint64(1), g, -g).sum() for k in range(16)] + [float(numpy.sqrt((g * g).sum()))])
+
+
+def run(record, config, schedule, name):
+    parameters = make_parameters(record.parameter_shapes(config))
+    batches = batches_of(getattr(schedule, "step_tokens", lambda s: 384), STEPS)
+    save(name + "-weights", {**parameters, **batch_tensors(batches)})
+    first = {}
+
+    def observe(step, sums):
+        if step == 0:
+            first.update({n: t.clone() for n, t in sums.items()})
+
+    extra = {"snoo_every": 7} if record is medium else {}
+    losses = record.train(config, schedule, parameters, batches, observe=observe, **extra)
+    print(name, "losses", " ".join(f"{l:.4f}" for l in losses))
+    save(name + "-gradients", {**first, "losses": torch.tensor(losses)})
+    save(name + "-final", parameters)
+
+
+def main():
+    torch.set_num_threads(1)
+    chosen = sys.argv[1:] or ["short", "medium"]
+    if "short" in chosen:
+        run(short, SHORT, SHORT_SCHEDULE, "short")
+    if "medium" in chosen:
+        run(medium, MEDIUM, MEDIUM_SCHEDULE, "medium")
+
+
+if __name__ == "__main__":
+    main()
