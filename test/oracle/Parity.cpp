@@ -1,11 +1,13 @@
 //===- Parity.cpp - A bundle against the oracle's goldens -----------------===//
 //
-//   smelt-parity CASE BUNDLE WEIGHTS GRADIENTS [FINAL] [--threads N] [--mode spec] [--save FILE]
+//   smelt-parity CASE BUNDLE WEIGHTS GRADIENTS [FINAL] [--spec] [--threads N] [--verbose]
 //
-// Loads the golden weights into the bundle, runs the golden batches and prints one row of the parity table: relative error of
-// the loss, of the gradients (‖g − g*‖/‖g*‖, the worst tensor) and, with FINAL, of the parameters after the golden's number of
-// steps. GRADIENTS holds whole gradients `NAME`, or for variants `NAME` of sixteen signed sums and a norm (see make_goldens.py).
-// Exit code 1 when an error is above its tolerance, or not a number.
+// Loads the golden weights into the bundle, runs the golden batches and prints one row of the
+// parity table: relative error of the loss, of the gradients (‖g − g*‖/‖g*‖, the worst tensor) and,
+// with FINAL, of the parameters after the golden's number of steps. GRADIENTS holds whole gradients
+// `NAME`, or for variants `NAME` of sixteen signed sums and a norm (see make_goldens.py).
+// --spec is for bundles in the spec's own types. Exit code 1 when an error is above its tolerance,
+// or not a number.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/checkpoint/Safetensors.h"
@@ -19,19 +21,27 @@ using namespace smelt::runtime;
 
 namespace {
 
-/// Why these: the reference is exact to 1e-15, Smelt's f32 path rounds at 6e-8 through about 100 ops; issue B asks for them.
+/// Why these: the reference is exact to 1e-15, Smelt's f32 path rounds at 6e-8 through about 100
+/// ops; issue B asks for them.
 constexpr double kGradientTolerance = 1e-5, kStepsTolerance = 1e-4;
+/// In the spec's types every matrix's gradient is rounded to bf16 (half a unit: 2⁻⁹) for each of
+/// two micro-batches and once for their sum. The golden's is not, so the distance is at most 3·2⁻⁹;
+/// nothing else may differ, since the golden has the same FP8 values.
+constexpr double kRoundedTolerance = 3.0 / 512;
 constexpr size_t kSums = 16;
 
+/// The largest error of several, and whether each is within its tolerance. NaN is worse than
+/// anything.
 struct Worst {
   double error = 0;
   std::string name = "-";
-  /// NaN is worse than anything.
-  void take(double other, const std::string &where) {
+  bool good = true;
+  void take(double other, const std::string &where, double tolerance) {
     if (!(other <= error)) {
       error = other;
       name = where;
     }
+    good = good && other <= tolerance;
   }
 };
 
@@ -101,8 +111,11 @@ std::pair<double, double> compare(const std::vector<double> &actual, const Tenso
   return {norm(difference), norm(expected)};
 }
 
-/// Compares all tensors of a kind. The learned scalars count as one tensor, as they are one parameter in both records.
-Worst compareAll(Session &session, BufferKind kind, const std::string &prefix, const SafetensorsFile &golden, bool verbose) {
+/// Compares all tensors of a kind. The learned scalars count as one tensor, as they are one
+/// parameter in both records.
+Worst compareAll(Session &session, BufferKind kind, const std::string &prefix,
+                 const SafetensorsFile &golden, bool verbose, double tolerance,
+                 double scalarTolerance) {
   Snapshot snapshot = take(session.snapshot({kind}));
   Worst worst;
   double scalarDifference = 0, scalarNorm = 0;
@@ -124,10 +137,10 @@ Worst compareAll(Session &session, BufferKind kind, const std::string &prefix, c
     }
     if (verbose)
       std::printf("  %-34s %9.2e\n", name.c_str(), difference / size);
-    worst.take(difference / size, name);
+    worst.take(difference / size, name, tolerance);
   }
   if (scalarNorm > 0)
-    worst.take(std::sqrt(scalarDifference / scalarNorm), "scalars");
+    worst.take(std::sqrt(scalarDifference / scalarNorm), "scalars", scalarTolerance);
   if (verbose && scalarNorm > 0)
     std::printf("  %-34s %9.2e\n", "scalars", std::sqrt(scalarDifference / scalarNorm));
   if (compared == 0)
@@ -143,7 +156,8 @@ void loadWeights(Session &session, const std::vector<const SafetensorsFile *> &f
     for (const SafetensorsFile *file : files)
       if (auto it = file->tensors().find(buffer.name); it != file->tensors().end() && !golden)
         golden = &it->second;
-      else if (auto own = file->tensors().find("parameter." + buffer.name); own != file->tensors().end())
+      else if (auto own = file->tensors().find("parameter." + buffer.name);
+               own != file->tensors().end())
         golden = &own->second;
     if (!golden)
       fail("the golden has no weights for \"" + buffer.name + "\"");
@@ -158,12 +172,14 @@ void loadWeights(Session &session, const std::vector<const SafetensorsFile *> &f
 }
 
 /// Row `row` of the golden's [micro-batches, tokens] tensor.
-std::vector<int32_t> getRow(const SafetensorsFile &file, int64_t step, const char *what, int64_t row, int64_t tokens) {
+std::vector<int32_t> getRow(const SafetensorsFile &file, int64_t step, const char *what,
+                            int64_t row, int64_t tokens) {
   const TensorView &view = find(file, "step." + std::to_string(step) + "." + what);
   if (view.shape.size() != 2 || row >= view.shape[0] || view.shape[1] != tokens)
     fail("step " + std::to_string(step) + " of the golden has other micro-batches than the bundle");
   std::vector<int32_t> values(tokens);
-  std::memcpy(values.data(), view.data.data() + row * tokens * sizeof(int32_t), tokens * sizeof(int32_t));
+  std::memcpy(values.data(), view.data.data() + row * tokens * sizeof(int32_t),
+              tokens * sizeof(int32_t));
   return values;
 }
 
@@ -202,7 +218,7 @@ void runUpdates(Session &session, int64_t step) {
 struct Arguments {
   std::vector<std::string> files;
   int threads = 1;
-  bool verbose = false;
+  bool verbose = false, spec = false;
 };
 
 Arguments parse(int argc, char **argv) {
@@ -211,6 +227,8 @@ Arguments parse(int argc, char **argv) {
     std::string word = argv[i];
     if (word == "--threads" && i + 1 < argc)
       arguments.threads = std::atoi(argv[++i]);
+    else if (word == "--spec")
+      arguments.spec = true;
     else if (word == "--verbose")
       arguments.verbose = true;
     else
@@ -232,24 +250,35 @@ int main(int argc, char **argv) {
   loadWeights(*session, {&weights, &gradients});
 
   std::vector<double> losses = toDoubles(find(gradients, "losses"));
+  // A variant is one step's gradients, with that step's settings.
+  auto variantStep = gradients.tensors().find("step");
+  int64_t first =
+      variantStep == gradients.tensors().end() ? 0 : int64_t(toDoubles(variantStep->second)[0]);
   Worst loss, stepLoss, gradient, parameter;
   int64_t steps = arguments.files.size() > 4 ? int64_t(losses.size()) : 1;
-  for (int64_t step = 0; step < steps; ++step) {
-    double actual = runForwardBackward(*session, weights, step);
-    (step ? stepLoss : loss).take(std::abs(actual - losses[step]) / std::abs(losses[step]), "step " + std::to_string(step));
-    if (step == 0)
-      gradient = compareAll(*session, BufferKind::Gradient, "gradient.", gradients, arguments.verbose);
+  for (int64_t i = 0; i < steps; ++i) {
+    double actual = runForwardBackward(*session, weights, first + i);
+    (i ? stepLoss : loss)
+        .take(std::abs(actual - losses[i]) / std::abs(losses[i]), "step " + std::to_string(i),
+              i ? kStepsTolerance : kGradientTolerance);
+    if (arguments.verbose)
+      std::printf("  step %ld: loss %.7f, golden %.7f\n", long(first + i), actual, losses[i]);
+    if (i == 0)
+      gradient =
+          compareAll(*session, BufferKind::Gradient, "gradient.", gradients, arguments.verbose,
+                     arguments.spec ? kRoundedTolerance : kGradientTolerance, kGradientTolerance);
     if (steps > 1)
-      runUpdates(*session, step);
+      runUpdates(*session, first + i);
   }
-  bool good = loss.error <= kGradientTolerance && gradient.error <= kGradientTolerance;
-  std::printf("%-28s %9.2e %9.2e  %-34s", name.c_str(), loss.error, gradient.error, gradient.name.c_str());
+  std::printf("%-28s %9.2e %9.2e  %-34s", name.c_str(), loss.error, gradient.error,
+              gradient.name.c_str());
   if (steps > 1) {
     SafetensorsFile final = take(SafetensorsFile::open(arguments.files[4]));
-    parameter = compareAll(*session, BufferKind::Parameter, "", final, arguments.verbose);
-    good = good && stepLoss.error <= kStepsTolerance && parameter.error <= kStepsTolerance;
+    parameter = compareAll(*session, BufferKind::Parameter, "", final, arguments.verbose,
+                           kStepsTolerance, kStepsTolerance);
     std::printf(" %9.2e %9.2e  %s", stepLoss.error, parameter.error, parameter.name.c_str());
   }
+  bool good = loss.good && stepLoss.good && gradient.good && parameter.good;
   std::printf("%s\n", good ? "" : "  FAILED");
   return good ? 0 : 1;
 }

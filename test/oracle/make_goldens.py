@@ -4,11 +4,9 @@
 Everything is computed in float64 and stored as float32. Gradients of variants are stored as sixteen signed sums a tensor, see `project`.
 """
 import dataclasses
-import math
 import pathlib
 import sys
 import zlib
-from fractions import Fraction
 
 import numpy
 import torch
@@ -112,11 +110,104 @@ def run(record, config, schedule, name):
     save(name + "-final", parameters)
 
 
+def loss_and_gradients(record, config, leaves, step):
+    """Of the step's golden batches at these weights, with the settings of that step; the gradient is the mean over the ranks."""
+    schedule = SHORT_SCHEDULE if record is short else MEDIUM_SCHEDULE
+    batches = batches_of(getattr(schedule, "step_tokens", lambda s: 384), STEPS)[step]
+    total, frequencies, scale = 0, op.rope_frequencies(config.head), 0.1
+    if record is short:
+        for s in range(1, step + 1):
+            old, new = schedule.window_blocks(s - 1), schedule.window_blocks(s)
+            if old != new:
+                frequencies, scale = op.yarn(frequencies, scale, old, new, schedule.block)
+    for batch in batches:
+        if record is short:
+            window = schedule.window_blocks(step)
+            loss = short.forward(config, leaves, *batch, (window // 2 * schedule.block, window * schedule.block), frequencies.float().double(), scale)
+        else:
+            loss = medium.forward(config, leaves, *batch, schedule.window_blocks(step))
+        total = total + loss / len(batches)
+    gradients = torch.autograd.grad(total, list(leaves.values()))
+    return total / (batches[0][0].numel() if record is short else 1), gradients
+
+
+def find_step_without_ties(config, distance=3e-6):
+    """A step in whose batches no value that is rounded to FP8 lies so near to a tie that fp32 rounding could decide it."""
+    for step in range(STEPS):
+        op.watched_distance, op.close_to_tie = distance, 0
+        leaves = {n: t.requires_grad_() for n, t in make_parameters(short.parameter_shapes(config), short.record_dtype).items()}
+        loss_and_gradients(short, config, leaves, step)
+        op.watched_distance = None
+        print("step", step, op.close_to_tie, "values close to a tie")
+        if op.close_to_tie == 0:
+            return step
+    raise SystemExit("every step has a value close to a tie")
+
+
+def variants():
+    """The parity table's rows: name → (record, configuration, step). The specs of the same names are in variants/."""
+    c, offset = SHORT, SHORT.key_offset()
+    change = lambda **fields: dataclasses.replace(c, **fields)
+    key = lambda **fields: change(shifts={"k": {**offset, **fields}})
+    also = lambda place: change(shifts={"k": offset, place: offset})
+    table = {
+        "no-key-offset": change(shifts={}),
+        "no-smear": change(smear=False),
+        "no-attention-gate": change(gates=False),
+        "no-value-embeddings": change(value_layers={}),
+        "no-skip": change(skip=()),
+        "no-backout": change(backout_layer=None),
+        "no-softcap": change(softcap=""),
+        "tanh-softcap": change(softcap="tanh"),
+        "no-weight-scale": change(qkv_scale=False),
+        "add-keys": key(mode="add"),
+        "shift-values": also("v"),
+        "shift-queries": also("q"),
+        "all-dims": key(features=None),
+        "all-layers": key(layers=range(c.layers)),
+        "one-head": key(heads=[1]),
+        "gated-shift": key(gate="layers.{}.attention.k.2.gate"),
+        "mask-documents": key(mask=True),
+        "half-dims-stream": change(smear=False, shifts={"k": offset, "stream": {"mode": "replace", "features": [(0, 12)]}}),
+        "smear-mlps": change(shifts={"k": offset, "mlp": {"mode": "add", "scale": "mlp_smear", "gate": "layers.{}.mlp.input.1.gate"}}),
+    }
+    rows = {name: (short, config, 0) for name, config in table.items()}
+    rows["yarn-twice"] = (short, SHORT, 13)
+    medium_change = lambda **fields: (medium, dataclasses.replace(MEDIUM, **fields), 0)
+    rows["short-spec"] = (short, change(fp8=True, compute=torch.bfloat16), find_step_without_ties(change(fp8=True, compute=torch.bfloat16)))
+    rows["medium-spec"] = (medium, dataclasses.replace(MEDIUM, compute=torch.bfloat16), 0)
+    rows["medium-no-smear-mtp"] = medium_change(smear=False)
+    rows["medium-no-skips"] = medium_change(skips={})
+    rows["medium-no-softcap"] = medium_change(softcap="")
+    rows["medium-no-value-embeddings"] = medium_change(value_layers={})
+    rows["medium-wider-windows"] = (medium, MEDIUM, 19)
+    return rows
+
+
+def make_variant(name, record, config, step):
+    """Loss and gradients of the step's golden batches at the initial weights."""
+    shapes = record.parameter_shapes(config)
+    parameters = make_parameters(shapes)
+    base = record.parameter_shapes(SHORT if record is short else MEDIUM)
+    if config.compute is not None:  # The stored weights are rounded when they are loaded.
+        parameters = make_parameters(shapes, record.record_dtype)
+    leaves = {n: t.clone().requires_grad_() for n, t in parameters.items()}
+    loss, gradients = loss_and_gradients(record, config, leaves, step)
+    tensors = {n: g if g.numel() <= 64 else project(g) for n, g in zip(leaves, gradients)}
+    tensors["losses"] = loss.reshape(1)
+    tensors["step"] = torch.tensor([step], dtype=torch.int32)
+    tensors.update({"parameter." + n: t for n, t in parameters.items() if n not in base})
+    save(name, tensors)
+
+
 def main():
     torch.set_num_threads(1)
-    chosen = sys.argv[1:] or ["short", "medium"]
+    chosen = sys.argv[1:] or ["short", "medium", "variants"]
     if "short" in chosen:
         run(short, SHORT, SHORT_SCHEDULE, "short")
+    if "variants" in chosen:
+        for name, row in variants().items():
+            make_variant(name, *row)
     if "medium" in chosen:
         run(medium, MEDIUM, MEDIUM_SCHEDULE, "medium")
 

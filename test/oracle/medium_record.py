@@ -31,6 +31,7 @@ class MediumConfig:
     scale: float = 0.12
     smear: bool = True
     softcap: str = "rsqrt"
+    compute: torch.dtype = None  # of the head in use; bfloat16 in the record
 
 
 def parameter_shapes(c):
@@ -94,7 +95,7 @@ def forward(c, p, tokens, targets, document_start, blocks, act=torch.float64):
     x = op.rms_norm(x) * p["scalars.final"] + op.rms_norm(saved[c.backout_layer]) * p["scalars.backout"]
     if c.smear:
         x = op.token_shift(x, "add", scale=p["scalars.smear_mtp"].to(act))
-    z = F.linear(x, p["head"].to(act)).to(torch.promote_types(act, torch.float32))
+    z = F.linear(x, op.in_use(p["head"], c.compute, act)).to(torch.promote_types(act, torch.float32))
     if c.softcap == "rsqrt":
         z = 15 * z * torch.rsqrt(z.square() + 225)
     return F.cross_entropy(z, targets.long())

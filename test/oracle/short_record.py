@@ -30,12 +30,14 @@ class ShortConfig:
     value_layers: dict = field(default_factory=lambda: {0: 1, 1: 2, 8: 0, 9: 1, 10: 2})
     fp8: bool = True
     softcap: str = "sigmoid"
-    # Shifts of q, k, v, the stream before layer 0 and the MLPs' inputs: keyword arguments of steps.token_shift. `learned` names a
-    # scalar and a gate of the parameters. The record has one, on k of the long layers.
+    # Shifts of q, k, v, the embedded stream and the MLPs' inputs: `layers` and arguments of steps.token_shift, with `scale` a
+    # scalar's name, `constant` a number, `gate` a parameter's name with {} for the layer, `mask` for documents. The record has
+    # one, on k of the long layers.
     shifts: dict = None
     gates: bool = True
     smear: bool = True
     qkv_scale: bool = True
+    compute: torch.dtype = None  # of the matrices in use and of the rotary tables; bfloat16 in the record
 
     def __post_init__(self):
         if self.shifts is None:
@@ -57,13 +59,14 @@ def parameter_shapes(c):
         shapes["forward.1.gate"] = (1, c.gate_features)
     for i in range(c.layers):
         shapes[f"scalars.resid.{i}"] = shapes[f"scalars.x0.{i}"] = ()
-        if i == c.skip[1]:
+        if c.skip and i == c.skip[1]:
             shapes["scalars.skip"] = ()
         if i not in c.no_attention:
             at = f"layers.{i}.attention."
             shapes[at + "qkv"] = (3 * c.heads * c.head, c.model)
             shapes[at + "out"] = (c.model, c.heads * c.head)
-            shapes[f"scalars.qkv.{i}"] = shapes[f"scalars.out.{i}"] = ()
+            if c.qkv_scale:
+                shapes[f"scalars.qkv.{i}"] = shapes[f"scalars.out.{i}"] = ()
             if c.gates:
                 shapes[at + "output.0.gate"] = (c.heads, c.gate_features)
             if i in c.value_layers:
@@ -76,9 +79,8 @@ def parameter_shapes(c):
     for shift in c.shifts.values():
         if "scale" in shift:
             shapes["scalars." + shift["scale"]] = ()
-        if "stream_gate" in shift:
-            shapes[shift["stream_gate"]] = (1, c.gate_features)
-    shapes["scalars.backout"] = ()
+    if c.backout_layer is not None:
+        shapes["scalars.backout"] = ()
     shapes["head"] = (c.rows, c.model)
     return shapes
 
@@ -103,8 +105,8 @@ def apply_shift(c, p, place, layer, x, source, document_start):
         arguments["scale"] = p["scalars." + shift["scale"]].to(x.dtype)
     if "constant" in shift:
         arguments["scale"] = shift["constant"]
-    if "gate" in shift or "stream_gate" in shift:
-        arguments["gate"] = gate(p[shift.get("stream_gate") or shift["gate"].format(layer)], source)
+    if "gate" in shift:
+        arguments["gate"] = gate(p[shift["gate"].format(layer)], source)
     if shift.get("mask"):
         arguments["document_start"] = document_start
     return op.token_shift(x, **arguments)
@@ -112,7 +114,7 @@ def apply_shift(c, p, place, layer, x, source, document_start):
 
 def attention_layer(c, p, i, u, tables, mask, scale, tokens, document_start):
     at, T = f"layers.{i}.attention.", u.size(0)
-    qkv_weight = p[at + "qkv"].to(u.dtype)
+    qkv_weight = op.in_use(p[at + "qkv"], c.compute, u.dtype)
     if c.qkv_scale:
         qkv_weight = p[f"scalars.qkv.{i}"] * qkv_weight
     q, k, v = F.linear(u, qkv_weight).view(T, 3, c.heads, c.head).unbind(1)
@@ -125,15 +127,15 @@ def attention_layer(c, p, i, u, tables, mask, scale, tokens, document_start):
     y = op.attention(q, k, v, mask, scale)
     if c.gates:
         y = y * gate(p[at + "output.0.gate"], u)[:, :, None]
-    out_weight = p[at + "out"].to(u.dtype)
+    out_weight = op.in_use(p[at + "out"], c.compute, u.dtype)
     if c.qkv_scale:
         out_weight = p[f"scalars.out.{i}"] * out_weight
     return F.linear(y.reshape(T, -1), out_weight)
 
 
-def mlp_layer(p, i, u):
-    h = F.relu(F.linear(u, p[f"layers.{i}.mlp.up"].to(u.dtype))).square()
-    return h @ p[f"layers.{i}.mlp.down"].to(u.dtype)
+def mlp_layer(c, p, i, u):
+    up, down = (op.in_use(p[f"layers.{i}.mlp.{name}"], c.compute, u.dtype) for name in ("up", "down"))
+    return F.relu(F.linear(u, up)).square() @ down
 
 
 def forward(c, p, tokens, targets, document_start, windows, frequencies, scale, act=torch.float64, training=True):
@@ -141,17 +143,15 @@ def forward(c, p, tokens, targets, document_start, windows, frequencies, scale, 
     `scale` as YaRN left them; `act` is the type of the activations."""
     T = tokens.numel()
     masks = {True: op.token_mask(document_start, windows[1]), False: op.token_mask(document_start, windows[0])}
-    tables = op.rope_tables(frequencies, T, act)
+    tables = op.rope_tables(frequencies, T, act, c.compute)
     x = p["embeddings.token"].to(act)[tokens]
     if c.smear:
         x = op.token_shift(x, "add", scale=p["scalars.smear"].to(act), gate=gate(p["forward.1.gate"], x))
-    x = x0 = op.rms_norm(x)
     x = apply_shift(c, p, "stream", 0, x, x, document_start)
-    if "stream" in c.shifts:
-        x0 = x
+    x = x0 = op.rms_norm(x)
     saved = {}
     for i in range(c.layers):
-        if i == c.skip[1]:
+        if c.skip and i == c.skip[1]:
             x = x + torch.sigmoid(p["scalars.skip"]) * saved[c.skip[0]]
         if i == 0:
             x = (p["scalars.resid.0"] + p["scalars.x0.0"]) * x
@@ -160,9 +160,11 @@ def forward(c, p, tokens, targets, document_start, windows, frequencies, scale, 
         if i not in c.no_attention:
             x = x + attention_layer(c, p, i, op.rms_norm(x), tables, masks[i in c.long_layers], scale, tokens, document_start)
         u = op.rms_norm(x)
-        x = x + mlp_layer(p, i, apply_shift(c, p, "mlp", i, u, u, document_start))
+        x = x + mlp_layer(c, p, i, apply_shift(c, p, "mlp", i, u, u, document_start))
         saved[i] = x
-    x = op.rms_norm(x - p["scalars.backout"] * saved[c.backout_layer])
+    if c.backout_layer is not None:
+        x = x - p["scalars.backout"] * saved[c.backout_layer]
+    x = op.rms_norm(x)
     if c.fp8 and training:
         z = op.QuantizedMatmul.apply(x, p["head"], math.sqrt(c.model) / 448, 1 / 512, 1 / 448)
     else:

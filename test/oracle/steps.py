@@ -60,10 +60,10 @@ def yarn(frequencies, attention_scale, old, new, block=128, alpha=1.0, beta=32.0
     return frequencies * (ratio + weight * (1 - ratio)), attention_scale * (0.2 * math.log(new / old) + 1)
 
 
-def rope_tables(frequencies, tokens, dtype):
-    """cos and sin of position × frequency; positions run over the packed sequence."""
+def rope_tables(frequencies, tokens, dtype, compute=None):
+    """cos and sin of position × frequency, rounded to `compute`; positions run over the packed sequence."""
     angle = torch.outer(torch.arange(tokens, dtype=torch.float64), frequencies.double())
-    return angle.cos().to(dtype), angle.sin().to(dtype)
+    return tuple(table.to(compute or dtype).to(dtype) for table in (angle.cos(), angle.sin()))
 
 
 def rope(x, tables):
@@ -103,6 +103,26 @@ def attention(q, k, v, mask, scale):
     return torch.einsum("hqk,khd->qhd", weights.to(q.dtype).to(wide), v.to(wide)).to(q.dtype)
 
 
+def in_use(weight, compute, act):
+    """A weight as matrix products see it: rounded to `compute` (None: not), the gradient passing unrounded."""
+    if compute is not None:
+        weight = weight + (weight.to(compute).to(weight.dtype) - weight).detach()
+    return weight.to(act)
+
+
+# A relative distance, or None: with it, `close_to_tie` counts the values that a change of that size would round to another FP8 number.
+watched_distance = None
+close_to_tie = 0
+
+
+def quantize(values, dtype):
+    global close_to_tie
+    if watched_distance is not None:
+        up, down = (values * (1 + sign * watched_distance) for sign in (1, -1))
+        close_to_tie += int((up.to(dtype).float() != down.to(dtype).float()).sum())
+    return values.to(dtype)
+
+
 class QuantizedMatmul(torch.autograd.Function):
     """x·wᵀ on FP8 operands: x and w as e4m3, the incoming gradient as e5m2, each divided by its scale first; products summed in
     the wide type. Rounding is to nearest even; e4m3 saturates."""
@@ -110,7 +130,7 @@ class QuantizedMatmul(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, w, x_scale, w_scale, gradient_scale):
         wide = torch.promote_types(x.dtype, torch.float32)
-        x8 = (x.to(wide) / x_scale).to(torch.float8_e4m3fn)
+        x8 = quantize(x.to(wide) / x_scale, torch.float8_e4m3fn)
         w8 = (w.to(wide) / w_scale).to(torch.float8_e4m3fn)
         ctx.save_for_backward(x8, w8)
         ctx.scales, ctx.dtypes, ctx.wide = (x_scale, w_scale, gradient_scale), (x.dtype, w.dtype), wide
@@ -120,7 +140,7 @@ class QuantizedMatmul(torch.autograd.Function):
     def backward(ctx, g):
         x8, w8 = (t.to(ctx.wide) for t in ctx.saved_tensors)
         x_scale, w_scale, gradient_scale = ctx.scales
-        g8 = (g.to(ctx.wide) / gradient_scale).to(torch.float8_e5m2).to(ctx.wide)
+        g8 = quantize(g.to(ctx.wide) / gradient_scale, torch.float8_e5m2).to(ctx.wide)
         dx = (g8 @ w8) * (gradient_scale * w_scale)
         dw = (g8.T @ x8) * (gradient_scale * x_scale)
         return dx.to(ctx.dtypes[0]), dw.to(ctx.dtypes[1]), None, None, None
