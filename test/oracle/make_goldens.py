@@ -145,7 +145,7 @@ def find_step_without_ties(config, distance=3e-6):
 
 
 def variants():
-    """The parity table's rows: name → (record, configuration, step). The specs of the same names are in variants/."""
+    """The parity table's rows: name → (record, configuration, step). The specs of the same names are in Inputs/variants/."""
     c, offset = SHORT, SHORT.key_offset()
     change = lambda **fields: dataclasses.replace(c, **fields)
     key = lambda **fields: change(shifts={"k": {**offset, **fields}})
