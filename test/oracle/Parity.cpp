@@ -1,13 +1,13 @@
 //===- Parity.cpp - A bundle against the oracle's goldens -----------------===//
 //
-//   smelt-parity CASE BUNDLE WEIGHTS GRADIENTS [FINAL] [--spec] [--threads N] [--verbose]
+//   smelt-parity CASE BUNDLE WEIGHTS GRADIENTS [FINAL] [--spec] [--threads N] [--verbose] [--hash]
 //
 // Loads the golden weights into the bundle, runs the golden batches and prints one row of the
 // parity table: relative error of the loss, of the gradients (‖g − g*‖/‖g*‖, the worst tensor) and,
 // with FINAL, of the parameters after the golden's number of steps. GRADIENTS holds whole gradients
 // `NAME`, or for variants `NAME` of sixteen signed sums and a norm (see make_goldens.py).
-// --spec is for bundles in the spec's own types. Exit code 1 when an error is above its tolerance,
-// or not a number.
+// --spec is for bundles in the spec's own types; --hash prints the hash of parameters and states
+// instead of comparing. Exit code 1 when an error is above its tolerance, or not a number.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/checkpoint/Safetensors.h"
@@ -218,7 +218,7 @@ void runUpdates(Session &session, int64_t step) {
 struct Arguments {
   std::vector<std::string> files;
   int threads = 1;
-  bool verbose = false, spec = false;
+  bool verbose = false, spec = false, hash = false;
 };
 
 Arguments parse(int argc, char **argv) {
@@ -227,6 +227,8 @@ Arguments parse(int argc, char **argv) {
     std::string word = argv[i];
     if (word == "--threads" && i + 1 < argc)
       arguments.threads = std::atoi(argv[++i]);
+    else if (word == "--hash")
+      arguments.hash = true;
     else if (word == "--spec")
       arguments.spec = true;
     else if (word == "--verbose")
@@ -269,6 +271,10 @@ int main(int argc, char **argv) {
                      arguments.spec ? kRoundedTolerance : kGradientTolerance, kGradientTolerance);
     if (steps > 1)
       runUpdates(*session, first + i);
+  }
+  if (arguments.hash) {
+    std::printf("%s\n", take(session->hashState()).c_str());
+    return 0;
   }
   std::printf("%-28s %9.2e %9.2e  %-34s", name.c_str(), loss.error, gradient.error,
               gradient.name.c_str());
