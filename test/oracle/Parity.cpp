@@ -1,13 +1,16 @@
 //===- Parity.cpp - A bundle against the oracle's goldens -----------------===//
 //
-//   smelt-parity CASE BUNDLE WEIGHTS GRADIENTS [FINAL] [--spec] [--threads N] [--verbose] [--hash]
+//   smelt-parity CASE BUNDLE WEIGHTS GRADIENTS [FINAL] [--spec] [--threads N]
+//   [--verbose] [--hash]
 //
-// Loads the golden weights into the bundle, runs the golden batches and prints one row of the
-// parity table: relative error of the loss, of the gradients (‖g − g*‖/‖g*‖, the worst tensor) and,
-// with FINAL, of the parameters after the golden's number of steps. GRADIENTS holds whole gradients
-// `NAME`, or for variants `NAME` of sixteen signed sums and a norm (see make_goldens.py).
-// --spec is for bundles in the spec's own types; --hash prints the hash of parameters and states
-// instead of comparing. Exit code 1 when an error is above its tolerance, or not a number.
+// Loads the golden weights into the bundle, runs the golden batches and prints
+// one row of the parity table: relative error of the loss, of the gradients (‖g
+// − g*‖/‖g*‖, the worst tensor) and, with FINAL, of the parameters after the
+// golden's number of steps. GRADIENTS holds whole gradients `NAME`, or for
+// variants `NAME` of sixteen signed sums and a norm (see make_goldens.py).
+// --spec is for bundles in the spec's own types; --hash prints the hash of
+// parameters and states instead of comparing. Exit code 1 when an error is
+// above its tolerance, or not a number.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/checkpoint/Safetensors.h"
@@ -21,17 +24,18 @@ using namespace smelt::runtime;
 
 namespace {
 
-/// Why these: the reference is exact to 1e-15, Smelt's f32 path rounds at 6e-8 through about 100
-/// ops; issue B asks for them.
+/// Why these: the reference is exact to 1e-15, Smelt's f32 path rounds at 6e-8
+/// through about 100 ops; issue B asks for them.
 constexpr double kGradientTolerance = 1e-5, kStepsTolerance = 1e-4;
-/// In the spec's types every matrix's gradient is rounded to bf16 (half a unit: 2⁻⁹) for each of
-/// two micro-batches and once for their sum. The golden's is not, so the distance is at most 3·2⁻⁹;
-/// nothing else may differ, since the golden has the same FP8 values.
+/// In the spec's types every matrix's gradient is rounded to bf16 (half a unit:
+/// 2⁻⁹) for each of two micro-batches and once for their sum. The golden's is
+/// not, so the distance is at most 3·2⁻⁹; nothing else may differ, since the
+/// golden has the same FP8 values.
 constexpr double kRoundedTolerance = 3.0 / 512;
 constexpr size_t kSums = 16;
 
-/// The largest error of several, and whether each is within its tolerance. NaN is worse than
-/// anything.
+/// The largest error of several, and whether each is within its tolerance. NaN
+/// is worse than anything.
 struct Worst {
   double error = 0;
   std::string name = "-";
@@ -61,7 +65,8 @@ template <typename T> T take(StatusOr<T> value) {
 
 std::vector<double> toDoubles(const TensorView &view) {
   std::vector<double> values;
-  for (size_t i = 0, size = dtypeBytes(view.dtype); i < view.data.size(); i += size)
+  for (size_t i = 0, size = dtypeBytes(view.dtype); i < view.data.size();
+       i += size)
     values.push_back(loadElement(view.dtype, view.data.data() + i));
   return values;
 }
@@ -95,9 +100,11 @@ std::vector<double> project(const std::vector<double> &values) {
 }
 
 /// ‖a − b‖ and ‖b‖, b a golden tensor or its projection.
-std::pair<double, double> compare(const std::vector<double> &actual, const TensorView &golden) {
+std::pair<double, double> compare(const std::vector<double> &actual,
+                                  const TensorView &golden) {
   std::vector<double> expected = toDoubles(golden);
-  if (golden.shape == std::vector<int64_t>{kSums + 1} && actual.size() != kSums + 1) {
+  if (golden.shape == std::vector<int64_t>{kSums + 1} &&
+      actual.size() != kSums + 1) {
     std::vector<double> difference = project(actual);
     for (size_t k = 0; k < kSums; ++k)
       difference[k] -= expected[k];
@@ -111,8 +118,8 @@ std::pair<double, double> compare(const std::vector<double> &actual, const Tenso
   return {norm(difference), norm(expected)};
 }
 
-/// Compares all tensors of a kind. The learned scalars count as one tensor, as they are one
-/// parameter in both records.
+/// Compares all tensors of a kind. The learned scalars count as one tensor, as
+/// they are one parameter in both records.
 Worst compareAll(Session &session, BufferKind kind, const std::string &prefix,
                  const SafetensorsFile &golden, bool verbose, double tolerance,
                  double scalarTolerance) {
@@ -140,25 +147,31 @@ Worst compareAll(Session &session, BufferKind kind, const std::string &prefix,
     worst.take(difference / size, name, tolerance);
   }
   if (scalarNorm > 0)
-    worst.take(std::sqrt(scalarDifference / scalarNorm), "scalars", scalarTolerance);
+    worst.take(std::sqrt(scalarDifference / scalarNorm), "scalars",
+               scalarTolerance);
   if (verbose && scalarNorm > 0)
-    std::printf("  %-34s %9.2e\n", "scalars", std::sqrt(scalarDifference / scalarNorm));
+    std::printf("  %-34s %9.2e\n", "scalars",
+                std::sqrt(scalarDifference / scalarNorm));
   if (compared == 0)
     fail("nothing to compare with the golden");
   return worst;
 }
 
-void loadWeights(Session &session, const std::vector<const SafetensorsFile *> &files) {
+/// A variant's own parameters are in its file as `parameter.NAME`; the others
+/// are the record's.
+void loadWeights(Session &session, const SafetensorsFile &weights,
+                 const SafetensorsFile &variant) {
   for (const Buffer &buffer : session.manifest().buffers) {
-    if (buffer.kind != BufferKind::Parameter || buffer.name.starts_with("bank."))
+    if (buffer.kind != BufferKind::Parameter ||
+        buffer.name.starts_with("bank."))
       continue;
     const TensorView *golden = nullptr;
-    for (const SafetensorsFile *file : files)
-      if (auto it = file->tensors().find(buffer.name); it != file->tensors().end() && !golden)
-        golden = &it->second;
-      else if (auto own = file->tensors().find("parameter." + buffer.name);
-               own != file->tensors().end())
-        golden = &own->second;
+    if (auto own = variant.tensors().find("parameter." + buffer.name);
+        own != variant.tensors().end())
+      golden = &own->second;
+    else if (auto it = weights.tensors().find(buffer.name);
+             it != weights.tensors().end())
+      golden = &it->second;
     if (!golden)
       fail("the golden has no weights for \"" + buffer.name + "\"");
     if (golden->shape != buffer.shape)
@@ -166,17 +179,20 @@ void loadWeights(Session &session, const std::vector<const SafetensorsFile *> &f
     std::vector<double> values = toDoubles(*golden);
     std::vector<std::byte> data(values.size() * dtypeBytes(buffer.dtype));
     for (size_t i = 0; i < values.size(); ++i)
-      storeElement(buffer.dtype, values[i], data.data() + i * dtypeBytes(buffer.dtype));
+      storeElement(buffer.dtype, values[i],
+                   data.data() + i * dtypeBytes(buffer.dtype));
     check(session.device().copyIn(buffer.offset, data));
   }
 }
 
 /// Row `row` of the golden's [micro-batches, tokens] tensor.
-std::vector<int32_t> getRow(const SafetensorsFile &file, int64_t step, const char *what,
-                            int64_t row, int64_t tokens) {
-  const TensorView &view = find(file, "step." + std::to_string(step) + "." + what);
+std::vector<int32_t> getRow(const SafetensorsFile &file, int64_t step,
+                            const char *what, int64_t row, int64_t tokens) {
+  const TensorView &view =
+      find(file, "step." + std::to_string(step) + "." + what);
   if (view.shape.size() != 2 || row >= view.shape[0] || view.shape[1] != tokens)
-    fail("step " + std::to_string(step) + " of the golden has other micro-batches than the bundle");
+    fail("step " + std::to_string(step) +
+         " of the golden has other micro-batches than the bundle");
   std::vector<int32_t> values(tokens);
   std::memcpy(values.data(), view.data.data() + row * tokens * sizeof(int32_t),
               tokens * sizeof(int32_t));
@@ -191,7 +207,8 @@ const Stage &stageAt(const Training &training, int64_t step) {
 }
 
 /// Runs the step's micro-batches; returns the mean loss per token.
-double runForwardBackward(Session &session, const SafetensorsFile &batches, int64_t step) {
+double runForwardBackward(Session &session, const SafetensorsFile &batches,
+                          int64_t step) {
   const Stage &stage = stageAt(session.manifest().training, step);
   const Program &program = *session.manifest().findProgram(stage.program);
   check(session.applySettings(step));
@@ -200,7 +217,8 @@ double runForwardBackward(Session &session, const SafetensorsFile &batches, int6
     Batch batch;
     batch.tokens = getRow(batches, step, "tokens", micro, program.tokens);
     batch.targets = getRow(batches, step, "targets", micro, program.tokens);
-    batch.documentStart = getRow(batches, step, "document_start", micro, program.tokens);
+    batch.documentStart =
+        getRow(batches, step, "document_start", micro, program.tokens);
     batch.validTargets = program.tokens;
     check(session.applyAutomaticSettings(step, micro));
     check(session.runOnBatch(program, batch));
@@ -237,7 +255,8 @@ Arguments parse(int argc, char **argv) {
       arguments.files.push_back(word);
   }
   if (arguments.files.size() < 4 || arguments.files.size() > 5)
-    fail("usage: smelt-parity CASE BUNDLE WEIGHTS GRADIENTS [FINAL] [--threads N] [--verbose]");
+    fail("usage: smelt-parity CASE BUNDLE WEIGHTS GRADIENTS [FINAL] [--threads "
+         "N] [--verbose]");
   return arguments;
 }
 } // namespace
@@ -249,26 +268,31 @@ int main(int argc, char **argv) {
   SafetensorsFile weights = take(SafetensorsFile::open(arguments.files[2]));
   SafetensorsFile gradients = take(SafetensorsFile::open(arguments.files[3]));
   check(session->initialise(1));
-  loadWeights(*session, {&weights, &gradients});
+  loadWeights(*session, weights, gradients);
 
   std::vector<double> losses = toDoubles(find(gradients, "losses"));
   // A variant is one step's gradients, with that step's settings.
   auto variantStep = gradients.tensors().find("step");
-  int64_t first =
-      variantStep == gradients.tensors().end() ? 0 : int64_t(toDoubles(variantStep->second)[0]);
+  int64_t first = variantStep == gradients.tensors().end()
+                      ? 0
+                      : int64_t(toDoubles(variantStep->second)[0]);
   Worst loss, stepLoss, gradient, parameter;
   int64_t steps = arguments.files.size() > 4 ? int64_t(losses.size()) : 1;
   for (int64_t i = 0; i < steps; ++i) {
     double actual = runForwardBackward(*session, weights, first + i);
     (i ? stepLoss : loss)
-        .take(std::abs(actual - losses[i]) / std::abs(losses[i]), "step " + std::to_string(i),
+        .take(std::abs(actual - losses[i]) / std::abs(losses[i]),
+              "step " + std::to_string(i),
               i ? kStepsTolerance : kGradientTolerance);
     if (arguments.verbose)
-      std::printf("  step %ld: loss %.7f, golden %.7f\n", long(first + i), actual, losses[i]);
+      std::printf("  step %ld: loss %.7f, golden %.7f\n", long(first + i),
+                  actual, losses[i]);
     if (i == 0)
       gradient =
-          compareAll(*session, BufferKind::Gradient, "gradient.", gradients, arguments.verbose,
-                     arguments.spec ? kRoundedTolerance : kGradientTolerance, kGradientTolerance);
+          compareAll(*session, BufferKind::Gradient, "gradient.", gradients,
+                     arguments.verbose,
+                     arguments.spec ? kRoundedTolerance : kGradientTolerance,
+                     kGradientTolerance);
     if (steps > 1)
       runUpdates(*session, first + i);
   }
@@ -276,13 +300,14 @@ int main(int argc, char **argv) {
     std::printf("%s\n", take(session->hashState()).c_str());
     return 0;
   }
-  std::printf("%-28s %9.2e %9.2e  %-34s", name.c_str(), loss.error, gradient.error,
-              gradient.name.c_str());
+  std::printf("%-28s %9.2e %9.2e  %-34s", name.c_str(), loss.error,
+              gradient.error, gradient.name.c_str());
   if (steps > 1) {
     SafetensorsFile final = take(SafetensorsFile::open(arguments.files[4]));
-    parameter = compareAll(*session, BufferKind::Parameter, "", final, arguments.verbose,
-                           kStepsTolerance, kStepsTolerance);
-    std::printf(" %9.2e %9.2e  %s", stepLoss.error, parameter.error, parameter.name.c_str());
+    parameter = compareAll(*session, BufferKind::Parameter, "", final,
+                           arguments.verbose, kStepsTolerance, kStepsTolerance);
+    std::printf(" %9.2e %9.2e  %s", stepLoss.error, parameter.error,
+                parameter.name.c_str());
   }
   bool good = loss.good && stepLoss.good && gradient.good && parameter.good;
   std::printf("%s\n", good ? "" : "  FAILED");
