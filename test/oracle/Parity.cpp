@@ -65,8 +65,7 @@ template <typename T> T take(StatusOr<T> value) {
 
 std::vector<double> toDoubles(const TensorView &view) {
   std::vector<double> values;
-  for (size_t i = 0, size = dtypeBytes(view.dtype); i < view.data.size();
-       i += size)
+  for (size_t i = 0, size = dtypeBytes(view.dtype); i < view.data.size(); i += size)
     values.push_back(loadElement(view.dtype, view.data.data() + i));
   return values;
 }
@@ -100,11 +99,9 @@ std::vector<double> project(const std::vector<double> &values) {
 }
 
 /// ‖a − b‖ and ‖b‖, b a golden tensor or its projection.
-std::pair<double, double> compare(const std::vector<double> &actual,
-                                  const TensorView &golden) {
+std::pair<double, double> compare(const std::vector<double> &actual, const TensorView &golden) {
   std::vector<double> expected = toDoubles(golden);
-  if (golden.shape == std::vector<int64_t>{kSums + 1} &&
-      actual.size() != kSums + 1) {
+  if (golden.shape == std::vector<int64_t>{kSums + 1} && actual.size() != kSums + 1) {
     std::vector<double> difference = project(actual);
     for (size_t k = 0; k < kSums; ++k)
       difference[k] -= expected[k];
@@ -147,11 +144,9 @@ Worst compareAll(Session &session, BufferKind kind, const std::string &prefix,
     worst.take(difference / size, name, tolerance);
   }
   if (scalarNorm > 0)
-    worst.take(std::sqrt(scalarDifference / scalarNorm), "scalars",
-               scalarTolerance);
+    worst.take(std::sqrt(scalarDifference / scalarNorm), "scalars", scalarTolerance);
   if (verbose && scalarNorm > 0)
-    std::printf("  %-34s %9.2e\n", "scalars",
-                std::sqrt(scalarDifference / scalarNorm));
+    std::printf("  %-34s %9.2e\n", "scalars", std::sqrt(scalarDifference / scalarNorm));
   if (compared == 0)
     fail("nothing to compare with the golden");
   return worst;
@@ -159,18 +154,15 @@ Worst compareAll(Session &session, BufferKind kind, const std::string &prefix,
 
 /// A variant's own parameters are in its file as `parameter.NAME`; the others
 /// are the record's.
-void loadWeights(Session &session, const SafetensorsFile &weights,
-                 const SafetensorsFile &variant) {
+void loadWeights(Session &session, const SafetensorsFile &weights, const SafetensorsFile &variant) {
   for (const Buffer &buffer : session.manifest().buffers) {
-    if (buffer.kind != BufferKind::Parameter ||
-        buffer.name.starts_with("bank."))
+    if (buffer.kind != BufferKind::Parameter || buffer.name.starts_with("bank."))
       continue;
     const TensorView *golden = nullptr;
     if (auto own = variant.tensors().find("parameter." + buffer.name);
         own != variant.tensors().end())
       golden = &own->second;
-    else if (auto it = weights.tensors().find(buffer.name);
-             it != weights.tensors().end())
+    else if (auto it = weights.tensors().find(buffer.name); it != weights.tensors().end())
       golden = &it->second;
     if (!golden)
       fail("the golden has no weights for \"" + buffer.name + "\"");
@@ -179,20 +171,17 @@ void loadWeights(Session &session, const SafetensorsFile &weights,
     std::vector<double> values = toDoubles(*golden);
     std::vector<std::byte> data(values.size() * dtypeBytes(buffer.dtype));
     for (size_t i = 0; i < values.size(); ++i)
-      storeElement(buffer.dtype, values[i],
-                   data.data() + i * dtypeBytes(buffer.dtype));
+      storeElement(buffer.dtype, values[i], data.data() + i * dtypeBytes(buffer.dtype));
     check(session.device().copyIn(buffer.offset, data));
   }
 }
 
 /// Row `row` of the golden's [micro-batches, tokens] tensor.
-std::vector<int32_t> getRow(const SafetensorsFile &file, int64_t step,
-                            const char *what, int64_t row, int64_t tokens) {
-  const TensorView &view =
-      find(file, "step." + std::to_string(step) + "." + what);
+std::vector<int32_t> getRow(const SafetensorsFile &file, int64_t step, const char *what,
+                            int64_t row, int64_t tokens) {
+  const TensorView &view = find(file, "step." + std::to_string(step) + "." + what);
   if (view.shape.size() != 2 || row >= view.shape[0] || view.shape[1] != tokens)
-    fail("step " + std::to_string(step) +
-         " of the golden has other micro-batches than the bundle");
+    fail("step " + std::to_string(step) + " of the golden has other micro-batches than the bundle");
   std::vector<int32_t> values(tokens);
   std::memcpy(values.data(), view.data.data() + row * tokens * sizeof(int32_t),
               tokens * sizeof(int32_t));
@@ -206,9 +195,16 @@ const Stage &stageAt(const Training &training, int64_t step) {
   return training.stages.back();
 }
 
+/// Both ways of the runtime to say that a gradient goes on accumulating; the second is older.
+template <typename S> void startMicroBatch(S &session, int64_t step, int64_t micro) {
+  if constexpr (requires { session.applyAutomaticSettings(step, micro); })
+    check(session.applyAutomaticSettings(step, micro));
+  else
+    check(session.setAutomaticSetting("accumulate", micro > 0));
+}
+
 /// Runs the step's micro-batches; returns the mean loss per token.
-double runForwardBackward(Session &session, const SafetensorsFile &batches,
-                          int64_t step) {
+double runForwardBackward(Session &session, const SafetensorsFile &batches, int64_t step) {
   const Stage &stage = stageAt(session.manifest().training, step);
   const Program &program = *session.manifest().findProgram(stage.program);
   check(session.applySettings(step));
@@ -217,20 +213,23 @@ double runForwardBackward(Session &session, const SafetensorsFile &batches,
     Batch batch;
     batch.tokens = getRow(batches, step, "tokens", micro, program.tokens);
     batch.targets = getRow(batches, step, "targets", micro, program.tokens);
-    batch.documentStart =
-        getRow(batches, step, "document_start", micro, program.tokens);
+    batch.documentStart = getRow(batches, step, "document_start", micro, program.tokens);
     batch.validTargets = program.tokens;
-    check(session.applyAutomaticSettings(step, micro));
+    startMicroBatch(session, step, micro);
     check(session.runOnBatch(program, batch));
     sum += take(session.readOutput(program, "loss_sum"));
   }
   return sum / double(program.tokens * stage.microBatches);
 }
 
-void runUpdates(Session &session, int64_t step) {
-  for (const Update &update : session.manifest().training.updates)
-    if (update.period.isDue(step))
-      check(session.run(*session.manifest().findProgram(update.program)));
+template <typename S> void runUpdates(S &session, int64_t step) {
+  if constexpr (requires { session.manifest().training.updates; }) {
+    for (const auto &update : session.manifest().training.updates)
+      if (update.period.isDue(step))
+        check(session.run(*session.manifest().findProgram(update.program)));
+  } else {
+    fail("this runtime has one update program; steps cannot be compared");
+  }
 }
 
 struct Arguments {
@@ -273,26 +272,21 @@ int main(int argc, char **argv) {
   std::vector<double> losses = toDoubles(find(gradients, "losses"));
   // A variant is one step's gradients, with that step's settings.
   auto variantStep = gradients.tensors().find("step");
-  int64_t first = variantStep == gradients.tensors().end()
-                      ? 0
-                      : int64_t(toDoubles(variantStep->second)[0]);
+  int64_t first =
+      variantStep == gradients.tensors().end() ? 0 : int64_t(toDoubles(variantStep->second)[0]);
   Worst loss, stepLoss, gradient, parameter;
   int64_t steps = arguments.files.size() > 4 ? int64_t(losses.size()) : 1;
   for (int64_t i = 0; i < steps; ++i) {
     double actual = runForwardBackward(*session, weights, first + i);
     (i ? stepLoss : loss)
-        .take(std::abs(actual - losses[i]) / std::abs(losses[i]),
-              "step " + std::to_string(i),
+        .take(std::abs(actual - losses[i]) / std::abs(losses[i]), "step " + std::to_string(i),
               i ? kStepsTolerance : kGradientTolerance);
     if (arguments.verbose)
-      std::printf("  step %ld: loss %.7f, golden %.7f\n", long(first + i),
-                  actual, losses[i]);
+      std::printf("  step %ld: loss %.7f, golden %.7f\n", long(first + i), actual, losses[i]);
     if (i == 0)
       gradient =
-          compareAll(*session, BufferKind::Gradient, "gradient.", gradients,
-                     arguments.verbose,
-                     arguments.spec ? kRoundedTolerance : kGradientTolerance,
-                     kGradientTolerance);
+          compareAll(*session, BufferKind::Gradient, "gradient.", gradients, arguments.verbose,
+                     arguments.spec ? kRoundedTolerance : kGradientTolerance, kGradientTolerance);
     if (steps > 1)
       runUpdates(*session, first + i);
   }
@@ -300,14 +294,13 @@ int main(int argc, char **argv) {
     std::printf("%s\n", take(session->hashState()).c_str());
     return 0;
   }
-  std::printf("%-28s %9.2e %9.2e  %-34s", name.c_str(), loss.error,
-              gradient.error, gradient.name.c_str());
+  std::printf("%-28s %9.2e %9.2e  %-34s", name.c_str(), loss.error, gradient.error,
+              gradient.name.c_str());
   if (steps > 1) {
     SafetensorsFile final = take(SafetensorsFile::open(arguments.files[4]));
-    parameter = compareAll(*session, BufferKind::Parameter, "", final,
-                           arguments.verbose, kStepsTolerance, kStepsTolerance);
-    std::printf(" %9.2e %9.2e  %s", stepLoss.error, parameter.error,
-                parameter.name.c_str());
+    parameter = compareAll(*session, BufferKind::Parameter, "", final, arguments.verbose,
+                           kStepsTolerance, kStepsTolerance);
+    std::printf(" %9.2e %9.2e  %s", stepLoss.error, parameter.error, parameter.name.c_str());
   }
   bool good = loss.good && stepLoss.good && gradient.good && parameter.good;
   std::printf("%s\n", good ? "" : "  FAILED");
