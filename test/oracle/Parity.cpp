@@ -263,7 +263,7 @@ Arguments parse(int argc, char **argv) {
 int main(int argc, char **argv) {
   Arguments arguments = parse(argc, argv);
   const std::string &name = arguments.files[0];
-  auto session = take(Session::open(arguments.files[1], arguments.threads));
+  auto session = take(Session::open(arguments.files[1], {"cpu", arguments.threads}));
   SafetensorsFile weights = take(SafetensorsFile::open(arguments.files[2]));
   SafetensorsFile gradients = take(SafetensorsFile::open(arguments.files[3]));
   check(session->initialise(1));
