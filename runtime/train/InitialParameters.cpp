@@ -45,10 +45,14 @@ Status loadParameters(Session &session, const std::string &path, const std::stri
   StatusOr<TensorSet> parameters = readParameters(file, layout, describeParameters(manifest));
   if (!parameters.isOk())
     return parameters.status().withContext("parameters of " + path);
-  for (const Buffer &buffer : manifest.buffers)
-    if (buffer.kind == BufferKind::Parameter)
+  for (const Buffer &buffer : manifest.buffers) {
+    // A state that begins as a copy of a parameter (an outer optimiser's) begins as the new one.
+    bool copies = buffer.init && buffer.init->kind == InitKind::Copy;
+    const Buffer &source = copies ? manifest.buffers[buffer.init->source] : buffer;
+    if (source.kind == BufferKind::Parameter)
       SMELT_RETURN_IF_ERROR(
-          session.device().copyIn(buffer.offset, parameters->views().at(buffer.name).data));
+          session.device().copyIn(buffer.offset, parameters->views().at(source.name).data));
+  }
   return Status::ok();
 }
 
