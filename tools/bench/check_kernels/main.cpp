@@ -60,7 +60,7 @@ Status randomise(Side &cpu) {
   const Manifest &manifest = cpu.session->manifest();
   for (uint32_t i = 0; i < manifest.buffers.size(); ++i) {
     const Buffer &buffer = manifest.buffers[i];
-    if (buffer.kind != BufferKind::Parameter || buffer.base)
+    if (buffer.kind != BufferKind::Parameter) // Ranges of banks among them.
       continue;
     RandomStream random(7, buffer.name);
     std::vector<std::byte> data(sizeOf(buffer));
