@@ -174,6 +174,15 @@ void loadWeights(Session &session, const SafetensorsFile &weights, const Safeten
       storeElement(buffer.dtype, values[i], data.data() + i * dtypeBytes(buffer.dtype));
     check(session.device().copyIn(buffer.offset, data));
   }
+  // States that begin as a copy of a parameter (an outer optimiser's) begin as the golden's.
+  for (const Buffer &buffer : session.manifest().buffers)
+    if (buffer.init && buffer.init->kind == InitKind::Copy) {
+      const Buffer &source = session.manifest().buffers[buffer.init->source];
+      std::vector<std::byte> data(source.bytes);
+      check(session.device().copyOut(source.offset, data));
+      data.resize(std::min(source.bytes, buffer.bytes));
+      check(session.device().copyIn(buffer.offset, data));
+    }
 }
 
 /// Row `row` of the golden's [micro-batches, tokens] tensor.
