@@ -113,9 +113,16 @@ PlannedCost countPlan(ModuleOp exec) {
   for (auto arena : exec.getOps<exec::ArenaOp>())
     plan.arenaBytes = arena.getBytes();
   int64_t owned = 0;
+  SymbolTable symbols(exec);
   for (auto buffer : exec.getOps<exec::BufferOp>()) {
-    // Ranges of a buffer are counted with it.
-    if (buffer.getBase() || buffer.getKind() == exec::BufferKind::workspace)
+    if (buffer.getKind() == exec::BufferKind::workspace)
+      continue;
+    // Ranges of a buffer are counted with it; a bank's buffer has no kind of its own, so its ranges
+    // are counted.
+    auto base = buffer.getBaseAttr()
+                    ? symbols.lookup<exec::BufferOp>(buffer.getBaseAttr().getAttr())
+                    : exec::BufferOp();
+    if (base && base.getKind() != exec::BufferKind::workspace)
       continue;
     int64_t bytes = buffer.getBytes();
     owned += bytes;

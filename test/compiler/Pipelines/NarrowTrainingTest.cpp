@@ -102,12 +102,25 @@ double getError(const Tensor &actual, const Tensor &expected) {
   return difference / size;
 }
 
-TEST(NarrowTraining, EveryStepEqualsTheInterpreter) {
+/// With and without the f8 head: without it nothing is rounded that f32 and double could round differently, but what is stored in bf16.
+class NarrowTraining : public testing::TestWithParam<bool> {};
+
+TEST_P(NarrowTraining, EveryStepEqualsTheInterpreter) {
+  std::string spec = kSpec.str();
+  if (!GetParam()) {
+    size_t begin = spec.find("\"fp8\""), end = spec.find("\"softcap\"");
+    spec.erase(begin, end - begin);
+  }
+  // Weights that are bf16 or rounded in use have gradients that pass through bf16, where they may go to the neighbour, 2^-7 of themselves
+  // away; so do the f32 moments made of them.
+  // Scalars see sums in f32 alone; with the f8 head one element of the e5m2 gradient may lie so near a tie that it goes to the other
+  // neighbour, 1/4 of itself away: 1/4 of one token's share among 60, 2^-7 of the sum at most.
+  auto getWideBound = [](llvm::StringRef name) { return GetParam() || !name.contains("scalars") ? 0x1p-7 : 1e-4; };
   DialectRegistry registry;
   registerDialects(registry);
   MLIRContext context(registry);
-  auto directory = std::filesystem::temp_directory_path() / ("smelt-narrow-" + std::to_string(getpid()));
-  OwningOpRef<ModuleOp> module = importSpecText(context, kSpec.str(), "test.json"), train;
+  auto directory = std::filesystem::temp_directory_path() / ("smelt-narrow-" + std::to_string(getpid()) + (GetParam() ? "-f8" : ""));
+  OwningOpRef<ModuleOp> module = importSpecText(context, spec, "test.json"), train;
   ASSERT_TRUE(module);
   for (const char *phase : {"train", "kernel", "exec"}) {
     PassManager passes(&context);
@@ -154,13 +167,12 @@ TEST(NarrowTraining, EveryStepEqualsTheInterpreter) {
           << *objective << " " << (*results)[0].item();
       (step == 0 ? firstLoss : lastLoss) = *objective;
     }
-    // Two roundings to bf16, of a micro-batch and of the sum, may each go to the neighbour, 2^-7 of the value away; f32 gradients see
-    // the flips of f8 above.
+    // Two roundings to bf16, of a micro-batch and of the sum, may each go to the neighbour, 2^-7 of the value away.
     for (auto &[name, reading] : read(*session, {runtime::BufferKind::Gradient})) {
       bool isNarrow = reading.dtype == runtime::DType::BF16;
       narrow += isNarrow;
       double error = getError(reading.tensor, interpreter.gradients[name.substr(9)]);
-      EXPECT_TRUE(error <= (isNarrow ? 0x1p-6 : 2e-3)) << name << ": " << error;
+      EXPECT_TRUE(error <= (isNarrow ? 0x1p-6 : getWideBound(name))) << name << ": " << error;
     }
     ASSERT_TRUE(session->run(*update).isOk());
     ASSERT_TRUE(succeeded(interpreter.run("update", {})));
@@ -168,12 +180,14 @@ TEST(NarrowTraining, EveryStepEqualsTheInterpreter) {
       auto expected = interpreter.tensors.find(name);
       ASSERT_NE(expected, interpreter.tensors.end()) << name;
       double error = getError(reading.tensor, expected->second);
-      EXPECT_TRUE(error <= (reading.dtype == runtime::DType::BF16 ? 0x1p-6 : 2e-3)) << name << ": " << error;
+      EXPECT_TRUE(error <= (reading.dtype == runtime::DType::BF16 ? 0x1p-6 : getWideBound(name))) << name << ": " << error;
     }
   }
   EXPECT_GE(narrow, size_t(4 * kSteps)); // Table, gate, mlp, head.
   EXPECT_LT(lastLoss, firstLoss - 0.5);
   std::filesystem::remove_all(directory);
 }
+
+INSTANTIATE_TEST_SUITE_P(Heads, NarrowTraining, testing::Bool(), [](auto &info) { return info.param ? "F8" : "BF16"; });
 
 } // namespace
