@@ -225,7 +225,7 @@ TEST_P(TrainingNumericsTest, EveryStepEqualsTheInterpreter) {
 
 INSTANTIATE_TEST_SUITE_P(All, TrainingNumericsTest, testing::Values(std::make_tuple(false, 1, Optimizer::muon), std::make_tuple(false, 2, Optimizer::muon),
                                          std::make_tuple(true, 1, Optimizer::muon), std::make_tuple(true, 2, Optimizer::muon),
-                                         std::make_tuple(true, 1, Optimizer::normuon)),
+                                         std::make_tuple(true, 1, Optimizer::normuon), std::make_tuple(false, 1, Optimizer::normuon)),
                          [](const auto &info) {
                            return std::string(std::get<0>(info.param) ? "Fused" : "Unfused") + (std::get<1>(info.param) > 1 ? "Accumulating" : "") +
                                   (std::get<2>(info.param) == Optimizer::normuon ? "NorMuon" : "");
