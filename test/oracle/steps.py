@@ -110,16 +110,17 @@ def in_use(weight, compute, act):
     return weight.to(act)
 
 
-# A relative distance, or None: with it, `close_to_tie` counts the values that a change of that size would round to another FP8 number.
+# A relative distance, or None: with it, `close_to_tie` counts the values that an error of that size would round to another FP8 number.
 watched_distance = None
 close_to_tie = 0
 
 
-def quantize(values, dtype):
+def quantize(values, dtype, size):
+    """`size` is what an error of fp32 arithmetic in these values is relative to."""
     global close_to_tie
     if watched_distance is not None:
-        up, down = (values * (1 + sign * watched_distance) for sign in (1, -1))
-        close_to_tie += int((up.to(dtype).float() != down.to(dtype).float()).sum())
+        error = watched_distance * size
+        close_to_tie += int(((values + error).to(dtype).float() != (values - error).to(dtype).float()).sum())
     return values.to(dtype)
 
 
@@ -130,7 +131,8 @@ class QuantizedMatmul(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, w, x_scale, w_scale, gradient_scale):
         wide = torch.promote_types(x.dtype, torch.float32)
-        x8 = quantize(x.to(wide) / x_scale, torch.float8_e4m3fn)
+        x8 = x.to(wide) / x_scale
+        x8 = quantize(x8, torch.float8_e4m3fn, x8.square().mean(-1, keepdim=True).sqrt())  # a row is normed: its small values have its error
         w8 = (w.to(wide) / w_scale).to(torch.float8_e4m3fn)
         ctx.save_for_backward(x8, w8)
         ctx.scales, ctx.dtypes, ctx.wide = (x_scale, w_scale, gradient_scale), (x.dtype, w.dtype), wide
@@ -140,7 +142,8 @@ class QuantizedMatmul(torch.autograd.Function):
     def backward(ctx, g):
         x8, w8 = (t.to(ctx.wide) for t in ctx.saved_tensors)
         x_scale, w_scale, gradient_scale = ctx.scales
-        g8 = quantize(g.to(ctx.wide) / gradient_scale, torch.float8_e5m2).to(ctx.wide)
+        g8 = g.to(ctx.wide) / gradient_scale
+        g8 = quantize(g8, torch.float8_e5m2, g8.abs()).to(ctx.wide)  # softmax's error is relative to each value
         dx = (g8 @ w8) * (gradient_scale * w_scale)
         dw = (g8.T @ x8) * (gradient_scale * x_scale)
         return dx.to(ctx.dtypes[0]), dw.to(ctx.dtypes[1]), None, None, None
