@@ -3,8 +3,8 @@
 
 #include "compiler/Conversion/KernelToCPU/LowerKernelsToCPU.h"
 #include "compiler/Conversion/KernelToCPU/RowProgram.h"
-#include "compiler/Conversion/KernelToGPU/LowerKernelsToGPU.h"
 #include "compiler/Conversion/KernelToExec/Passes.h"
+#include "compiler/Conversion/KernelToGPU/LowerKernelsToGPU.h"
 #include "compiler/Transforms/Autodiff/Passes.h"
 #include "compiler/Transforms/Fusion/Passes.h"
 #include "compiler/Transforms/Memory/Passes.h"
@@ -15,6 +15,19 @@
 #include "mlir/Transforms/Passes.h"
 
 using namespace mlir;
+
+std::string smelt::getActivations(const PipelineOptions &options) {
+  if (!options.activations.empty())
+    return options.activations;
+  return options.gpu.empty() ? "f32" : "bf16";
+}
+
+/// The GPU multiplies bf16 with wgmma, which wants operands as they lie in memory.
+static bool usesHopperGemm(const smelt::PipelineOptions &options) {
+  std::string why;
+  auto target = smelt::GPUTarget::get(options.gpu, why);
+  return target && target->hasWarpgroupMMA() && smelt::getActivations(options) == "bf16";
+}
 
 void smelt::buildToTrainPipeline(OpPassManager &passes, const PipelineOptions &) {
   passes.addPass(createCanonicalizerPass());
@@ -37,10 +50,12 @@ void smelt::buildToKernelPipeline(OpPassManager &passes, const PipelineOptions &
   if (options.fuse) {
     FusionOptions fusion;
     fusion.whyNotRowOp = options.gpu.empty() ? whyNotRowProgram : whyNotGPURowOp;
+    if (usesHopperGemm(options))
+      fusion.whyNotFastGemm = whyNotHopperGemm;
     buildFusionPipeline(functions, fusion);
   }
   ChooseStoragePassOptions storage;
-  storage.activations = options.activations;
+  storage.activations = getActivations(options);
   functions.addPass(createChooseStoragePass(storage));
   OutlineKernelsPassOptions outline;
   outline.remarks = options.remarks;
@@ -78,8 +93,8 @@ struct PhaseOptions : PassPipelineOptions<PhaseOptions> {
   Option<std::string> cpu{*this, "cpu", llvm::cl::desc("CPU that kernels are planned for"),
                           llvm::cl::init("host")};
   Option<std::string> activations{*this, "activations",
-                                  llvm::cl::desc("Storage between kernels: f32 or bf16"),
-                                  llvm::cl::init("f32")};
+                                  llvm::cl::desc("Storage between kernels: f32 or bf16 "
+                                                 "(default: bf16 on GPUs, f32 on the CPU)")};
   Option<std::string> gpu{*this, "gpu", llvm::cl::desc("GPU that kernels are planned for instead")};
 };
 

@@ -19,13 +19,16 @@ struct PipelineOptions {
   bool fuse = true;
   /// "host", or LLVM's name of the CPU that kernels are planned for.
   std::string cpu = "host";
-  /// How values are stored between kernels: "f32" or "bf16".
-  std::string activations = "f32";
+  /// How values are stored between kernels: "f32" or "bf16"; empty: bf16 on GPUs, f32 on the CPU.
+  std::string activations;
   /// "sm_90a" …: the GPU that kernels are planned for instead; empty: the CPU.
   std::string gpu;
   /// Emit a remark, at its place in the spec, for every fusion that was refused.
   bool remarks = false;
 };
+
+/// The storage between kernels that the options mean.
+std::string getActivations(const PipelineOptions &options);
 
 /// lm → train: canonical form, gradients, optimiser programs.
 void buildToTrainPipeline(mlir::OpPassManager &passes, const PipelineOptions &options);

@@ -21,7 +21,7 @@ struct CompileOptions {
   std::string input;                  ///< A spec (.json), or IR text with --compile-from.
   std::vector<std::string> overrides; ///< --set key.path=value, in order.
   std::string precision;              ///< "f32": nothing is rounded; empty: what the spec says.
-  std::string activations = "f32";    ///< Storage between kernels: "f32" or "bf16".
+  std::string activations;            ///< Storage between kernels: "f32", "bf16"; empty: the target's.
   std::string target = "cpu";         ///< "cpu" (this machine), "cpu:NAME" (LLVM's name of a CPU), "sm_90a" ….
   std::string from = "spec";          ///< First phase to run is the one after this.
   std::string to = "bundle";          ///< Last phase to run.

@@ -4,6 +4,7 @@
 
 #include "compiler/Conversion/KernelToGPU/GPULaunch.h"
 #include "compiler/Target/CUDA/GPUTarget.h"
+#include "dialects/Kernel/KernelOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
 #include "mlir/Pass/Pass.h"
@@ -14,9 +15,13 @@ namespace smelt {
 /// Null if a region with `op` can run on a GPU, else why not. For fusion's remarks.
 llvm::StringRef whyNotGPURowOp(mlir::Operation *op);
 
+/// Why the Hopper generator would not take this GEMM with its regions, whatever addresses and
+/// formats its operands get; empty if it would. For fusion.
+std::string whyNotHopperGemm(mlir::kernel::GemmOp op);
+
 /// The code of all kernels of a module.
 struct GPUKernels {
-  mlir::OwningOpRef<mlir::ModuleOp> module;        ///< llvm.func kernels, ready for emitGPUCode.
+  mlir::OwningOpRef<mlir::ModuleOp> module;         ///< llvm.func kernels, ready for emitGPUCode.
   llvm::StringMap<std::vector<GPULaunch>> launches; ///< By name of the outlined function.
 };
 

@@ -143,6 +143,38 @@ static std::string whyNotPerHead(RowwiseOp guest) {
   return "";
 }
 
+/// Whether somebody else reads results of `op`: they survive a merge of the two.
+static SmallVector<Value> collectReadByOthers(Operation *op, Operation *other, Operation *copy) {
+  SmallVector<Value> read;
+  for (auto [result, copied] : llvm::zip_equal(op->getResults(), copy->getResults()))
+    if (llvm::any_of(result.getUsers(), [&](Operation *user) { return user != other; }))
+      read.push_back(copied);
+  return read;
+}
+
+std::string smelt::whyNotStayFast(Operation *host, RowwiseOp guest, const FusionOptions &options) {
+  auto gemm = dyn_cast<GemmOp>(host);
+  if (!gemm || !options.whyNotFastGemm || !options.whyNotFastGemm(gemm).empty())
+    return "";
+  // The answer for the merged kernel, from a copy of it.
+  OpBuilder builder(host);
+  Operation *hostCopy = builder.clone(*host), *guestCopy = builder.clone(*guest);
+  for (auto [from, to] : llvm::zip_equal(host->getResults(), hostCopy->getResults()))
+    guestCopy->replaceUsesOfWith(from, to);
+  for (auto [from, to] : llvm::zip_equal(guest->getResults(), guestCopy->getResults()))
+    hostCopy->replaceUsesOfWith(from, to);
+  SmallVector<Value> read = collectReadByOthers(host, guest, hostCopy);
+  llvm::append_range(read, collectReadByOthers(guest, host, guestCopy));
+  auto reader = UnrealizedConversionCastOp::create(builder, host->getLoc(),
+                                                   TypeRange(builder.getI1Type()), read);
+  Operation *merged =
+      mergeIntoResult(cast<KernelOpInterface>(hostCopy), cast<RowwiseOp>(guestCopy));
+  std::string why = options.whyNotFastGemm(cast<GemmOp>(merged));
+  reader->erase();
+  merged->erase();
+  return why;
+}
+
 std::string smelt::whyNotIntoResult(Operation *host, RowwiseOp guest,
                                     const FusionOptions &options) {
   if (!getResultRegion(host))
@@ -166,7 +198,7 @@ std::string smelt::whyNotIntoResult(Operation *host, RowwiseOp guest,
     return why;
   if (hasPathThroughOthers(host, guest) || hasPathThroughOthers(guest, host))
     return "another kernel stands between the two";
-  return "";
+  return whyNotStayFast(host, guest, options);
 }
 
 //===- Into loads --------------------------------------------------------------===//
@@ -181,12 +213,23 @@ static bool isLayoutChange(Operation &op) {
   return isa<lm::ReshapeOp, lm::SplitOp, lm::ConcatOp, lm::ConstantOp, YieldOp>(op);
 }
 
+/// Passes on the same numbers in the same order.
+static bool isExactCopy(Operation &op) {
+  if (auto cast = dyn_cast<lm::CastOp>(op))
+    return getElementTypeOrSelf(cast.getX().getType()).getIntOrFloatBitWidth() <=
+           getElementTypeOrSelf(cast.getResult().getType()).getIntOrFloatBitWidth();
+  return isa<lm::ReshapeOp, YieldOp>(op);
+}
+
 std::string smelt::whyNotIntoLoad(RowwiseOp producer, OpOperand &use,
                                   const FusionOptions &options) {
   auto consumer = dyn_cast<KernelOpInterface>(use.getOwner());
   std::optional<unsigned> region = getRegionOfOperand(use);
   if (!consumer || !region)
     return "its value is stored for " + use.getOwner()->getName().getStringRef().str();
+  if (isa<GemmOp>(consumer) && getResultRegion(consumer) != *region && options.whyNotFastGemm &&
+      !llvm::all_of(producer.getBody().front(), isExactCopy))
+    return "the matrix unit takes its operands as they are stored";
   auto result = cast<OpResult>(use.get());
   if (isLate(getYielded(producer, result.getResultNumber())))
     return "it adds up rows: that is done once";

@@ -14,6 +14,7 @@
 
 #include "compiler/Transforms/Fusion/RowAccess.h"
 #include "mlir/Pass/Pass.h"
+#include <functional>
 
 namespace smelt {
 
@@ -22,6 +23,10 @@ struct FusionOptions {
   /// Why the target's generator cannot compute this op in a region (empty: it can). Null: every row
   /// op.
   llvm::StringRef (*whyNotRowOp)(mlir::Operation *) = nullptr;
+  /// Why the target's fast generator does not take this GEMM with the regions that it has (empty:
+  /// it does). A GEMM that it takes is never given rows with which it would not. Null: all GEMMs
+  /// run alike, whatever their regions compute.
+  std::function<std::string(mlir::kernel::GemmOp)> whyNotFastGemm;
   /// Price of a floating-point operation that is done twice, in bytes of memory traffic.
   double bytesPerFlop = 0.125;
   /// A load region may cost this many operations per element of what it yields.
@@ -31,6 +36,11 @@ struct FusionOptions {
 /// `host` may compute `guest` in its result region (or body).
 std::string whyNotIntoResult(mlir::Operation *host, mlir::kernel::RowwiseOp guest,
                              const FusionOptions &options);
+
+/// The target's fast generator takes `host`, but would not take it with `guest` in its result
+/// region. Both must be mergeable.
+std::string whyNotStayFast(mlir::Operation *host, mlir::kernel::RowwiseOp guest,
+                           const FusionOptions &options);
 
 /// The region whose input this operand is; nullopt for plain operands.
 std::optional<unsigned> getRegionOfOperand(mlir::OpOperand &use);

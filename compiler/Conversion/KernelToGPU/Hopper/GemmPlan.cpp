@@ -1,6 +1,7 @@
 //===- GemmPlan.cpp - How a kernel.gemm runs on Hopper --------------------===//
 #include "compiler/Conversion/KernelToGPU/Hopper/GemmPlan.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/SkipCasts.h"
+#include "compiler/Conversion/KernelToGPU/LowerKernelsToGPU.h"
 #include "llvm/ADT/SetVector.h"
 #include <limits>
 
@@ -8,10 +9,14 @@ using namespace mlir;
 using namespace smelt;
 using namespace smelt::gpu;
 
-/// The operand that a load region passes on with its exact value; null if it computes anything.
+/// The operand that a load region passes on with its exact value, in its order; null if it computes
+/// anything.
 static Value getStoredOperand(Region &region, OperandRange inputs) {
   auto yield = cast<kernel::YieldOp>(region.front().getTerminator());
-  auto argument = dyn_cast<BlockArgument>(skipCasts(yield.getValues()[0]));
+  Value value = skipCasts(yield.getValues()[0]);
+  while (auto reshape = value.getDefiningOp<lm::ReshapeOp>())
+    value = skipCasts(reshape.getX());
+  auto argument = dyn_cast<BlockArgument>(value);
   if (!argument || argument.getOwner() != &region.front())
     return {};
   return inputs[argument.getArgNumber()];
@@ -27,20 +32,32 @@ static std::optional<OperandType> getOperandType(Type element) {
   return std::nullopt;
 }
 
+std::string GemmPlan::whyNotRegions(kernel::GemmOp op) {
+  for (auto [region, inputs, name] :
+       {std::tuple(&op.getA(), op.getAInputs(), "a"), std::tuple(&op.getB(), op.getBInputs(), "b")})
+    if (!getStoredOperand(*region, inputs))
+      return (Twine("operand ") + name + " is computed while it is loaded").str();
+  if (op.getN() % 2)
+    return "rows of the product are odd";
+  return FragmentRegion::whyNot(op);
+}
+
+std::string smelt::whyNotHopperGemm(kernel::GemmOp op) { return GemmPlan::whyNotRegions(op); }
+
 std::string GemmPlan::whyNot(kernel::GemmOp op, const GPUEmission &emission) {
   if (!emission.getTarget().hasWarpgroupMMA())
     return "the target has no wgmma";
   if (op.getGroups() != 1)
     return "it is a product of groups";
+  if (std::string why = whyNotRegions(op); !why.empty())
+    return why;
   for (auto [region, inputs, name] : {std::tuple(&op.getA(), op.getAInputs(), "a"),
                                       std::tuple(&op.getB(), op.getBInputs(), "b")}) {
     Value operand = getStoredOperand(*region, inputs);
-    if (!operand)
-      return (Twine("operand ") + name + " is computed while it is loaded").str();
-    auto type = cast<RankedTensorType>(operand.getType());
-    auto kind = getOperandType(type.getElementType());
+    auto kind = getOperandType(cast<RankedTensorType>(operand.getType()).getElementType());
     if (!kind)
       return (Twine("operand ") + name + " is neither bf16 nor fp8").str();
+    auto type = StringRef(name) == "a" ? op.getAType() : op.getBType();
     if (type.getDimSize(1) * getBytes(*kind) % 16)
       return (Twine("rows of operand ") + name + " are no multiple of 16 bytes").str();
     if (emission.getAlignment(emission.getArgument(operand)) % 16)
@@ -49,9 +66,7 @@ std::string GemmPlan::whyNot(kernel::GemmOp op, const GPUEmission &emission) {
     if (*kind != OperandType::BF16 && !isKMajor)
       return (Twine("fp8 operand ") + name + " is not K-major").str();
   }
-  if (op.getN() % 2)
-    return "rows of the product are odd";
-  return FragmentRegion::whyNot(op);
+  return "";
 }
 
 /// Inputs of the result region that `tensor` is computed from.

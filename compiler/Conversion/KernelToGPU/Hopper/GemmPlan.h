@@ -46,6 +46,9 @@ struct GemmPlan {
   int64_t blockK() const { return swizzleRow / getBytes(aType); }
   static constexpr int64_t tileBytes = tileRows * swizzleRow; ///< Of one operand in one stage.
 
+  /// Why the regions keep a kernel from the Hopper generator: what of whyNot is known before
+  /// storage is chosen and addresses are planned.
+  static std::string whyNotRegions(mlir::kernel::GemmOp op);
   /// Why the Hopper generator does not take this kernel; empty if it does.
   static std::string whyNot(mlir::kernel::GemmOp op, const GPUEmission &emission);
   /// For a kernel that whyNot admits.
