@@ -14,6 +14,9 @@ function(smelt_mlir_target name)
   target_compile_definitions(${name} PRIVATE ${LLVM_DEFINITIONS_LIST})
   target_compile_options(${name} PRIVATE -fno-exceptions -Wno-unused-function
     -fPIC) # Executables too (not -fPIE): the precompiled header is made once, with -fPIC.
+  if(SMELT_QUICK_BUILD)
+    target_compile_options(${name} PRIVATE -O0)
+  endif()
   if(SMELT_PCH AND NOT name STREQUAL "SmeltMLIRHeaders")
     target_precompile_headers(${name} REUSE_FROM SmeltMLIRHeaders)
   endif()

@@ -7,7 +7,7 @@ split-file) come first on PATH, so tests name tools plainly. Substitutions besid
   %build   the build tree             %python  the Python that runs lit
   %expect-exit CODE COMMAND   succeeds when the command's exit code is CODE
 
-Features (for REQUIRES/UNSUPPORTED): `compiler`, `sanitizer`, `tool-<name>` for each program in build/bin.
+Features (for REQUIRES/UNSUPPORTED): `compiler`, `gpu-codegen` (SMELT_CUDA), `sanitizer`, `tool-<name>` for each program in build/bin.
 Folders named Inputs or corpus hold no tests. Specs with errors: `split-file %s %t`, then `not smelt check %t/a.json 2>&1 | FileCheck %s`.
 """
 
@@ -41,6 +41,8 @@ config.substitutions += [
 
 if config.smelt_compiler:
     config.available_features.add("compiler")
+if config.smelt_gpu_codegen:
+    config.available_features.add("gpu-codegen")
 if config.smelt_sanitize:
     config.available_features.add("sanitizer")
 if os.path.isdir(binaries):

@@ -52,6 +52,11 @@ Session::Session(const CompileOptions &options) : options_(options), context_(ma
 Session::~Session() = default;
 
 int Session::load() {
+  std::string why;
+  if (std::string gpu = gpuOf(options_.target); !gpu.empty() && !GPUTarget::get(gpu, why)) {
+    llvm::errs() << "error: --target " << gpu << ": " << why << "\n";
+    return 2;
+  }
   phase_ = phaseOf(options_.from);
   if (phase_ == Phase::Spec) {
     ImportOptions import;

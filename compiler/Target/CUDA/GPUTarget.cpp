@@ -4,6 +4,12 @@
 namespace smelt {
 
 std::optional<GPUTarget> GPUTarget::get(llvm::StringRef name, std::string &why) {
+#ifndef SMELT_CUDA
+  why = "this smelt was built without its GPU code generators: configure with "
+        "-DSMELT_CUDA=ON to compile for '" +
+        name.str() + "'";
+  return std::nullopt;
+#endif
   if (name == "sm_80")
     return GPUTarget{"sm_80", 80, false, 163 * 1024, 108};
   if (name == "sm_90")

@@ -1,3 +1,4 @@
+// REQUIRES: gpu-codegen
 // RUN: not smelt-opt %s --smelt-plan-gpu-workspace=chip=sm_70 2>&1 | FileCheck %s --check-prefix=CHIP
 // RUN: not smelt-opt %s --smelt-plan-gpu-workspace 2>&1 | FileCheck %s
 

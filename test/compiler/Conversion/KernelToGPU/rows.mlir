@@ -1,4 +1,5 @@
 // Row kernels as GPU functions: how a row is shared, where reductions are, sums over all rows.
+// REQUIRES: gpu-codegen
 // RUN: smelt-opt %s --smelt-plan-gpu-workspace --smelt-kernel-to-gpu | FileCheck %s
 
 // A row of 128 features is one round of a warp: four features a lane in one load.

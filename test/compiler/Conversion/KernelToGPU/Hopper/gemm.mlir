@@ -1,4 +1,5 @@
 // REQUIRES: tool-gpu_kernels
+// REQUIRES: gpu-codegen
 // RUN: gpu_kernels %s %t | FileCheck %s --check-prefix=RESOURCES --allow-empty
 // RUN: FileCheck %s < %t/kernels.ptx
 // RUN: FileCheck %s --check-prefix=JSON < %t/kernels.json
