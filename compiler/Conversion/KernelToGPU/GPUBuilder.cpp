@@ -65,51 +65,6 @@ Value GPUBuilder::voteBallot(Value predicate) {
   return NVVM::VoteSyncOp::create(b, i32(), integer(-1), predicate, NVVM::VoteSyncKind::ballot);
 }
 
-SmallVector<Value> GPUBuilder::loadNumbers(Value pointer, Type type, unsigned count,
-                                           bool aligned) {
-  unsigned size = type.getIntOrFloatBitWidth() / 8;
-  auto asNumber = [&](Value element) -> Value {
-    return type.isF32() || type.isInteger() ? element
-                                            : arith::ExtFOp::create(b, f32(), element).getResult();
-  };
-  if (count == 1)
-    return {asNumber(load(pointer, type, size))};
-  Values numbers;
-  if (!aligned) {
-    for (unsigned i = 0; i < count; ++i)
-      numbers.push_back(asNumber(load(offset(pointer, type, integer(i)), type, size)));
-    return numbers;
-  }
-  Value vector = load(pointer, VectorType::get({count}, type), size * count);
-  for (unsigned i = 0; i < count; ++i)
-    numbers.push_back(asNumber(LLVM::ExtractElementOp::create(b, vector, integer(i))));
-  return numbers;
-}
-
-void GPUBuilder::storeNumbers(ArrayRef<Value> numbers, Value pointer, Type type, bool aligned) {
-  unsigned size = type.getIntOrFloatBitWidth() / 8, count = numbers.size();
-  auto asElement = [&](Value number) -> Value {
-    return number.getType() == type ? number
-                                    : arith::TruncFOp::create(b, type, number).getResult();
-  };
-  if (count == 1 || !aligned) {
-    for (auto [i, number] : llvm::enumerate(numbers))
-      store(asElement(number), i ? offset(pointer, type, integer(i)) : pointer, size);
-    return;
-  }
-  Value vector = LLVM::UndefOp::create(b, VectorType::get({count}, type));
-  for (auto [i, number] : llvm::enumerate(numbers))
-    vector = LLVM::InsertElementOp::create(b, vector, asElement(number), integer(i));
-  store(vector, pointer, size * count);
-}
-
-Value GPUBuilder::roundTo(Value number, Type type) {
-  if (type.isF32())
-    return number;
-  Value rounded = arith::TruncFOp::create(b, type, number);
-  return arith::ExtFOp::create(b, f32(), rounded);
-}
-
 SmallVector<Value> GPUBuilder::loop(Value begin, Value end, Value step, ValueRange initial,
                                     LoopBody body) {
   auto loop = scf::ForOp::create(b, begin, end, step, initial);

@@ -8,6 +8,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "llvm/ADT/STLFunctionalExtras.h"
+#include <array>
 
 namespace smelt {
 
@@ -28,7 +29,9 @@ public:
   mlir::Type i32() { return b.getI32Type(); }
   mlir::Type i64() { return b.getI64Type(); }
   mlir::Type f32() { return b.getF32Type(); }
-  mlir::Type pointer(unsigned space) { return mlir::LLVM::LLVMPointerType::get(b.getContext(), space); }
+  mlir::Type pointer(unsigned space) {
+    return mlir::LLVM::LLVMPointerType::get(b.getContext(), space);
+  }
 
   // Integers; constants are folded.
   Value add(Value x, Value y) { return fold<mlir::arith::AddIOp>(x, y); }
@@ -36,8 +39,12 @@ public:
   Value mul(Value x, Value y) { return fold<mlir::arith::MulIOp>(x, y); }
   Value add(Value x, int64_t y) { return y ? add(x, integerLike(x, y)) : x; }
   Value mul(Value x, int64_t y) { return y == 1 ? x : mul(x, integerLike(x, y)); }
-  Value div(Value x, int64_t y) { return y == 1 ? x : fold<mlir::arith::DivUIOp>(x, integerLike(x, y)); }
-  Value rem(Value x, int64_t y) { return y == 1 ? integerLike(x, 0) : fold<mlir::arith::RemUIOp>(x, integerLike(x, y)); }
+  Value div(Value x, int64_t y) {
+    return y == 1 ? x : fold<mlir::arith::DivUIOp>(x, integerLike(x, y));
+  }
+  Value rem(Value x, int64_t y) {
+    return y == 1 ? integerLike(x, 0) : fold<mlir::arith::RemUIOp>(x, integerLike(x, y));
+  }
   Value min(Value x, Value y) { return fold<mlir::arith::MinSIOp>(x, y); }
   Value max(Value x, Value y) { return fold<mlir::arith::MaxSIOp>(x, y); }
   Value both(Value x, Value y) { return fold<mlir::arith::AndIOp>(x, y); }
@@ -95,7 +102,7 @@ public:
 
   // Memory. Offsets are in elements of `type`.
   Value offset(Value pointer, mlir::Type type, Value elements) {
-    return mlir::LLVM::GEPOp::create(b, pointer.getType(), type, pointer,
+    return mlir::LLVM::GEPOp::create(b, pointer.getType(), storageOf(type), pointer,
                                      llvm::ArrayRef<mlir::LLVM::GEPArg>{elements});
   }
   Value load(Value pointer, mlir::Type type, unsigned alignment = 0) {
@@ -104,12 +111,17 @@ public:
   void store(Value value, Value pointer, unsigned alignment = 0) {
     mlir::LLVM::StoreOp::create(b, value, pointer, alignment);
   }
+  /// What LLVM has for an element in memory: f8 are bytes.
+  mlir::Type storageOf(mlir::Type type);
   /// f32 of `count` consecutive elements of `type` from `pointer` on, `count`·size aligned if
   /// `aligned`.
   Values loadNumbers(Value pointer, mlir::Type type, unsigned count, bool aligned);
   void storeNumbers(llvm::ArrayRef<Value> numbers, Value pointer, mlir::Type type, bool aligned);
   /// A number as element of `type` and back: what storing it there makes of it.
   Value roundTo(Value number, mlir::Type type);
+  /// lm.join_master and lm.split_master (high, low).
+  Value joinMaster(Value high, Value low);
+  std::array<Value, 2> splitMaster(Value master);
 
   // Control flow.
   using LoopBody = llvm::function_ref<Values(Value index, mlir::ValueRange carried)>;

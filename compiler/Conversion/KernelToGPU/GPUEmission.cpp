@@ -47,6 +47,7 @@ GPUFunction::GPUFunction(GPUEmission &emission, StringRef role, int64_t threads)
   auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(b.getContext()), {});
   function = LLVM::LLVMFuncOp::create(b, launch.symbol, type);
   function->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), b.getUnitAttr());
+  function.setTargetCpu(emission.getTarget().chip);
   function->setAttr(NVVM::NVVMDialect::getReqntidAttrName(),
                     b.getDenseI32ArrayAttr({static_cast<int32_t>(threads)}));
   b.setInsertionPointToStart(function.addEntryBlock(b));

@@ -160,6 +160,15 @@ SmallVector<Value> GPURowEmitter::computeElementwise(Operation *op, Value row,
         Type element = cast<RankedTensorType>(cast_.getResult().getType()).getElementType();
         return map(pull(cast_.getX()), [&](Value x) { return g.roundTo(x, element); });
       })
+      .Case([&](QuantizeOp quantize) {
+        Type element = cast<RankedTensorType>(quantize.getResult().getType()).getElementType();
+        return map(computeQuotient(quantize, row, chunk),
+                   [&](Value x) { return g.roundTo(x, element); });
+      })
+      .Case([&](JoinMasterOp join) {
+        return zip(pull(join.getHigh()), pull(join.getLow()),
+                   [&](Value high, Value low) { return g.joinMaster(high, low); });
+      })
       .Case([&](ReshapeOp reshape) { return pull(reshape.getX()); })
       .Case([&](AtLeastOp bounded) {
         Value bound = g.number(bounded.getBound().convertToDouble());
@@ -172,6 +181,14 @@ SmallVector<Value> GPURowEmitter::computeElementwise(Operation *op, Value row,
       })
       .Case<SoftcapOp, SoftcapBackwardOp>([&](auto) { return computeSoftcap(op, row, chunk); })
       .Default([](Operation *) -> Values { llvm_unreachable("refused by whyNotGPURowOp"); });
+}
+
+SmallVector<Value> GPURowEmitter::computeQuotient(QuantizeOp op, Value row,
+                                                  const GPUChunk &chunk) {
+  Values quotients;
+  for (Value x : get(op.getX(), row, chunk)) // A product, itself rounded: see lm.quantize.
+    quotients.push_back(g.mulf(x, g.number(1 / op.getScale().convertToDouble())));
+  return quotients;
 }
 
 SmallVector<Value> GPURowEmitter::computeSoftcap(Operation *op, Value row, const GPUChunk &chunk) {

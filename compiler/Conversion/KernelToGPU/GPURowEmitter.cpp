@@ -42,7 +42,7 @@ SmallVector<Value> GPURowEmitter::get(Value value, Value row, const GPUChunk &ch
   auto type = cast<RankedTensorType>(value.getType());
   if (type.getRank() == 0)
     return Values(chunk.count, getUniform(value));
-  if (auto constant = value.getDefiningOp<ConstantOp>())
+  if (auto constant = value.getDefiningOp<ConstantOp>(); constant && constant.getValue().isSplat())
     return Values(chunk.count, getUniform(value));
   Scope::ChunkKey key{value.getAsOpaquePointer(), row.getAsOpaquePointer(),
                       chunk.dynamic.getAsOpaquePointer(), chunk.offset, chunk.count};
@@ -66,7 +66,7 @@ Value GPURowEmitter::getUniform(Value value) {
   Value made = atMark([&]() -> Value {
     if (auto constant = value.getDefiningOp<ConstantOp>()) {
       auto splat = cast<DenseElementsAttr>(constant.getValue());
-      if (splat.getElementType().isInteger())
+      if (splat.getElementType().isInteger(32))
         return g.integer(splat.getSplatValue<APInt>().getSExtValue());
       APFloat number = splat.getSplatValue<APFloat>();
       bool losesInfo;
@@ -78,7 +78,7 @@ Value GPURowEmitter::getUniform(Value value) {
       return g.loadNumbers(source.pointer, source.element, 1, false)[0];
     }
     Operation *op = value.getDefiningOp();
-    if (cast<RankedTensorType>(value.getType()).getElementType().isInteger())
+    if (cast<RankedTensorType>(value.getType()).getElementType().isInteger(32))
       return computeInteger(op, {});
     return computeElementwise(op, {}, GPUChunk::at(0))[0];
   });
@@ -107,21 +107,51 @@ SmallVector<Value> GPURowEmitter::computeArgument(BlockArgument argument, Value 
   return loadMemory(source.pointer, source.element, source.alignment, row, source.stride, chunk);
 }
 
+SmallVector<Value> GPURowEmitter::computeTable(ConstantOp op, Value row, const GPUChunk &chunk) {
+  Value &address = scopes[0]->uniforms[op];
+  if (!address)
+    address = atMark([&]() -> Value {
+      auto function = mark->getParentOfType<LLVM::LLVMFuncOp>();
+      OpBuilder::InsertionGuard guard(b);
+      Operation *mine = &*b.getInsertionPoint();
+      b.setInsertionPoint(function);
+      auto type = cast<RankedTensorType>(op.getResult().getType());
+      std::string name = function.getName().str() + "_table" + std::to_string(tables++);
+      auto elements = cast<DenseElementsAttr>(op.getValue()).reshape(
+          RankedTensorType::get({type.getNumElements()}, type.getElementType()));
+      auto global = LLVM::GlobalOp::create(
+          b, LLVM::LLVMArrayType::get(type.getElementType(), type.getNumElements()),
+          /*isConstant=*/true, LLVM::Linkage::Internal, name, elements, /*alignment=*/16,
+          /*addrSpace=*/1);
+      b.setInsertionPoint(mine);
+      return LLVM::AddressOfOp::create(b, global);
+    });
+  Type element = cast<RankedTensorType>(op.getResult().getType()).getElementType();
+  return loadMemory(address, element, 16, row, program.getFeatures(op.getResult()), chunk);
+}
+
 SmallVector<Value> GPURowEmitter::compute(Value value, Value row, const GPUChunk &chunk) {
   if (auto argument = dyn_cast<BlockArgument>(value))
     return computeArgument(argument, row, chunk);
   Operation *op = value.getDefiningOp();
   unsigned result = cast<OpResult>(value).getResultNumber();
-  if (cast<RankedTensorType>(value.getType()).getElementType().isInteger())
+  if (cast<RankedTensorType>(value.getType()).getElementType().isInteger(32))
     return {computeInteger(op, row)};
   return llvm::TypeSwitch<Operation *, Values>(op)
       .Case<RMSNormOp, RMSNormBackwardOp>([&](auto) { return computeNorm(op, row, chunk); })
       .Case([&](RopeOp rope) { return computeRope(rope, row, chunk); })
       .Case([&](ReshapeOp reshape) { return get(reshape.getX(), row, chunk); })
+      .Case([&](ConstantOp table) { return computeTable(table, row, chunk); })
       .Case<SplitOp, ConcatOp>([&](auto) { return computeParts(op, result, row, chunk); })
       .Case<TokenShiftOp, TokenShiftAdjointOp>([&](auto) { return computeShift(op, row, chunk); })
       .Case([&](TokenShiftDotOp dot) { return computeShiftDot(dot, row, chunk); })
       .Case<GateOp, GateBackwardOp>([&](auto) { return computeGate(op, row, chunk); })
+      .Case([&](SplitMasterOp split) {
+        Values halves;
+        for (Value master : get(split.getX(), row, chunk))
+          halves.push_back(g.splitMaster(master)[result]);
+        return halves;
+      })
       .Case([&](RowDotOp dot) { return computeRowDot(dot, row, chunk); })
       .Case<CrossEntropyOp, CrossEntropyBackwardOp>(
           [&](auto) { return computeLoss(op, result, row, chunk); })
@@ -148,6 +178,18 @@ Value GPURowEmitter::computeInteger(Operation *op, Value row) {
 
 //===- Rows -----------------------------------------------------------------===//
 
+SmallVector<Value> GPURowEmitter::getForStore(Value value, Type element, Value row,
+                                              const GPUChunk &chunk) {
+  Operation *op = value.getDefiningOp();
+  if (!op || cast<RankedTensorType>(value.getType()).getElementType() != element)
+    return get(value, row, chunk);
+  if (auto cast_ = dyn_cast<CastOp>(op))
+    return get(cast_.getX(), row, chunk);
+  if (auto quantize = dyn_cast<QuantizeOp>(op))
+    return computeQuotient(quantize, row, chunk);
+  return get(value, row, chunk);
+}
+
 void GPURowEmitter::storeRow(Value row) {
   llvm::MapVector<int64_t, SmallVector<unsigned>> byFeatures;
   for (auto [i, value] : llvm::enumerate(program.getTerminator()->getOperands()))
@@ -159,7 +201,8 @@ void GPURowEmitter::storeRow(Value row) {
       SmallVector<Values> values;
       SmallVector<Value> bases;
       for (unsigned i : results)
-        values.push_back(get(program.getTerminator()->getOperand(i), row, chunk));
+        values.push_back(
+            getForStore(program.getTerminator()->getOperand(i), sinks[i].element, row, chunk));
       auto store = [&] {
         for (auto [i, numbers] : llvm::zip(results, values)) {
           const GPURowSink &sink = sinks[i];
@@ -179,8 +222,8 @@ void GPURowEmitter::storeRow(Value row) {
 
 void GPURowEmitter::storeChunk(Value row, const GPUChunk &chunk) {
   SmallVector<Values> values;
-  for (Value value : program.getTerminator()->getOperands())
-    values.push_back(get(value, row, chunk));
+  for (auto [value, sink] : llvm::zip(program.getTerminator()->getOperands(), sinks))
+    values.push_back(getForStore(value, sink.element, row, chunk));
   for (auto [sink, numbers] : llvm::zip(sinks, values)) {
     Value base =
         g.offset(sink.pointer, sink.element, g.mul(g.widen(row), g.integer64(sink.stride)));

@@ -110,7 +110,12 @@ private:
   Value choose(llvm::ArrayRef<Value> values, const Place &place);
   Values compute(Value value, Value row, const GPUChunk &chunk);
   Values computeArgument(mlir::BlockArgument argument, Value row, const GPUChunk &chunk);
+  Values computeTable(mlir::lm::ConstantOp op, Value row, const GPUChunk &chunk);
   Values computeElementwise(mlir::Operation *op, Value row, const GPUChunk &chunk);
+  /// x / scale, not yet rounded.
+  Values computeQuotient(mlir::lm::QuantizeOp op, Value row, const GPUChunk &chunk);
+  /// Numbers that the store of `element`s makes `value` of: it rounds by itself.
+  Values getForStore(Value value, mlir::Type element, Value row, const GPUChunk &chunk);
   Values computeUnaryBackward(mlir::lm::UnaryBackwardOp op, const Values &x, const Values &dy);
   Value applyUnary(mlir::lm::UnaryKind kind, Value x);
   Values computeNorm(mlir::Operation *op, Value row, const GPUChunk &chunk);
@@ -160,6 +165,7 @@ private:
   llvm::SmallVector<Scope *> scopes;  ///< [0] all rows, [1] this row, then nested regions.
   std::vector<std::unique_ptr<Scope>> owned;
   llvm::DenseMap<Value, Value> known;
+  unsigned tables = 0;
 };
 
 } // namespace smelt

@@ -9,7 +9,7 @@ namespace {
 
 RankedTensorType tensorOf(Value value) { return dyn_cast<RankedTensorType>(value.getType()); }
 bool isRankZero(Value value) { return tensorOf(value).getRank() == 0; }
-bool isIndices(Value value) { return tensorOf(value).getElementType().isInteger(); }
+bool isIndices(Value value) { return tensorOf(value).getElementType().isInteger(32); }
 
 int64_t featuresOf(RankedTensorType type) {
   int64_t features = 1;
@@ -39,8 +39,10 @@ bool isTable(Value value) {
 
 bool isFlattenable(Operation *op) {
   return isa<AddOp, MultiplyOp, MixOp, ScaleOp, UnaryOp, UnaryBackwardOp, CastOp, SoftcapOp,
-             SoftcapBackwardOp, SumOp, DotOp, AtLeastOp>(op) ||
-         isa<ConstantOp>(op) || (isa<BroadcastOp>(op) && isRankZero(op->getOperand(0)));
+             SoftcapBackwardOp, SumOp, DotOp, AtLeastOp, QuantizeOp, JoinMasterOp, SplitMasterOp>(
+             op) ||
+         (isa<ConstantOp>(op) && cast<ConstantOp>(op).getValue().isSplat()) ||
+         (isa<BroadcastOp>(op) && isRankZero(op->getOperand(0)));
 }
 
 bool isRowSum(Operation *op) { return isa<SumOp, DotOp, CountOp, GateBackwardOp, GroupSumOp>(op); }
@@ -86,13 +88,12 @@ llvm::StringRef whyNotGPURowOp(Operation *op) {
     if (!tensor || !tensor.hasStaticShape())
       return "it has an operand or result that is no tensor of static shape";
     Type element = tensor.getElementType();
-    if (!element.isF32() && !element.isBF16() && !element.isF16() && !element.isInteger(32))
-      return "its element type is none of f32, bf16, f16 and i32";
+    if (!element.isF32() && !element.isBF16() && !element.isF16() && !element.isInteger(32) &&
+        !element.isInteger(16) && !isa<Float8E4M3FNType, Float8E5M2Type>(element))
+      return "its element type is none of f32, bf16, f16, f8E4M3FN, f8E5M2, i16 and i32";
     if (tensor.getNumElements() == 0)
       return "it has an empty tensor";
   }
-  if (auto constant = dyn_cast<ConstantOp>(op); constant && !constant.getValue().isSplat())
-    return "it is a table of constants";
   auto segments = [](Value v) {
     return featuresOf(tensorOf(v)) / std::max<int64_t>(1, tensorOf(v).getShape().back());
   };
@@ -230,7 +231,8 @@ bool GPURowProgram::isElementwiseIn(unsigned argument) const {
       if (op == block.getTerminator())
         continue;
       bool plain = isa<AddOp, MultiplyOp, MixOp, ScaleOp, UnaryOp, UnaryBackwardOp, CastOp,
-                       SoftcapOp, SoftcapBackwardOp, ReshapeOp, AtLeastOp>(op) ||
+                       SoftcapOp, SoftcapBackwardOp, ReshapeOp, AtLeastOp, QuantizeOp,
+                       JoinMasterOp>(op) ||
                    (isa<RowScaleOp, CrossEntropyBackwardOp>(op) && use.getOperandNumber() == 0);
       if (!plain || isUniformOperand(use))
         return false;
