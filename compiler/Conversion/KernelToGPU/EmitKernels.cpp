@@ -8,6 +8,8 @@ namespace smelt {
 LogicalResult emitGPUKernel(GPUEmission &emission) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(emission.getKernel())
       .Case([&](kernel::GemmOp op) {
+        if (whyNotFp8Gemm(op, emission).empty())
+          return emitFp8Gemm(op, emission);
         return whyNotFastGemm(op, emission).empty() ? emitFastGemm(op, emission)
                                                     : emitGeneric(op, emission);
       })

@@ -18,6 +18,9 @@ mlir::LogicalResult emitGPUKernel(GPUEmission &emission);
 // The Hopper generators (GemmFast.cpp …, AttentionFast.cpp …).
 std::string whyNotFastGemm(mlir::kernel::GemmOp op, const GPUEmission &emission);
 mlir::LogicalResult emitFastGemm(mlir::kernel::GemmOp op, GPUEmission &emission);
+/// Both operands f8, any layout: operands are copied where they are not K-major.
+std::string whyNotFp8Gemm(mlir::kernel::GemmOp op, const GPUEmission &emission);
+mlir::LogicalResult emitFp8Gemm(mlir::kernel::GemmOp op, GPUEmission &emission);
 std::string whyNotFastAttention(mlir::kernel::AttentionOp op, const GPUEmission &emission);
 mlir::LogicalResult emitFastAttention(mlir::kernel::AttentionOp op, GPUEmission &emission);
 std::string whyNotFastAttention(mlir::kernel::AttentionBackwardOp op, const GPUEmission &emission);

@@ -6,6 +6,7 @@ Or attention_T_H_d_WINDOW_DOCUMENTS_SHIFT: see document_starts; SHIFT: none, key
 """
 import dataclasses
 import math
+import sys
 from typing import Callable, Optional
 
 EPS = 1.1920929e-7
@@ -310,6 +311,9 @@ def backward_case(name):
 
 
 def find(name):
+    if name.startswith("f8_") or name.startswith("head_"):
+        import head_cases
+        return head_cases.find(name)
     if name.startswith("backward"):
         return backward_case(name)
     return attention_case(name) if name.startswith("attention") else gemm_case(name)
@@ -331,5 +335,9 @@ ALL = ["_".join(["gemm", *map(str, case)]) for case in LARGE + SMALL] + [
     "_".join([kind, *map(str, case)]) for kind in ("attention", "backward") for case in ATTENTION]
 
 if __name__ == "__main__":
+    if sys.argv[1:] == ["head"]:
+        import head_cases
+        print("\n".join(head_cases.mlir(name) for name in head_cases.ALL))
+        sys.exit()
     for name in ALL:
         print({"gemm": gemm_mlir, "attention": attention_mlir, "backward": backward_mlir}[name.split("_")[0]](name))

@@ -84,6 +84,7 @@ class Kernel:
             for function, launch, parameters, _ in calls:
                 check(cuda.cuLaunchKernel(function, *launch["grid"], launch["threads"], 1, 1, launch["shared"], stream, parameters, None),
                       launch["symbol"])
+        run.launches = [(launch["role"], lambda call=call: run([call])) for call, launch in zip(calls, self.spec["launches"])]
         return run
 
 
@@ -172,6 +173,33 @@ def bench(kernels, rounds=60):
         print(f"{(group + ' ' + name)[:70] if name == 'torch' else name:46s} {median:9.1f} {p10:8.1f} {p90:8.1f} {rate:8.1f} {ratio:22.3f}")
 
 
+def time_launches(kernels, rounds=20):
+    """Medians of the single launches of kernels that take several, each kernel's launches in their order."""
+    for kernel in kernels:
+        case = cases.find(kernel.name)
+        if not case.yardstick or len(kernel.spec["launches"]) < 2:
+            continue
+        buffers = kernel.make_buffers()
+        torch.manual_seed(1)
+        case.fill(buffers[:kernel.spec["inputs"]])
+        run = kernel.bind(buffers)
+        times = {}
+        for r in range(rounds + 3):
+            events = []
+            for i, (role, launch) in enumerate(run.launches):
+                a, b = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+                a.record()
+                launch()
+                b.record()
+                events.append((f"{i} {role}", a, b))
+            torch.cuda.synchronize()
+            for role, a, b in events if r >= 3 else []:
+                times.setdefault(role, []).append(a.elapsed_time(b) * 1e3)
+        print(f"launches of {kernel.name}: " + ", ".join(f"{role} {sorted(t)[rounds // 2]:.1f}" for role, t in times.items()) + " µs")
+        del buffers, run
+        torch.cuda.empty_cache()
+
+
 def main():
     folder, mode = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "both"
     kernels = load(folder)
@@ -183,6 +211,7 @@ def main():
         print("check:", "all ok" if good else "FAILED", flush=True)
     if mode in ("bench", "both"):
         bench(kernels)
+        time_launches(kernels)
     return 0 if good else 1
 
 

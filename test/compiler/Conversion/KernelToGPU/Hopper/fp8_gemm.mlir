@@ -1,0 +1,40 @@
+// REQUIRES: tool-gpu_kernels
+// RUN: gpu_kernels %s %t | FileCheck %s --check-prefix=RESOURCES --allow-empty
+// RUN: FileCheck %s < %t/kernels.ptx
+// RUN: FileCheck %s --check-prefix=JSON < %t/kernels.json
+
+// RESOURCES-NOT: {{[1-9][0-9]*}} spilled
+// RESOURCES-NOT: serialized
+
+// f8 operands are multiplied K-major: g as it lies, w through a transposing launch. Every 128 of k starts from zero and is added in f32.
+// CHECK-LABEL: .entry smelt_dx(
+// CHECK: prmt.b32
+// CHECK-LABEL: .entry smelt_dx_1(
+// CHECK: wgmma.mma_async.sync.aligned.m64n128k32.f32.e5m2.e4m3
+// CHECK: wgmma.wait_group.sync.aligned 0
+// CHECK: add.f32
+func.func private @dx(%g: tensor<300x512xf8E5M2>, %w: tensor<512x128xf8E4M3FN>) -> tensor<300x128xbf16> {
+  %0 = kernel.gemm a(%g) b(%w) result() : (tensor<300x512xf8E5M2>, tensor<512x128xf8E4M3FN>) -> tensor<300x128xbf16>
+    a { ^bb0(%x: tensor<300x512xf8E5M2>): kernel.yield %x : tensor<300x512xf8E5M2> }
+    b { ^bb0(%x: tensor<512x128xf8E4M3FN>): kernel.yield %x : tensor<512x128xf8E4M3FN> }
+    result { ^bb0(%c: tensor<300x128xf32>):
+      %2 = lm.cast %c : tensor<300x128xf32> -> tensor<300x128xbf16>
+      kernel.yield %2 : tensor<300x128xbf16> }
+  return %0 : tensor<300x128xbf16>
+}
+
+// JSON: "dx"
+// JSON: "role": "transpose operand"
+// JSON: "role": "gemm"
+// JSON: "role": "gemm"
+// JSON-NOT: operand
+// JSON: "workspace": 0
+
+// Both as they lie: one launch, no workspace.
+func.func private @forward(%a: tensor<64x256xf8E4M3FN>, %w: tensor<128x256xf8E4M3FN>) -> tensor<64x128xf32> {
+  %0 = kernel.gemm a(%a) b(%w) result() {transpose_b} : (tensor<64x256xf8E4M3FN>, tensor<128x256xf8E4M3FN>) -> tensor<64x128xf32>
+    a { ^bb0(%x: tensor<64x256xf8E4M3FN>): kernel.yield %x : tensor<64x256xf8E4M3FN> }
+    b { ^bb0(%x: tensor<128x256xf8E4M3FN>): kernel.yield %x : tensor<128x256xf8E4M3FN> }
+    result { ^bb0(%c: tensor<64x128xf32>): kernel.yield %c : tensor<64x128xf32> }
+  return %0 : tensor<64x128xf32>
+}
