@@ -10,6 +10,7 @@
 #include "compiler/Target/Bundle/EmitBundle.h"
 #include "dialects/LM/LMOps.h"
 #include "runtime/train/Session.h"
+#include "test/compiler/Pipelines/TrainingSupport.h"
 #include "tools/smelt-opt/RegisterEverything.h"
 #include "mlir/IR/MLIRContext.h"
 #include <cmath>
@@ -19,11 +20,12 @@
 
 using namespace mlir;
 using namespace smelt;
-using reference::Tensor;
+using namespace smelt::testing_support;
 
 namespace {
 
 constexpr int64_t kTokens = 32, kSteps = 8, kMicroBatches = 2;
+constexpr double kFloor = 1e-2;
 
 constexpr llvm::StringLiteral kSpec = R"({
   "smelt": 1, "name": "test",
@@ -57,50 +59,6 @@ constexpr llvm::StringLiteral kSpec = R"({
   },
   "data": {"train": "", "tokenizer": "bytes", "sequence": 16, "validation": {"tokens": 32, "every": 100}}
 })";
-
-runtime::Batch makeBatch(int64_t number) {
-  static constexpr llvm::StringLiteral text = "the quick brown fox jumps over the lazy dog and the dog sleeps while the fox runs away ";
-  runtime::Batch batch;
-  for (int64_t t = 0; t < kTokens; ++t) {
-    int64_t at = number * 13 + t;
-    batch.tokens.push_back(text[at % text.size()]);
-    batch.targets.push_back(t % 16 == 15 ? -1 : text[(at + 1) % text.size()]);
-    batch.documentStart.push_back(t < 16 ? 0 : 16);
-    batch.validTargets += t % 16 != 15;
-  }
-  return batch;
-}
-
-Tensor toTensor(const std::vector<int32_t> &values) { return Tensor({static_cast<int64_t>(values.size())}, {values.begin(), values.end()}); }
-
-struct Reading {
-  Tensor tensor;
-  runtime::DType dtype;
-};
-
-std::map<std::string, Reading> read(runtime::Session &session, std::vector<runtime::BufferKind> kinds) {
-  auto snapshot = session.snapshot(kinds);
-  EXPECT_TRUE(snapshot.isOk());
-  std::map<std::string, Reading> readings;
-  for (auto &[name, view] : snapshot->tensors()) {
-    std::vector<double> values;
-    for (size_t i = 0; i < view.data.size(); i += runtime::dtypeBytes(view.dtype))
-      values.push_back(runtime::loadElement(view.dtype, view.data.data() + i));
-    readings[name] = {Tensor(view.shape, std::move(values)), view.dtype};
-  }
-  return readings;
-}
-
-/// Largest difference over the largest element, or 1e-2 if all are smaller.
-double getError(const Tensor &actual, const Tensor &expected) {
-  double difference = 0, size = 1e-2;
-  for (int64_t i = 0; i < expected.getNumElements(); ++i) {
-    double d = std::abs(actual(i) - expected(i));
-    difference = !(d <= difference) ? d : difference;
-    size = std::max(size, std::abs(expected(i)));
-  }
-  return difference / size;
-}
 
 /// With and without the f8 head: without it nothing is rounded that f32 and double could round differently, but what is stored in bf16.
 class NarrowTraining : public testing::TestWithParam<bool> {};
@@ -146,7 +104,7 @@ TEST_P(NarrowTraining, EveryStepEqualsTheInterpreter) {
     ASSERT_TRUE(session->applySettings(step).isOk());
     ASSERT_TRUE(session->setAutomaticSetting("step", step + 1).isOk());
     interpreter.tensors.clear();
-    for (auto &[name, reading] : read(*session, {runtime::BufferKind::Parameter, runtime::BufferKind::State}))
+    for (auto &[name, reading] : readTyped(*session, {runtime::BufferKind::Parameter, runtime::BufferKind::State}))
       interpreter.tensors[name] = reading.tensor;
     for (auto &[name, value] : session->settings())
       interpreter.tensors[name] = Tensor::scalar(value);
@@ -154,7 +112,7 @@ TEST_P(NarrowTraining, EveryStepEqualsTheInterpreter) {
     for (auto parameter : train->getOps<lm::ParameterOp>())
       interpreter.gradients[parameter.getSymName().str()] = Tensor::filled(cast<RankedTensorType>(parameter.getType()).getShape(), 0.0);
     for (int64_t micro = 0; micro < kMicroBatches; ++micro) {
-      runtime::Batch batch = makeBatch(step % 2 * kMicroBatches + micro);
+      runtime::Batch batch = makeBatch(step % 2 * kMicroBatches + micro, kTokens);
       ASSERT_TRUE(session->setAutomaticSetting("accumulate", micro > 0).isOk());
       interpreter.tensors["accumulate"] = Tensor::scalar(micro > 0);
       ASSERT_TRUE(session->runOnBatch(*program, batch).isOk());
@@ -168,18 +126,18 @@ TEST_P(NarrowTraining, EveryStepEqualsTheInterpreter) {
       (step == 0 ? firstLoss : lastLoss) = *objective;
     }
     // Two roundings to bf16, of a micro-batch and of the sum, may each go to the neighbour, 2^-7 of the value away.
-    for (auto &[name, reading] : read(*session, {runtime::BufferKind::Gradient})) {
+    for (auto &[name, reading] : readTyped(*session, {runtime::BufferKind::Gradient})) {
       bool isNarrow = reading.dtype == runtime::DType::BF16;
       narrow += isNarrow;
-      double error = getError(reading.tensor, interpreter.gradients[name.substr(9)]);
+      double error = getError(reading.tensor, interpreter.gradients[name.substr(9)], kFloor);
       EXPECT_TRUE(error <= (isNarrow ? 0x1p-6 : getWideBound(name))) << name << ": " << error;
     }
     ASSERT_TRUE(session->run(*update).isOk());
     ASSERT_TRUE(succeeded(interpreter.run("update", {})));
-    for (auto &[name, reading] : read(*session, {runtime::BufferKind::Parameter, runtime::BufferKind::State})) {
+    for (auto &[name, reading] : readTyped(*session, {runtime::BufferKind::Parameter, runtime::BufferKind::State})) {
       auto expected = interpreter.tensors.find(name);
       ASSERT_NE(expected, interpreter.tensors.end()) << name;
-      double error = getError(reading.tensor, expected->second);
+      double error = getError(reading.tensor, expected->second, kFloor);
       EXPECT_TRUE(error <= (reading.dtype == runtime::DType::BF16 ? 0x1p-6 : getWideBound(name))) << name << ": " << error;
     }
   }

@@ -13,6 +13,7 @@
 #include "dialects/LM/LMOps.h"
 #include "dialects/Train/TrainOps.h"
 #include "runtime/train/Session.h"
+#include "test/compiler/Pipelines/TrainingSupport.h"
 #include "tools/smelt-opt/RegisterEverything.h"
 #include "mlir/IR/MLIRContext.h"
 #include <cmath>
@@ -22,12 +23,12 @@
 
 using namespace mlir;
 using namespace smelt;
-using reference::Tensor;
-using Tensors = std::map<std::string, Tensor>;
+using namespace smelt::testing_support;
 
 namespace {
 
 constexpr int64_t kTokens = 16, kSteps = 20, kMicroBatches = 2;
+constexpr double kFloor = 1e-3;
 
 /// eps is large, so that the division by √v does not magnify the rounding of gradients that are nearly 0.
 constexpr llvm::StringLiteral kSpec = R"({
@@ -57,21 +58,6 @@ constexpr llvm::StringLiteral kSpec = R"({
   },
   "data": {"train": "", "tokenizer": "bytes", "sequence": 16, "validation": {"tokens": 16, "every": 100}}
 })";
-
-runtime::Batch makeBatch(int64_t number) {
-  static constexpr llvm::StringLiteral text = "the quick brown fox jumps over the lazy dog and the dog sleeps while the fox runs away ";
-  runtime::Batch batch;
-  for (int64_t t = 0; t < kTokens; ++t) {
-    int64_t at = number * 13 + t;
-    batch.tokens.push_back(text[at % text.size()]);
-    batch.targets.push_back(t == 15 ? -1 : text[(at + 1) % text.size()]);
-    batch.documentStart.push_back(0);
-    batch.validTargets += t != 15;
-  }
-  return batch;
-}
-
-Tensor toTensor(const std::vector<int32_t> &values) { return Tensor({static_cast<int64_t>(values.size())}, {values.begin(), values.end()}); }
 
 /// What the loops keep of one parameter.
 struct Kept {
@@ -138,7 +124,7 @@ struct OptimizerNumericsTest : testing::TestWithParam<bool> {
     ASSERT_TRUE(opened.isOk()) << opened.status().message();
     session = *std::move(opened);
     ASSERT_TRUE(session->initialise(7).isOk());
-    interpreter->tensors = read(runtime::BufferKind::Parameter);
+    interpreter->tensors = read(*session, {runtime::BufferKind::Parameter});
     for (auto &[name, parameter] : interpreter->tensors) {
       Tensor zero = Tensor::filled(parameter.shape, 0.0);
       loops[name] = {zero, zero, zero, parameter, zero};
@@ -149,38 +135,14 @@ struct OptimizerNumericsTest : testing::TestWithParam<bool> {
   }
   void TearDown() override { std::filesystem::remove_all(directory); }
 
-  Tensors read(runtime::BufferKind kind) {
-    auto snapshot = session->snapshot({kind});
-    EXPECT_TRUE(snapshot.isOk());
-    Tensors tensors;
-    for (auto &[name, view] : snapshot->tensors()) {
-      std::vector<double> values;
-      for (size_t i = 0; i < view.data.size(); i += sizeof(float))
-        values.push_back(runtime::loadElement(view.dtype, view.data.data() + i));
-      tensors[name] = Tensor(view.shape, std::move(values));
-    }
-    return tensors;
-  }
-
-  /// Largest difference over the largest element.
-  static double getError(const Tensor &actual, const Tensor &expected) {
-    double difference = 0, size = 1e-3;
-    for (int64_t i = 0; i < expected.getNumElements(); ++i) {
-      double d = std::abs(actual(i) - expected(i));
-      difference = !(d <= difference) ? d : difference;
-      size = std::max(size, std::abs(expected(i)));
-    }
-    return difference / size;
-  }
-
   /// The runtime's step, as its Trainer takes it.
   void runCompiled(int64_t step) {
     ASSERT_TRUE(session->applySettings(step).isOk());
     for (int64_t micro = 0; micro < kMicroBatches; ++micro) {
       ASSERT_TRUE(session->applyAutomaticSettings(step, micro).isOk());
-      ASSERT_TRUE(session->runOnBatch(*session->manifest().findProgram("train.T16"), makeBatch(step % 3 * kMicroBatches + micro)).isOk());
+      ASSERT_TRUE(session->runOnBatch(*session->manifest().findProgram("train.T16"), makeBatch(step % 3 * kMicroBatches + micro, kTokens)).isOk());
     }
-    compiledGradients = read(runtime::BufferKind::Gradient);
+    compiledGradients = read(*session, {runtime::BufferKind::Gradient});
     for (const runtime::Update &update : session->manifest().training.updates)
       if (update.period.isDue(step))
         ASSERT_TRUE(session->run(*session->manifest().findProgram(update.program)).isOk());
@@ -191,7 +153,7 @@ struct OptimizerNumericsTest : testing::TestWithParam<bool> {
       interpreter->tensors[name] = Tensor::scalar(value);
     interpreter->gradients.clear();
     for (int64_t micro = 0; micro < kMicroBatches; ++micro) {
-      runtime::Batch batch = makeBatch(step % 3 * kMicroBatches + micro);
+      runtime::Batch batch = makeBatch(step % 3 * kMicroBatches + micro, kTokens);
       ASSERT_TRUE(succeeded(interpreter->run("train.T16", {toTensor(batch.tokens), toTensor(batch.targets), toTensor(batch.documentStart)})));
     }
     double lr = session->settings().at("lr");
@@ -200,7 +162,7 @@ struct OptimizerNumericsTest : testing::TestWithParam<bool> {
       for (int64_t i = 0; i < fresh.getNumElements(); ++i)
         kept.gradient(i) += fresh(i);
       // Before the update: what has accumulated so far, in Adam's group over two steps.
-      double error = getError(compiledGradients.at("gradient." + name), kept.gradient);
+      double error = getError(compiledGradients.at("gradient." + name), kept.gradient, kFloor);
       EXPECT_TRUE(error <= 1e-3) << "gradient of " << name << ": " << error;
       Tensor &p = interpreter->tensors.at(name);
       if (kept.isAdam && step % 2 == 0)
@@ -231,15 +193,15 @@ TEST_P(OptimizerNumericsTest, TwentyStepsEqualTheLoops) {
     SCOPED_TRACE("step " + std::to_string(step));
     runCompiled(step);
     runLoops(step);
-    for (auto &[name, actual] : read(runtime::BufferKind::Parameter)) {
+    for (auto &[name, actual] : read(*session, {runtime::BufferKind::Parameter})) {
       // fp32 gradients and updates that feed back through 20 steps; an update moves by at most 4e-2.
-      double error = getError(actual, interpreter->tensors.at(name));
+      double error = getError(actual, interpreter->tensors.at(name), kFloor);
       EXPECT_TRUE(error <= 1e-4) << name << ": " << error;
     }
   }
   for (auto &[name, kept] : loops) // It went somewhere.
-    EXPECT_GT(getError(first.at(name), interpreter->tensors.at(name)), 1e-3) << name;
-  for (auto &[name, actual] : read(runtime::BufferKind::State)) {
+    EXPECT_GT(getError(first.at(name), interpreter->tensors.at(name), kFloor), 1e-3) << name;
+  for (auto &[name, actual] : read(*session, {runtime::BufferKind::State})) {
     llvm::StringRef rest = name;
     const Tensor *expected = nullptr;
     if (rest.consume_front("adam.m.") || rest.consume_front("adamw.m."))
@@ -251,7 +213,7 @@ TEST_P(OptimizerNumericsTest, TwentyStepsEqualTheLoops) {
     else if (rest.consume_front("snoo.m."))
       expected = &loops.at(rest.str()).velocity;
     ASSERT_TRUE(expected) << name;
-    double error = getError(actual, *expected);
+    double error = getError(actual, *expected, kFloor);
     EXPECT_TRUE(error <= 1e-3) << name << ": " << error;
   }
 }

@@ -10,6 +10,7 @@
 #include "compiler/Target/Bundle/EmitBundle.h"
 #include "dialects/LM/LMOps.h"
 #include "runtime/train/Session.h"
+#include "test/compiler/Pipelines/TrainingSupport.h"
 #include "tools/smelt-opt/RegisterEverything.h"
 #include "mlir/IR/MLIRContext.h"
 #include <cmath>
@@ -19,11 +20,13 @@
 
 using namespace mlir;
 using namespace smelt;
-using reference::Tensor;
+using namespace smelt::testing_support;
 
 namespace {
 
 constexpr int64_t kTokens = 32, kSteps = 10;
+/// Tensors below it count as that large: a scalar's gradient is a sum of terms of order 1e-2 that may cancel.
+constexpr double kFloor = 1e-2;
 
 /// One layer with a key offset, a smear, gates, residual mixes; AdamW and Muon (split, wide and tall). `eps` is large so that AdamW's
 /// division does not magnify the rounding of gradients that are nearly 0.
@@ -89,22 +92,6 @@ std::string makeSpec(int64_t tokens, Optimizer optimizer) {
   return text;
 }
 
-/// Text-like tokens that differ from micro-batch to micro-batch; two documents; some targets are ignored.
-runtime::Batch makeBatch(int64_t number) {
-  static constexpr llvm::StringLiteral text = "the quick brown fox jumps over the lazy dog and the dog sleeps while the fox runs away ";
-  runtime::Batch batch;
-  for (int64_t t = 0; t < kTokens; ++t) {
-    int64_t at = number * 13 + t;
-    batch.tokens.push_back(text[at % text.size()]);
-    batch.targets.push_back(t % 16 == 15 ? -1 : text[(at + 1) % text.size()]);
-    batch.documentStart.push_back(t < 16 ? 0 : 16);
-    batch.validTargets += t % 16 != 15;
-  }
-  return batch;
-}
-
-Tensor toTensor(const std::vector<int32_t> &values) { return Tensor({static_cast<int64_t>(values.size())}, {values.begin(), values.end()}); }
-
 struct TrainingNumericsTest : testing::TestWithParam<std::tuple<bool, int64_t, Optimizer>> {
   void SetUp() override {
     registerDialects(registry);
@@ -138,31 +125,6 @@ struct TrainingNumericsTest : testing::TestWithParam<std::tuple<bool, int64_t, O
     ASSERT_TRUE(succeeded(passes.run(*module))) << phase.str();
   }
 
-  std::map<std::string, Tensor> read(std::vector<runtime::BufferKind> kinds) {
-    auto snapshot = session->snapshot(kinds);
-    EXPECT_TRUE(snapshot.isOk());
-    std::map<std::string, Tensor> tensors;
-    for (auto &[name, view] : snapshot->tensors()) {
-      std::vector<double> values;
-      for (size_t i = 0; i < view.data.size(); i += sizeof(float))
-        values.push_back(runtime::loadElement(view.dtype, view.data.data() + i));
-      tensors[name] = Tensor(view.shape, std::move(values));
-    }
-    return tensors;
-  }
-
-  /// Largest difference over the largest element. Tensors below 1e-2 count as that large: a scalar's gradient is a sum of terms of
-  /// order 1e-2 that may cancel.
-  static double getError(const Tensor &actual, const Tensor &expected) {
-    double difference = 0, size = 1e-2;
-    for (int64_t i = 0; i < expected.getNumElements(); ++i) {
-      double d = std::abs(actual(i) - expected(i));
-      difference = !(d <= difference) ? d : difference;
-      size = std::max(size, std::abs(expected(i)));
-    }
-    return difference / size;
-  }
-
   DialectRegistry registry;
   MLIRContext context;
   std::filesystem::path directory;
@@ -179,7 +141,7 @@ TEST_P(TrainingNumericsTest, EveryStepEqualsTheInterpreter) {
     SCOPED_TRACE("step " + std::to_string(step));
     ASSERT_TRUE(session->applySettings(step).isOk());
     ASSERT_TRUE(session->setAutomaticSetting("step", step + 1).isOk());
-    std::map<std::string, Tensor> before = read({runtime::BufferKind::Parameter, runtime::BufferKind::State});
+    Tensors before = read(*session, {runtime::BufferKind::Parameter, runtime::BufferKind::State});
     interpreter->tensors = before;
     for (auto &[name, value] : session->settings())
       interpreter->tensors[name] = Tensor::scalar(value);
@@ -189,7 +151,7 @@ TEST_P(TrainingNumericsTest, EveryStepEqualsTheInterpreter) {
       interpreter->gradients[parameter.getSymName().str()] = Tensor::filled(cast<RankedTensorType>(parameter.getType()).getShape(), 0.0);
 
     for (int64_t micro = 0; micro < microBatches(); ++micro) {
-      runtime::Batch batch = makeBatch(step % 2 * microBatches() + micro);
+      runtime::Batch batch = makeBatch(step % 2 * microBatches() + micro, kTokens);
       ASSERT_TRUE(session->setAutomaticSetting("accumulate", micro > 0).isOk());
       interpreter->tensors["accumulate"] = Tensor::scalar(micro > 0);
       ASSERT_TRUE(session->runOnBatch(*trainProgram, batch).isOk());
@@ -202,21 +164,21 @@ TEST_P(TrainingNumericsTest, EveryStepEqualsTheInterpreter) {
       EXPECT_TRUE(std::abs(*sum - (*results)[1].item()) <= 1e-5 * (1 + std::abs((*results)[1].item()))) << *sum << " " << (*results)[1].item();
       (step == 0 ? firstLoss : lastLoss) = *objective;
     }
-    std::map<std::string, Tensor> gradients = read({runtime::BufferKind::Gradient});
+    Tensors gradients = read(*session, {runtime::BufferKind::Gradient});
     for (auto &[name, gradient] : gradients) {
       ASSERT_TRUE(llvm::StringRef(name).starts_with("gradient."));
       // Relative to the largest element of the gradient: sums over 32 to 64 tokens through a dozen ops in fp32.
-      double error = getError(gradient, interpreter->gradients[name.substr(9)]);
+      double error = getError(gradient, interpreter->gradients[name.substr(9)], kFloor);
       EXPECT_TRUE(error <= 1e-4) << name << ": " << error;
     }
 
     ASSERT_TRUE(session->run(*update).isOk());
     ASSERT_TRUE(succeeded(interpreter->run("update", {})));
-    for (auto &[name, actual] : read({runtime::BufferKind::Parameter, runtime::BufferKind::State})) {
+    for (auto &[name, actual] : read(*session, {runtime::BufferKind::Parameter, runtime::BufferKind::State})) {
       auto expected = interpreter->tensors.find(name);
       ASSERT_NE(expected, interpreter->tensors.end()) << name;
       // Muon's five iterations magnify small singular values, and their rounding, by up to 3.4⁵ ≈ 450.
-      double error = getError(actual, expected->second);
+      double error = getError(actual, expected->second, kFloor);
       EXPECT_TRUE(error <= 2e-4) << name << ": " << error;
     }
   }
