@@ -12,7 +12,7 @@
 // CHECK-LABEL: .entry smelt_dx_1(
 // CHECK: wgmma.mma_async.sync.aligned.m64n128k32.f32.e5m2.e4m3
 // CHECK: wgmma.wait_group.sync.aligned 0
-// CHECK: add.f32
+// CHECK: add{{(.rn)?}}.f32
 func.func private @dx(%g: tensor<300x512xf8E5M2>, %w: tensor<512x128xf8E4M3FN>) -> tensor<300x128xbf16> {
   %0 = kernel.gemm a(%g) b(%w) result() : (tensor<300x512xf8E5M2>, tensor<512x128xf8E4M3FN>) -> tensor<300x128xbf16>
     a { ^bb0(%x: tensor<300x512xf8E5M2>): kernel.yield %x : tensor<300x512xf8E5M2> }
