@@ -36,6 +36,30 @@ TEST_F(FailureTest, ANonFiniteLossStopsBeforeTheUpdate) {
     }
 }
 
+// Between two updates, with gradients accumulated and an outer optimiser under way.
+TEST_F(FailureTest, ANonFiniteLossInsideAPeriodLeavesTheCheckpointBefore) {
+  FakeModelOptions model;
+  model.optimizerEvery = 3;
+  model.outerEvery = 4;
+  model.checkpointEvery = 1;
+  model.steps = 24;
+  writeBundleWith(model);
+  TrainResult whole = trainOrFail(optionsFor("whole"));
+  model.poisonStep = 7; // Updates come after steps 5 and 8, the outer one after 4 and 8 (0-based).
+  writeBundleWith(model);
+  Status status = train(optionsFor("run")).status();
+  EXPECT_EQ(exitCode(status.code()), 5);
+  EXPECT_NE(status.message().find("step 8, micro-batch 1: the loss is nan"), std::string::npos)
+      << status.message();
+  auto newest = openCheckpoint(folder / "run/checkpoints/step-000007");
+  ASSERT_TRUE(newest.isOk()) << newest.status().message();
+  ASSERT_EQ(newest->state.tensors().count("gradient.w"), 1u);
+  // With what was wrong mended the run ends as if it had never been.
+  model.poisonStep = -1;
+  writeBundleWith(model);
+  EXPECT_EQ(trainOrFail(optionsFor("run", "auto")).finalHash, whole.finalHash);
+}
+
 TEST_F(FailureTest, AFullDiskKeepsTheEarlierCheckpoint) {
   TrainOptions first = optionsFor("run");
   first.steps = 4;

@@ -102,11 +102,12 @@ TEST_F(TrainerTest, ACheckpointOfAnotherPeriodLacksTheGradients) {
   writeBundleWith(model);
   StatusOr<TrainResult> result = train(optionsFor("run", "auto"));
   ASSERT_FALSE(result.isOk());
-  EXPECT_NE(result.status().message().find("it has no gradient \"gradient.w\""), std::string::npos) << result.status().message();
+  EXPECT_NE(result.status().message().find("it has no gradient \"gradient.w\""), std::string::npos)
+      << result.status().message();
 }
 
-// The same 12 steps with an update after every third one are 4 updates of summed gradients; with the
-// outer optimiser and without it the parameters differ from the first step on.
+// The same 12 steps with an update after every third one are 4 updates of summed gradients; with
+// the outer optimiser and without it the parameters differ from the first step on.
 TEST_F(TrainerTest, UpdatesHappenWhenTheyAreDue) {
   FakeModelOptions model;
   model.optimizerEvery = 3;
@@ -125,6 +126,31 @@ TEST_F(TrainerTest, UpdatesHappenWhenTheyAreDue) {
   trainOrFail(optionsFor("outer"));
   double outerFirst = readLog("outer")[1]["val_loss"];
   EXPECT_EQ(outerFirst, losses[0]); // Nothing has been updated, so the outer gradient is 0.
+}
+
+// An outer optimiser that takes its first step before any other update finds nothing changed, so
+// that --init's values stay.
+TEST_F(TrainerTest, OuterCopiesBeginAsTheInitialParametersOfAFile) {
+  TrainOptions first = optionsFor("first");
+  first.steps = 4;
+  trainOrFail(first);
+  FakeModelOptions model;
+  model.optimizerEvery = 100;
+  model.outerEvery = 2;
+  writeBundleWith(model);
+  TrainOptions next = optionsFor("next");
+  next.initialParameters = folder / "first/checkpoints/step-000004/parameters.safetensors";
+  next.steps = 3;
+  trainOrFail(next);
+  auto before = openCheckpoint(folder / "first/checkpoints/step-000004");
+  auto after = openCheckpoint(folder / "next/checkpoints/step-000003");
+  ASSERT_TRUE(before.isOk() && after.isOk());
+  auto bytesOf = [](const TensorView &view) {
+    return std::vector<std::byte>(view.data.begin(), view.data.end());
+  };
+  auto begun = bytesOf(before->parameters.tensors().at("w"));
+  EXPECT_EQ(bytesOf(after->parameters.tensors().at("w")), begun);
+  EXPECT_EQ(bytesOf(after->state.tensors().at("outer.w")), begun);
 }
 
 TEST_F(TrainerTest, TheLastValidationAloneHasTheFinalSettings) {
