@@ -1,0 +1,222 @@
+#include "runtime/collective/RankGroup.h"
+#include "runtime/base/Log.h"
+#include "runtime/collective/RankServer.h"
+
+#include <condition_variable>
+#include <mutex>
+#include <poll.h>
+#include <unistd.h>
+
+namespace smelt::runtime {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+std::string LostRank::message() const {
+  return concat("rank ", rank, " is lost in phase ", phase, ": ", why);
+}
+
+struct RankGroup::Connection {
+  RankEnvironment environment;
+  RankGroupOptions options;
+  std::string localAddress;
+  std::unique_ptr<RankServer> server; ///< Of rank 0.
+  Descriptor socket;
+  MessageReader reader;
+
+  std::mutex sending;
+  std::atomic<const char *> phase = "start-up";
+
+  std::mutex mutex; ///< Of what follows.
+  std::condition_variable changed;
+  bool ready = false;
+  std::map<std::string, std::string> words;
+  std::optional<LostRank> lost;
+
+  std::atomic<bool> stop = false, left = false;
+  std::string serverPhase = "start-up"; ///< Of the thread alone.
+  std::thread thread;
+
+  bool send(const Message &message) {
+    std::lock_guard lock(sending);
+    return sendMessage(socket.get(), message);
+  }
+
+  void lose(LostRank rank) {
+    {
+      std::lock_guard lock(mutex);
+      if (lost || left)
+        return;
+      lost = rank;
+    }
+    changed.notify_all();
+    if (options.onLost)
+      return options.onLost(rank);
+    logError(
+        Status(StatusCode::RankLost, concat(rank.message(), " (this is rank ", environment.rank,
+                                            ", in phase ", phase.load(), ")")));
+    if (server) // The others have the news before rank 0's end could be taken for the cause.
+      std::this_thread::sleep_for(milliseconds(200));
+    ::_exit(exitCode(StatusCode::RankLost));
+  }
+
+  void handle(const Message &message) {
+    switch (message.kind) {
+    case MessageKind::Beat:
+      serverPhase = message.key;
+      return;
+    case MessageKind::Lost: {
+      size_t line = message.value.find('\n');
+      return lose({std::atoi(message.key.c_str()), message.value.substr(0, line),
+                   line == std::string::npos ? "" : message.value.substr(line + 1)});
+    }
+    case MessageKind::Ready:
+    case MessageKind::Value: {
+      std::lock_guard lock(mutex);
+      if (message.kind == MessageKind::Ready)
+        ready = true;
+      else
+        words[message.key] = message.value;
+      break;
+    }
+    default:
+      return;
+    }
+    changed.notify_all();
+  }
+
+  /// Beats and listens until the group ends.
+  void run() {
+    Clock::time_point heard = Clock::now(), beaten = {}, awake = Clock::now();
+    milliseconds interval = std::min<milliseconds>(options.timeout / 6, milliseconds(500));
+    while (!stop) {
+      pollfd waiting{socket.get(), POLLIN, 0};
+      ::poll(&waiting, 1, 50);
+      Clock::time_point now = Clock::now();
+      if (now - awake > options.timeout / 2)
+        heard = now; // This process was stopped; it has not listened.
+      awake = now;
+      if (waiting.revents) {
+        heard = now;
+        bool open = reader.fill(socket.get()), damaged = false;
+        while (std::optional<Message> message = reader.next(damaged))
+          handle(*message);
+        if (!open || damaged) {
+          lose({0, serverPhase, "its process ended"});
+          return;
+        }
+      }
+      if (now - heard > options.timeout) {
+        lose({0, serverPhase, concat("no heartbeat for ", options.timeout.count() / 1000.0, " s")});
+        return;
+      }
+      if (now - beaten > interval) {
+        beaten = now;
+        send({MessageKind::Beat, phase.load(), ""});
+      }
+    }
+  }
+
+  /// Waits for `there`, which is asked under the lock.
+  template <typename Condition> Status wait(Condition there) {
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return lost || there(); });
+    return lost ? Status(StatusCode::RankLost, lost->message()) : Status::ok();
+  }
+};
+
+RankGroup::RankGroup() : connection_(std::make_unique<Connection>()) {}
+
+StatusOr<std::unique_ptr<RankGroup>> RankGroup::join(const RankEnvironment &environment,
+                                                     RankGroupOptions options) {
+  std::unique_ptr<RankGroup> group(new RankGroup);
+  Connection &connection = *group->connection_;
+  connection.environment = environment;
+  connection.options = options;
+  if (environment.rank == 0) {
+    Descriptor listener(environment.listener);
+    if (environment.listener < 0) {
+      SMELT_ASSIGN_OR_RETURN(listener, listenAt(environment.port));
+    }
+    connection.server =
+        std::make_unique<RankServer>(std::move(listener), environment.size, options);
+  }
+  SMELT_ASSIGN_OR_RETURN(connection.socket, connectTo(environment.address, environment.port,
+                                                      Clock::now() + options.startTimeout));
+  connection.localAddress = localAddressOf(connection.socket.get());
+  connection.send(
+      {MessageKind::Hello, std::to_string(environment.rank), std::to_string(environment.size)});
+  connection.thread = std::thread([&connection] { connection.run(); });
+  SMELT_RETURN_IF_ERROR(connection.wait([&] { return connection.ready; }));
+  return group;
+}
+
+RankGroup::~RankGroup() {
+  connection_->stop = true;
+  if (connection_->thread.joinable())
+    connection_->thread.join();
+}
+
+int RankGroup::rank() const { return connection_->environment.rank; }
+int RankGroup::size() const { return connection_->environment.size; }
+const std::string &RankGroup::localAddress() const { return connection_->localAddress; }
+milliseconds RankGroup::timeout() const { return connection_->options.timeout; }
+const char *RankGroup::phase() const { return connection_->phase; }
+
+void RankGroup::enter(const char *phase) {
+  if (connection_->phase.exchange(phase) == phase)
+    return;
+  if (connection_->server)
+    connection_->server->setPhase(phase);
+  // At once: a rank that is killed now was in this phase.
+  connection_->send({MessageKind::Beat, phase, ""});
+}
+
+Status RankGroup::set(const std::string &key, const std::string &value) {
+  if (!connection_->send({MessageKind::Set, key, value}))
+    if (auto lost = waitForLoss(timeout()))
+      return Status(StatusCode::RankLost, lost->message());
+  return Status::ok();
+}
+
+StatusOr<std::string> RankGroup::get(const std::string &key) {
+  connection_->send({MessageKind::Get, key, ""});
+  SMELT_RETURN_IF_ERROR(connection_->wait([&] { return connection_->words.count(key) > 0; }));
+  std::lock_guard lock(connection_->mutex);
+  return connection_->words.at(key);
+}
+
+Status RankGroup::agree(const std::string &what, const std::string &value) {
+  SMELT_RETURN_IF_ERROR(set(concat("agree/", what, "/", rank()), value));
+  for (int other = 0; other < size(); ++other) {
+    SMELT_ASSIGN_OR_RETURN(std::string theirs, get(concat("agree/", what, "/", other)));
+    SMELT_ASSIGN_OR_RETURN(std::string first, get(concat("agree/", what, "/0")));
+    if (theirs != first)
+      return usageError("the ranks do not agree: ", what, " is \"", first, "\" on rank 0 and \"",
+                        theirs, "\" on rank ", other);
+  }
+  return Status::ok();
+}
+
+Status RankGroup::meet(const std::string &name) {
+  SMELT_RETURN_IF_ERROR(set(concat("meet/", name, "/", rank()), ""));
+  for (int other = 0; other < size(); ++other)
+    SMELT_RETURN_IF_ERROR(get(concat("meet/", name, "/", other)).status());
+  return Status::ok();
+}
+
+std::optional<LostRank> RankGroup::waitForLoss(milliseconds patience) {
+  std::unique_lock lock(connection_->mutex);
+  connection_->changed.wait_for(lock, patience, [&] { return connection_->lost.has_value(); });
+  return connection_->lost;
+}
+
+void RankGroup::leave() {
+  if (connection_->left.exchange(true))
+    return;
+  connection_->send({MessageKind::Bye, "", ""});
+  if (connection_->server)
+    connection_->server->waitForLeave();
+}
+
+} // namespace smelt::runtime
