@@ -36,6 +36,31 @@ struct DeviceProgram {
   size_t index = 0;
 };
 
+/// Bytes of the host for a place of the arena.
+struct DeviceWrite {
+  uint64_t offset = 0;
+  std::span<const std::byte> from;
+};
+
+/// A range of the arena.
+struct DeviceRange {
+  uint64_t offset = 0;
+  uint64_t bytes = 0;
+};
+
+/// Names a read that was started.
+struct DeviceRead {
+  size_t index = 0;
+};
+
+/// When one part of one launch ran.
+struct LaunchTime {
+  size_t launch = 0;
+  size_t part = 0;  ///< Of DeviceKernel::gpu; a CPU's launches have one part.
+  double start = 0; ///< Milliseconds after the first launch began.
+  double milliseconds = 0;
+};
+
 class Device {
 public:
   virtual ~Device() = default;
@@ -47,8 +72,21 @@ public:
   virtual Status allocateArena(uint64_t bytes) = 0;
   /// After what was started before; `from` may change as soon as this returns.
   virtual Status copyIn(uint64_t offset, std::span<const std::byte> from) = 0;
+  /// The same for several places at once. Where the device works beside the host, the bytes travel
+  /// while earlier programs run, and only the last, short part waits for them.
+  virtual Status copyInTogether(std::span<const DeviceWrite> writes) {
+    for (const DeviceWrite &write : writes)
+      SMELT_RETURN_IF_ERROR(copyIn(write.offset, write.from));
+    return Status::ok();
+  }
   /// After what was started before; returns with the bytes, or with what went wrong until then.
   virtual Status copyOut(uint64_t offset, std::span<std::byte> to) = 0;
+
+  /// Starts to copy the ranges out, after what was started before; nobody waits.
+  virtual StatusOr<DeviceRead> startRead(std::span<const DeviceRange> ranges) = 0;
+  /// Returns with the ranges, one after the other, or with what went wrong until then. Once per
+  /// read.
+  virtual Status finishRead(DeviceRead read, std::span<std::byte> to) = 0;
 
   /// Loads the code and looks up every kernel. Once per device.
   virtual Status loadModule(const std::string &path, const std::vector<DeviceKernel> &kernels) = 0;
@@ -60,6 +98,11 @@ public:
   virtual Status run(DeviceProgram program) = 0;
   /// Returns when everything that was run has finished.
   virtual Status synchronize() = 0;
+  /// Does `run` return before the program has finished?
+  virtual bool isAsynchronous() const = 0;
+  /// Runs launches as `run` would, but one by one; returns when each of their parts began and how
+  /// long it took, once all have finished.
+  virtual StatusOr<std::vector<LaunchTime>> runTimed(const std::vector<DeviceLaunch> &launches) = 0;
 };
 
 } // namespace smelt::runtime

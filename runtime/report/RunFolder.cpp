@@ -175,6 +175,7 @@ Status RunFolder::logStep(const StepRecord &record) {
                        {"tokens", record.tokens},
                        {"step_ms", record.stepMilliseconds},
                        {"data_wait_ms", record.waitMilliseconds},
+                       {"host_ms", record.hostMilliseconds},
                        {"train_time_ms", record.trainMilliseconds},
                        {"settings", numbers(record.settings)},
                        {"scalars", numbers(record.scalars)}};

@@ -43,6 +43,7 @@ struct StepRecord {
   double trainMilliseconds = 0;
   double stepMilliseconds = 0;
   double waitMilliseconds = 0;    ///< Of the step, for its batches; near 0 unless data are slow.
+  double hostMilliseconds = 0;    ///< Of the step, for the host's work: starting copies and programs.
   double averageMilliseconds = 0; ///< Per step, of this process.
   int64_t tokens = 0;             ///< Of this step.
   std::map<std::string, double> settings;

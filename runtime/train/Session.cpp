@@ -213,7 +213,12 @@ Status Session::writeSetting(const Setting &setting, const std::vector<double> &
     storeElement(buffer.dtype, values[i], data.data() + i * size);
   if (buffer.shape.empty() && (setting.power || !setting.segments.empty()))
     settingValues_[setting.name] = loadElement(buffer.dtype, data.data());
-  return writeBuffer(setting.buffer, data);
+  std::vector<std::byte> &written = written_[setting.buffer];
+  if (written == data)
+    return Status::ok();
+  SMELT_RETURN_IF_ERROR(writeBuffer(setting.buffer, data));
+  written = std::move(data);
+  return Status::ok();
 }
 
 Status Session::applySettings(int64_t step) {
@@ -225,10 +230,9 @@ Status Session::applySettings(int64_t step) {
     auto seen = setupSettings_.find(setting.buffer);
     if (seen == setupSettings_.end())
       continue;
-    SMELT_ASSIGN_OR_RETURN(std::vector<std::byte> now,
-                           readBuffer(manifest().buffers[setting.buffer]));
+    const std::vector<std::byte> &now = written_[setting.buffer];
     changed |= seen->second != now;
-    seen->second = std::move(now);
+    seen->second = now;
   }
   return changed ? runSetup() : Status::ok();
 }
@@ -280,9 +284,17 @@ Status Session::writeInput(const Program &program, const char *name,
 }
 
 Status Session::runOnBatch(const Program &program, const Batch &batch) {
-  SMELT_RETURN_IF_ERROR(writeInput(program, "tokens", batch.tokens));
-  SMELT_RETURN_IF_ERROR(writeInput(program, "targets", batch.targets));
-  SMELT_RETURN_IF_ERROR(writeInput(program, "document_start", batch.documentStart));
+  std::vector<DeviceWrite> writes;
+  for (const auto &[name, values] : {std::pair("tokens", &batch.tokens),
+                                     std::pair("targets", &batch.targets),
+                                     std::pair("document_start", &batch.documentStart)}) {
+    const Buffer &buffer = manifest().buffers[program.inputs.at(name)];
+    std::span<const std::byte> bytes = std::as_bytes(std::span(*values));
+    if (bytes.size() > buffer.bytes)
+      return internalError("input \"", name, "\" gets ", values->size(), " values");
+    writes.push_back({buffer.offset, bytes});
+  }
+  SMELT_RETURN_IF_ERROR(device_->copyInTogether(writes));
   return run(program);
 }
 
@@ -290,18 +302,6 @@ Status Session::run(const Program &program) {
   auto index = static_cast<size_t>(&program - manifest().programs.data());
   // Nobody waits here: copies and later programs come after it, and a copy out says what failed.
   return device_->run(programs_[index]).withContext(program.name);
-}
-
-StatusOr<double> Session::readScalar(uint32_t index) {
-  const Buffer &buffer = manifest().buffers[index];
-  std::byte element[8];
-  SMELT_RETURN_IF_ERROR(
-      device_->copyOut(buffer.offset, std::span(element).first(dtypeBytes(buffer.dtype))));
-  return loadElement(buffer.dtype, element);
-}
-
-StatusOr<double> Session::readOutput(const Program &program, const char *name) {
-  return readScalar(program.outputs.at(name));
 }
 
 StatusOr<std::vector<std::byte>> Session::readBuffer(const Buffer &buffer) {
@@ -342,17 +342,6 @@ StatusOr<std::string> Session::hashState() {
     hash.update(tensor.data.data(), tensor.data.size());
   }
   return hash.finish();
-}
-
-StatusOr<std::map<std::string, double>> Session::readScalarParameters() {
-  std::map<std::string, double> scalars;
-  for (uint32_t i = 0; i < manifest().buffers.size(); ++i) {
-    const Buffer &buffer = manifest().buffers[i];
-    if (buffer.kind != BufferKind::Parameter || !buffer.shape.empty())
-      continue;
-    SMELT_ASSIGN_OR_RETURN(scalars[buffer.name], readScalar(i));
-  }
-  return scalars;
 }
 
 uint64_t Session::countParameters() const {

@@ -28,6 +28,17 @@ private:
   std::map<std::string, TensorView> tensors_;
 };
 
+/// A few scalars that are read together, and how: neighbours travel as one range.
+struct ScalarPlan {
+  struct Place {
+    uint32_t buffer = 0;
+    size_t at = 0; ///< In the bytes of the read.
+  };
+  std::vector<DeviceRange> ranges;
+  std::vector<Place> places; ///< In the order in which they were asked for.
+  size_t bytes = 0;
+};
+
 /// Where a bundle runs.
 struct DeviceChoice {
   std::string device = "auto"; ///< "cpu", "cuda", "cuda:N"; "auto": what the bundle is for.
@@ -55,8 +66,8 @@ public:
   Status applySettings(int64_t step);
   /// Writes other values for some scheduled settings, until the next applySettings.
   Status overrideSettings(const std::map<std::string, double> &values);
-  /// The settings of a validation after `completed` steps: those of the step that would come next, as
-  /// in both records; at the end of training with the manifest's final settings.
+  /// The settings of a validation after `completed` steps: those of the step that would come next,
+  /// as in both records; at the end of training with the manifest's final settings.
   Status applyValidationSettings(int64_t completed);
   /// Sets the automatic settings (Manifest.h) for micro-batch `micro` of `step`.
   Status applyAutomaticSettings(int64_t step, int64_t micro);
@@ -65,7 +76,7 @@ public:
   /// The scheduled settings of rank 0, for people.
   const std::map<std::string, double> &settings() const { return settingValues_; }
 
-  /// Copies the batch into the program's inputs and runs it.
+  /// Copies the batch into the program's inputs and runs it; what runs now is not waited for.
   Status runOnBatch(const Program &program, const Batch &batch);
   Status run(const Program &program);
   Status writeInput(const Program &program, const char *name, std::span<const int32_t> values);
@@ -74,6 +85,14 @@ public:
   StatusOr<double> readScalar(uint32_t buffer);
   StatusOr<double> readOutput(const Program &program, const char *name);
 
+  /// Rank-0 buffers read without waiting: plan once, start after a program, finish when the numbers
+  /// are wanted. They are those of the time of the start.
+  ScalarPlan planScalars(const std::vector<uint32_t> &buffers) const;
+  StatusOr<DeviceRead> startScalars(const ScalarPlan &plan) {
+    return device_->startRead(plan.ranges);
+  }
+  StatusOr<std::vector<double>> finishScalars(const ScalarPlan &plan, DeviceRead read);
+
   /// Copies of all buffers of a kind.
   StatusOr<Snapshot> snapshot(const std::vector<BufferKind> &kinds);
   /// Optimiser state after `completed` steps: the states, and the gradients of updates that are
@@ -81,8 +100,8 @@ public:
   StatusOr<Snapshot> snapshotState(int64_t completed);
   /// SHA-256 over the names, types, shapes and bytes of all parameters and states.
   StatusOr<std::string> hashState();
-  /// The learned scalars: rank-0 parameters by name.
-  StatusOr<std::map<std::string, double>> readScalarParameters();
+  /// The learned scalars: the rank-0 parameters.
+  std::vector<uint32_t> scalarParameters() const;
   uint64_t countParameters() const;
 
 private:
@@ -100,6 +119,8 @@ private:
   std::unique_ptr<Device> device_;
   std::vector<DeviceProgram> programs_; ///< Parallel to manifest().programs.
   std::map<std::string, double> settingValues_;
+  /// By buffer of a setting: what the device has. What has not changed is not written again.
+  std::map<uint32_t, std::vector<std::byte>> written_;
   /// By buffer: the values the setup programs last saw.
   std::map<uint32_t, std::vector<std::byte>> setupSettings_;
   bool setupDone_ = false;

@@ -76,14 +76,34 @@ public:
         loader_(makeBatchSource(data.train, data.options), start.position,
                 planBatches(session.manifest(), start.step)),
         folder_(std::move(folder)), steps_(options.steps.value_or(training_.steps)), seed_(seed),
-        first_(start.step), earlierMilliseconds_(start.trainMilliseconds) {}
+        first_(start.step), earlierMilliseconds_(start.trainMilliseconds),
+        scalars_(session.scalarParameters()), scalarPlan_(session.planScalars(scalars_)) {}
 
   StatusOr<TrainResult> run();
 
 private:
+  /// A step that was started: everything it does is in the device's queue, and its numbers will
+  /// come.
+  struct StartedStep {
+    StepRecord record; ///< What is known at once.
+    Clock::time_point start;
+    int64_t targets = 0;
+    double lossSum = 0;
+    ScalarPlan lossPlan;            ///< Objective and loss of a micro-batch.
+    std::vector<DeviceRead> losses; ///< One per micro-batch.
+    size_t checked = 0;             ///< How many of them have been taken.
+    DeviceRead scalars;
+  };
+
+  StatusOr<StartedStep> startStep(int64_t step);
+  Status startMicroBatch(const Program &program, int64_t step, int64_t micro, StartedStep &started);
+  Status takeLosses(StartedStep &step);
+  /// Waits for the step and logs it.
+  Status finishStep(StartedStep step);
+  /// Waits for everything that was started.
+  Status catchUp();
   Status runStep(int64_t step);
-  Status runMicroBatch(const Program &program, int64_t step, int64_t micro);
-  Status reportNonFinite(int64_t step, int64_t micro, double loss);
+  Status reportNonFinite(int64_t step, size_t micro, double loss);
   Status validate(int64_t completed);
   Status saveCheckpoint(int64_t completed);
   Status finish(TrainResult &result);
@@ -110,68 +130,117 @@ private:
   int64_t first_;              ///< Steps that a checkpoint brought.
   double earlierMilliseconds_; ///< Training time before this process.
   double stepMilliseconds_ = 0;
-  double lossSum_ = 0; ///< Of the current step.
-  double waitMilliseconds_ = 0;
-  int64_t targets_ = 0;
+  std::vector<uint32_t> scalars_; ///< The learned scalars.
+  ScalarPlan scalarPlan_;
+  /// A device that works beside the host is always one step ahead of the log.
+  std::optional<StartedStep> started_;
+  Clock::time_point lastFinish_ = Clock::now();
   int64_t savedStep_ = -1, validatedStep_ = -1;
   std::optional<double> validationLoss_;
 };
 
-Status Trainer::runMicroBatch(const Program &program, int64_t step, int64_t micro) {
+Status Trainer::startMicroBatch(const Program &program, int64_t step, int64_t micro,
+                                StartedStep &started) {
   SMELT_RETURN_IF_ERROR(session_.applyAutomaticSettings(step, micro));
   Clock::time_point asked = Clock::now();
   SMELT_ASSIGN_OR_RETURN(Batch batch, loader_.next());
-  waitMilliseconds_ += millisecondsSince(asked);
+  started.record.waitMilliseconds += millisecondsSince(asked);
   SMELT_RETURN_IF_ERROR(session_.runOnBatch(program, batch));
-  SMELT_ASSIGN_OR_RETURN(double objective, session_.readOutput(program, "objective"));
-  SMELT_ASSIGN_OR_RETURN(double lossSum, session_.readOutput(program, "loss_sum"));
-  lossSum_ += lossSum;
-  targets_ += batch.validTargets;
-  if (!std::isfinite(objective) || !std::isfinite(lossSum))
-    return reportNonFinite(step, micro, std::isfinite(objective) ? lossSum : objective);
+  SMELT_ASSIGN_OR_RETURN(DeviceRead losses, session_.startScalars(started.lossPlan));
+  started.losses.push_back(losses);
+  started.targets += batch.validTargets;
   return Status::ok();
 }
 
-Status Trainer::reportNonFinite(int64_t step, int64_t micro, double loss) {
-  std::string message = concat("step ", step + 1, ", micro-batch ", micro + 1, ": the loss is ",
-                               loss, "; stopped before the update");
+Status Trainer::takeLosses(StartedStep &step) {
+  for (; step.checked < step.losses.size(); ++step.checked) {
+    SMELT_ASSIGN_OR_RETURN(std::vector<double> values,
+                           session_.finishScalars(step.lossPlan, step.losses[step.checked]));
+    double objective = values[0], lossSum = values[1];
+    step.lossSum += lossSum;
+    if (!std::isfinite(objective) || !std::isfinite(lossSum))
+      return reportNonFinite(step.record.step, step.checked,
+                             std::isfinite(objective) ? lossSum : objective);
+  }
+  return Status::ok();
+}
+
+Status Trainer::reportNonFinite(int64_t step, size_t micro, double loss) {
+  // A device that works beside the host has begun the update and the next step by now; neither is
+  // kept.
+  std::string message =
+      concat("step ", step, ", micro-batch ", micro + 1, ": the loss is ", loss,
+             session_.device().isAsynchronous() ? "; stopped, nothing of this step is kept"
+                                                : "; stopped before the update");
   std::vector<std::string> checkpoints = listCheckpoints(folder_.checkpointsPath());
   message += checkpoints.empty() ? "; there is no checkpoint yet"
                                  : "; the newest checkpoint is " + checkpoints.front();
-  SMELT_RETURN_IF_ERROR(folder_.logFailure(step + 1, message));
+  SMELT_RETURN_IF_ERROR(folder_.logFailure(step, message));
   return Status(StatusCode::NonFinite, message);
 }
 
-Status Trainer::runStep(int64_t step) {
-  Clock::time_point start = Clock::now();
+StatusOr<Trainer::StartedStep> Trainer::startStep(int64_t step) {
+  StartedStep started;
+  started.start = Clock::now();
   const Stage &stage = stageAt(training_, step);
   const Program &program = *session_.manifest().findProgram(stage.program);
-  lossSum_ = waitMilliseconds_ = 0;
-  targets_ = 0;
+  started.record.step = step + 1;
+  started.record.tokens = program.tokens * stage.microBatches;
+  started.lossPlan =
+      session_.planScalars({program.outputs.at("objective"), program.outputs.at("loss_sum")});
   SMELT_RETURN_IF_ERROR(session_.applySettings(step));
-  for (int64_t micro = 0; micro < stage.microBatches; ++micro)
-    SMELT_RETURN_IF_ERROR(runMicroBatch(program, step, micro));
+  for (int64_t micro = 0; micro < stage.microBatches; ++micro) {
+    SMELT_RETURN_IF_ERROR(startMicroBatch(program, step, micro, started));
+    if (!session_.device().isAsynchronous())
+      SMELT_RETURN_IF_ERROR(takeLosses(started));
+  }
   for (const Update &update : training_.updates)
     if (update.period.isDue(step))
       SMELT_RETURN_IF_ERROR(session_.run(*session_.manifest().findProgram(update.program)));
-  StepRecord record;
-  record.step = step + 1;
-  record.trainLoss = targets_ ? lossSum_ / static_cast<double>(targets_) : 0;
-  record.stepMilliseconds = millisecondsSince(start);
-  record.waitMilliseconds = waitMilliseconds_;
+  started.record.settings = session_.settings();
+  SMELT_ASSIGN_OR_RETURN(started.scalars, session_.startScalars(scalarPlan_));
+  started.record.hostMilliseconds =
+      millisecondsSince(started.start) - started.record.waitMilliseconds;
+  return started;
+}
+
+Status Trainer::finishStep(StartedStep step) {
+  StepRecord &record = step.record;
+  SMELT_RETURN_IF_ERROR(takeLosses(step));
+  SMELT_ASSIGN_OR_RETURN(std::vector<double> values,
+                         session_.finishScalars(scalarPlan_, step.scalars));
+  for (size_t i = 0; i < scalars_.size(); ++i)
+    record.scalars[session_.manifest().buffers[scalars_[i]].name] = values[i];
+  record.trainLoss = step.targets ? step.lossSum / static_cast<double>(step.targets) : 0;
+  // A step that was started while the one before ran begins when that one ends.
+  record.stepMilliseconds = millisecondsSince(std::max(step.start, lastFinish_));
+  lastFinish_ = Clock::now();
   stepMilliseconds_ += record.stepMilliseconds;
   record.trainMilliseconds = earlierMilliseconds_ + stepMilliseconds_;
   record.averageMilliseconds = averageMilliseconds(record.step);
-  record.tokens = program.tokens * stage.microBatches;
-  record.settings = session_.settings();
-  SMELT_ASSIGN_OR_RETURN(record.scalars, session_.readScalarParameters());
   return folder_.logStep(record);
+}
+
+Status Trainer::catchUp() {
+  if (!started_)
+    return Status::ok();
+  StartedStep step = *std::move(started_);
+  started_.reset();
+  return finishStep(std::move(step));
+}
+
+Status Trainer::runStep(int64_t step) {
+  SMELT_ASSIGN_OR_RETURN(StartedStep started, startStep(step));
+  SMELT_RETURN_IF_ERROR(catchUp());
+  started_ = std::move(started);
+  return session_.device().isAsynchronous() ? Status::ok() : catchUp();
 }
 
 Status Trainer::validate(int64_t completed) {
   const Program *program = session_.manifest().findProgram(training_.validation.program);
   if (!program || validatedStep_ == completed)
     return Status::ok();
+  SMELT_RETURN_IF_ERROR(catchUp());
   SMELT_RETURN_IF_ERROR(session_.applyValidationSettings(completed));
   SMELT_ASSIGN_OR_RETURN(Evaluation result, evaluate(session_, *program, validation_));
   validationLoss_ = result.loss();
@@ -181,6 +250,8 @@ Status Trainer::validate(int64_t completed) {
 }
 
 Status Trainer::saveCheckpoint(int64_t completed) {
+  // What a step that ended badly made of the parameters is not saved.
+  SMELT_RETURN_IF_ERROR(catchUp());
   if (savedStep_ == completed)
     return Status::ok();
   CheckpointInfo info;
@@ -239,8 +310,8 @@ StatusOr<TrainResult> Trainer::run() {
   return result;
 }
 
-StatusOr<RunDescription> describeRun(const TrainOptions &options, Session &session, const DataSources &data,
-                           uint64_t seed, int64_t firstStep) {
+StatusOr<RunDescription> describeRun(const TrainOptions &options, Session &session,
+                                     const DataSources &data, uint64_t seed, int64_t firstStep) {
   RunDescription run;
   const Manifest &manifest = session.manifest();
   std::error_code error;

@@ -2,8 +2,10 @@
 #include "runtime/device/cpu/HostCpu.h"
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
+#include <map>
 #include <thread>
 
 #include <dlfcn.h>
@@ -118,6 +120,25 @@ public:
     return Status::ok();
   }
 
+  StatusOr<DeviceRead> startRead(std::span<const DeviceRange> ranges) override {
+    std::vector<std::byte> bytes;
+    for (const DeviceRange &range : ranges) {
+      SMELT_RETURN_IF_ERROR(checkRange(range.offset, range.bytes));
+      bytes.insert(bytes.end(), arena_.at(range.offset), arena_.at(range.offset) + range.bytes);
+    }
+    reads_[nextRead_] = std::move(bytes);
+    return DeviceRead{nextRead_++};
+  }
+
+  Status finishRead(DeviceRead read, std::span<std::byte> to) override {
+    auto it = reads_.find(read.index);
+    if (it == reads_.end() || it->second.size() != to.size())
+      return internalError("no read ", read.index, " of ", to.size(), " bytes was started");
+    std::copy(it->second.begin(), it->second.end(), to.begin());
+    reads_.erase(it);
+    return Status::ok();
+  }
+
   Status loadModule(const std::string &path, const std::vector<DeviceKernel> &kernels) override {
     if (object_.isOpen())
       return internalError("a module is loaded already");
@@ -137,13 +158,7 @@ public:
   StatusOr<DeviceProgram> addProgram(const std::vector<DeviceLaunch> &launches) override {
     std::vector<ResolvedLaunch> program;
     for (const DeviceLaunch &launch : launches) {
-      if (launch.kernel >= functions_.size())
-        return internalError("the module has no kernel ", launch.kernel);
-      ResolvedLaunch resolved = {functions_[launch.kernel], {}};
-      for (uint64_t offset : launch.offsets) {
-        SMELT_RETURN_IF_ERROR(checkRange(offset, 0));
-        resolved.buffers.push_back(arena_.at(offset));
-      }
+      SMELT_ASSIGN_OR_RETURN(ResolvedLaunch resolved, resolve(launch));
       program.push_back(std::move(resolved));
     }
     programs_.push_back(std::move(program));
@@ -158,9 +173,36 @@ public:
     return Status::ok();
   }
 
+  StatusOr<std::vector<LaunchTime>> runTimed(const std::vector<DeviceLaunch> &launches) override {
+    using Clock = std::chrono::steady_clock;
+    std::vector<LaunchTime> times;
+    Clock::time_point begin = Clock::now();
+    auto now = [&] {
+      return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
+    };
+    for (size_t i = 0; i < launches.size(); ++i) {
+      SMELT_ASSIGN_OR_RETURN(ResolvedLaunch resolved, resolve(launches[i]));
+      double start = now();
+      resolved.function(resolved.buffers.data());
+      times.push_back({i, 0, start, now() - start});
+    }
+    return times;
+  }
+
   Status synchronize() override { return Status::ok(); }
+  bool isAsynchronous() const override { return false; }
 
 private:
+  StatusOr<ResolvedLaunch> resolve(const DeviceLaunch &launch) const {
+    if (launch.kernel >= functions_.size())
+      return internalError("the module has no kernel ", launch.kernel);
+    ResolvedLaunch resolved = {functions_[launch.kernel], {}};
+    for (uint64_t offset : launch.offsets) {
+      SMELT_RETURN_IF_ERROR(checkRange(offset, 0));
+      resolved.buffers.push_back(arena_.at(offset));
+    }
+    return resolved;
+  }
   Status checkRange(uint64_t offset, uint64_t bytes) const {
     if (!arena_.isAllocated() || !arena_.contains(offset, bytes))
       return internalError("bytes ", offset, "+", bytes, " lie outside the arena");
@@ -172,6 +214,8 @@ private:
   SharedObject object_;
   std::vector<KernelFunction> functions_;
   std::vector<std::vector<ResolvedLaunch>> programs_;
+  std::map<size_t, std::vector<std::byte>> reads_; ///< Started, not finished.
+  size_t nextRead_ = 0;
 };
 } // namespace
 

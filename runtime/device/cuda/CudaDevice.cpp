@@ -1,8 +1,8 @@
 #include "runtime/device/cuda/CudaDevice.h"
-#include "runtime/base/Files.h"
-#include "runtime/device/cuda/Handles.h"
+#include "runtime/device/cuda/KernelModule.h"
+#include "runtime/device/cuda/Readbacks.h"
 #include "runtime/device/cuda/Staging.h"
-#include "runtime/device/cuda/TensorMaps.h"
+#include "runtime/device/cuda/Uploads.h"
 
 #include <algorithm>
 #include <cstring>
@@ -13,37 +13,6 @@ namespace smelt::runtime {
 using namespace cuda;
 
 namespace {
-/// The bytes of one launch's parameters, where the driver reads them.
-struct LaunchParameters {
-  std::vector<TensorMap> maps; ///< Filled before any pointer to them is taken.
-  std::vector<std::vector<DevicePointer>> tables;
-  std::vector<void *> pointers;
-};
-
-/// A context of the GPU, current in this thread as long as the device lives.
-class PrimaryContext {
-public:
-  PrimaryContext() = default;
-  PrimaryContext(const PrimaryContext &) = delete;
-  PrimaryContext &operator=(const PrimaryContext &) = delete;
-  ~PrimaryContext() {
-    if (driver_)
-      (void)driver_->primaryCtxRelease(device_);
-  }
-  Status retain(const Driver &driver, DeviceHandle device) {
-    Context context = nullptr;
-    SMELT_RETURN_IF_ERROR(driver.check(driver.primaryCtxRetain(&context, device),
-                                       "cuDevicePrimaryCtxRetain"));
-    driver_ = &driver;
-    device_ = device;
-    return driver.check(driver.ctxSetCurrent(context), "cuCtxSetCurrent");
-  }
-
-private:
-  const Driver *driver_ = nullptr;
-  DeviceHandle device_ = 0;
-};
-
 class CudaDevice final : public Device {
 public:
   Status open(const Driver &driver, int ordinal) {
@@ -61,6 +30,8 @@ public:
     SMELT_RETURN_IF_ERROR(
         driver.check(driver.streamCreate(&stream, kStreamNonBlocking), "cuStreamCreate"));
     stream_ = {&driver, stream};
+    readbacks_.create(driver);
+    SMELT_RETURN_IF_ERROR(uploads_.create(driver));
     return staging_.create(driver);
   }
 
@@ -85,16 +56,35 @@ public:
   }
 
   Status copyIn(uint64_t offset, std::span<const std::byte> from) override {
-    SMELT_RETURN_IF_ERROR(checkRange(offset, from.size()));
-    return staging_.copyIn(arena_.get() + offset, from, stream_.get());
+    DeviceWrite write = {offset, from};
+    return copyInTogether({&write, 1});
   }
+  Status copyInTogether(std::span<const DeviceWrite> writes) override;
 
   Status copyOut(uint64_t offset, std::span<std::byte> to) override {
     SMELT_RETURN_IF_ERROR(checkRange(offset, to.size()));
     return staging_.copyOut(to, arena_.get() + offset, stream_.get());
   }
 
-  Status loadModule(const std::string &path, const std::vector<DeviceKernel> &kernels) override;
+  StatusOr<DeviceRead> startRead(std::span<const DeviceRange> ranges) override {
+    std::vector<Readbacks::Part> parts;
+    for (const DeviceRange &range : ranges) {
+      SMELT_RETURN_IF_ERROR(checkRange(range.offset, range.bytes));
+      parts.push_back({arena_.get() + range.offset, range.bytes});
+    }
+    SMELT_ASSIGN_OR_RETURN(size_t index, readbacks_.start(parts, stream_.get()));
+    return DeviceRead{index};
+  }
+
+  Status finishRead(DeviceRead read, std::span<std::byte> to) override {
+    return readbacks_.finish(read.index, to);
+  }
+
+  Status loadModule(const std::string &path, const std::vector<DeviceKernel> &kernels) override {
+    if (module_.isLoaded())
+      return internalError("a module is loaded already");
+    return module_.load(*driver_, path, kernels, name_);
+  }
   StatusOr<DeviceProgram> addProgram(const std::vector<DeviceLaunch> &launches) override;
 
   Status run(DeviceProgram program) override {
@@ -109,6 +99,8 @@ public:
   Status synchronize() override {
     return driver_->check(driver_->streamSynchronize(stream_.get()), "cuStreamSynchronize");
   }
+  bool isAsynchronous() const override { return true; }
+  StatusOr<std::vector<LaunchTime>> runTimed(const std::vector<DeviceLaunch> &launches) override;
 
 private:
   Status checkRange(uint64_t offset, uint64_t bytes) const {
@@ -116,9 +108,7 @@ private:
       return internalError("bytes ", offset, "+", bytes, " lie outside the arena");
     return Status::ok();
   }
-  Status loadCode(const std::string &path);
-  StatusOr<Function> findFunction(const std::string &path, const GpuLaunch &launch);
-  Status launch(const GpuLaunch &launch, Function function, const DeviceLaunch &arguments);
+  Status checkLaunches(const std::vector<DeviceLaunch> &launches) const;
 
   const Driver *driver_ = nullptr;
   int ordinal_ = 0;
@@ -126,113 +116,52 @@ private:
   PrimaryContext context_; // Released after everything in it.
   OwnedStream stream_;
   Staging staging_;
+  Uploads uploads_;
+  Readbacks readbacks_;
   OwnedMemory arena_;
   uint64_t bytes_ = 0;
-  OwnedModule module_;
-  std::vector<DeviceKernel> kernels_;
-  std::vector<std::vector<Function>> functions_; ///< One per launch of each kernel.
+  KernelModule module_;
   std::vector<OwnedGraphExec> programs_;
+  std::vector<OwnedEvent> timers_; ///< Of runTimed.
 };
 
-Status CudaDevice::loadCode(const std::string &path) {
-  SMELT_ASSIGN_OR_RETURN(std::string code, readFile(path));
-  std::string log(8192, '\0');
-  int options[] = {kJitErrorLogBuffer, kJitErrorLogBytes};
-  void *values[] = {log.data(), reinterpret_cast<void *>(log.size() - 1)};
-  Module module = nullptr;
-  Result result = driver_->moduleLoadDataEx(&module, code.c_str(), 2, options, values);
-  if (result == kSuccess) {
-    module_ = {driver_, module};
-    return Status::ok();
-  }
-  // A cubin runs on one architecture; the PTX beside it is compiled for any newer one.
-  if (result == kNoBinaryForGpu && path.ends_with(".cubin")) {
-    std::string ptx = path.substr(0, path.size() - 5) + "ptx";
-    if (isFile(ptx))
-      return loadCode(ptx);
-  }
-  return corruptError("cannot load ", path, " on ", name_, ": ",
-                      driver_->describe("cuModuleLoadDataEx", result),
-                      log[0] ? "\n" : "", log.c_str());
-}
-
-StatusOr<Function> CudaDevice::findFunction(const std::string &path, const GpuLaunch &launch) {
-  Function function = nullptr;
-  Result result = driver_->moduleGetFunction(&function, module_.get(), launch.symbol.c_str());
-  if (result != kSuccess)
-    return corruptError(path, " has no symbol \"", launch.symbol, "\"");
-  if (launch.sharedBytes)
-    SMELT_RETURN_IF_ERROR(driver_->check(
-        driver_->funcSetAttribute(function, kFunctionMaxDynamicShared,
-                                  static_cast<int>(launch.sharedBytes)),
-        concat("cuFuncSetAttribute(", launch.symbol, ", ", launch.sharedBytes,
-               " bytes of shared memory)")));
-  return function;
-}
-
-Status CudaDevice::loadModule(const std::string &path, const std::vector<DeviceKernel> &kernels) {
-  if (module_)
-    return internalError("a module is loaded already");
-  SMELT_RETURN_IF_ERROR(loadCode(path));
-  for (const DeviceKernel &kernel : kernels) {
-    std::vector<Function> functions;
-    for (const GpuLaunch &launch : kernel.gpu) {
-      SMELT_ASSIGN_OR_RETURN(Function function, findFunction(path, launch));
-      functions.push_back(function);
+Status CudaDevice::copyInTogether(std::span<const DeviceWrite> writes) {
+  std::vector<Uploads::Part> parts;
+  for (const DeviceWrite &write : writes) {
+    SMELT_RETURN_IF_ERROR(checkRange(write.offset, write.from.size()));
+    DevicePointer to = arena_.get() + write.offset;
+    unsigned word = 0;
+    if (write.from.size() != sizeof(word) || write.offset % sizeof(word)) {
+      if (!write.from.empty())
+        parts.push_back({to, write.from});
+      continue;
     }
-    functions_.push_back(std::move(functions));
+    // A setting: its value is part of the command.
+    std::memcpy(&word, write.from.data(), sizeof(word));
+    SMELT_RETURN_IF_ERROR(
+        driver_->check(driver_->memsetD32Async(to, word, 1, stream_.get()), "cuMemsetD32Async"));
   }
-  kernels_ = kernels;
+  if (parts.empty())
+    return Status::ok();
+  if (Uploads::fits(parts))
+    return uploads_.copy(parts, stream_.get());
+  for (const Uploads::Part &part : parts)
+    SMELT_RETURN_IF_ERROR(staging_.copyIn(part.to, part.from, stream_.get()));
   return Status::ok();
 }
 
-Status CudaDevice::launch(const GpuLaunch &launch, Function function,
-                          const DeviceLaunch &arguments) {
-  LaunchParameters parameters;
-  auto address = [&](uint32_t argument) -> DevicePointer {
-    return arena_.get() + arguments.offsets[argument];
-  };
-  size_t maps = 0;
-  for (const GpuParameter &parameter : launch.parameters) {
-    for (uint32_t argument : parameter.arguments)
-      if (argument >= arguments.offsets.size())
-        return internalError(launch.symbol, " has no argument ", argument);
-    maps += parameter.kind == GpuParameter::Kind::TensorMap;
-  }
-  parameters.maps.resize(maps);
-  parameters.tables.reserve(launch.parameters.size());
-  maps = 0;
-  for (const GpuParameter &parameter : launch.parameters) {
-    if (parameter.kind == GpuParameter::Kind::TensorMap) {
-      TensorMap &map = parameters.maps[maps++];
-      SMELT_RETURN_IF_ERROR(
-          encodeTensorMap(*driver_, parameter.map,
-                          address(parameter.arguments[0]) + parameter.byteOffset, map)
-              .withContext(launch.symbol));
-      parameters.pointers.push_back(&map);
-      continue;
-    }
-    std::vector<DevicePointer> &table = parameters.tables.emplace_back();
-    for (uint32_t argument : parameter.arguments)
-      table.push_back(address(argument) + parameter.byteOffset);
-    parameters.pointers.push_back(table.data());
-  }
-  return driver_->check(
-      driver_->launchKernel(function, launch.grid[0], launch.grid[1], launch.grid[2],
-                            launch.threads, 1, 1, launch.sharedBytes, stream_.get(),
-                            parameters.pointers.data(), nullptr),
-      concat("cuLaunchKernel(", launch.symbol, ", grid ", launch.grid[0], "x", launch.grid[1], "x",
-             launch.grid[2], ", ", launch.threads, " threads, ", launch.sharedBytes,
-             " bytes of shared memory)"));
-}
-
-StatusOr<DeviceProgram> CudaDevice::addProgram(const std::vector<DeviceLaunch> &launches) {
+Status CudaDevice::checkLaunches(const std::vector<DeviceLaunch> &launches) const {
   for (const DeviceLaunch &each : launches) {
-    if (each.kernel >= kernels_.size())
+    if (each.kernel >= module_.size())
       return internalError("the module has no kernel ", each.kernel);
     for (uint64_t offset : each.offsets)
       SMELT_RETURN_IF_ERROR(checkRange(offset, 0));
   }
+  return Status::ok();
+}
+
+StatusOr<DeviceProgram> CudaDevice::addProgram(const std::vector<DeviceLaunch> &launches) {
+  SMELT_RETURN_IF_ERROR(checkLaunches(launches));
   if (launches.empty()) {
     programs_.emplace_back();
     return DeviceProgram{programs_.size() - 1};
@@ -242,8 +171,10 @@ StatusOr<DeviceProgram> CudaDevice::addProgram(const std::vector<DeviceLaunch> &
       driver_->streamBeginCapture(stream_.get(), kCaptureThreadLocal), "cuStreamBeginCapture"));
   Status captured;
   for (const DeviceLaunch &each : launches)
-    for (size_t i = 0; captured.isOk() && i < kernels_[each.kernel].gpu.size(); ++i)
-      captured = launch(kernels_[each.kernel].gpu[i], functions_[each.kernel][i], each);
+    for (size_t i = 0; captured.isOk() && i < module_.kernel(each.kernel).gpu.size(); ++i) {
+      auto prepared = module_.prepare(each, i, arena_.get());
+      captured = prepared.isOk() ? prepared->start(*driver_, stream_.get()) : prepared.status();
+    }
   Graph graph = nullptr;
   Status ended =
       driver_->check(driver_->streamEndCapture(stream_.get(), &graph), "cuStreamEndCapture");
@@ -255,6 +186,46 @@ StatusOr<DeviceProgram> CudaDevice::addProgram(const std::vector<DeviceLaunch> &
                                        "cuGraphInstantiateWithFlags"));
   programs_.emplace_back(driver_, executable);
   return DeviceProgram{programs_.size() - 1};
+}
+
+StatusOr<std::vector<LaunchTime>> CudaDevice::runTimed(const std::vector<DeviceLaunch> &launches) {
+  SMELT_RETURN_IF_ERROR(checkLaunches(launches));
+  // Everything is prepared first, so that the host keeps ahead of the GPU.
+  std::vector<PreparedLaunch> prepared;
+  std::vector<LaunchTime> times;
+  for (size_t i = 0; i < launches.size(); ++i)
+    for (size_t part = 0; part < module_.kernel(launches[i].kernel).gpu.size(); ++part) {
+      SMELT_ASSIGN_OR_RETURN(PreparedLaunch each, module_.prepare(launches[i], part, arena_.get()));
+      prepared.push_back(std::move(each));
+      times.push_back({i, part, 0, 0});
+    }
+  while (timers_.size() < 2 * prepared.size()) {
+    Event event = nullptr;
+    SMELT_RETURN_IF_ERROR(driver_->check(driver_->eventCreate(&event, 0), "cuEventCreate"));
+    timers_.emplace_back(driver_, event);
+  }
+  auto record = [&](size_t timer) {
+    return driver_->check(driver_->eventRecord(timers_[timer].get(), stream_.get()),
+                          "cuEventRecord");
+  };
+  for (size_t i = 0; i < prepared.size(); ++i) {
+    SMELT_RETURN_IF_ERROR(record(2 * i));
+    SMELT_RETURN_IF_ERROR(prepared[i].start(*driver_, stream_.get()));
+    SMELT_RETURN_IF_ERROR(record(2 * i + 1));
+  }
+  SMELT_RETURN_IF_ERROR(synchronize());
+  for (size_t i = 0; i < times.size(); ++i) {
+    float start = 0, length = 0;
+    SMELT_RETURN_IF_ERROR(
+        driver_->check(driver_->eventElapsedTime(&start, timers_[0].get(), timers_[2 * i].get()),
+                       "cuEventElapsedTime"));
+    SMELT_RETURN_IF_ERROR(driver_->check(
+        driver_->eventElapsedTime(&length, timers_[2 * i].get(), timers_[2 * i + 1].get()),
+        "cuEventElapsedTime"));
+    times[i].start = start;
+    times[i].milliseconds = length;
+  }
+  return times;
 }
 } // namespace
 
@@ -279,10 +250,10 @@ StatusOr<int> cudaCapability(int ordinal) {
   DeviceHandle device = 0;
   int major = 0, minor = 0;
   SMELT_RETURN_IF_ERROR(driver->check(driver->deviceGet(&device, ordinal), "cuDeviceGet"));
-  SMELT_RETURN_IF_ERROR(driver->check(
-      driver->deviceGetAttribute(&major, kAttributeMajor, device), "cuDeviceGetAttribute"));
-  SMELT_RETURN_IF_ERROR(driver->check(
-      driver->deviceGetAttribute(&minor, kAttributeMinor, device), "cuDeviceGetAttribute"));
+  SMELT_RETURN_IF_ERROR(driver->check(driver->deviceGetAttribute(&major, kAttributeMajor, device),
+                                      "cuDeviceGetAttribute"));
+  SMELT_RETURN_IF_ERROR(driver->check(driver->deviceGetAttribute(&minor, kAttributeMinor, device),
+                                      "cuDeviceGetAttribute"));
   return major * 10 + minor;
 }
 

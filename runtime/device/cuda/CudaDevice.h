@@ -5,8 +5,8 @@
 
 namespace smelt::runtime {
 
-/// GPU number `ordinal` of this machine. Fails with the code Usage and one sentence where there is no
-/// driver or no such GPU.
+/// GPU number `ordinal` of this machine. Fails with the code Usage and one sentence where there is
+/// no driver or no such GPU.
 StatusOr<std::unique_ptr<Device>> makeCudaDevice(int ordinal = 0);
 
 /// Empty where makeCudaDevice can work, else why not.

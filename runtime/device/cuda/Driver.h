@@ -25,11 +25,14 @@ namespace smelt::runtime::cuda {
   X(memAllocHost, "cuMemAllocHost_v2", (void **, size_t))                                          \
   X(memFreeHost, "cuMemFreeHost", (void *))                                                        \
   X(memsetD8Async, "cuMemsetD8Async", (DevicePointer, unsigned char, size_t, Stream))              \
+  X(memsetD32Async, "cuMemsetD32Async", (DevicePointer, unsigned, size_t, Stream))                 \
+  X(memcpyDtoDAsync, "cuMemcpyDtoDAsync_v2", (DevicePointer, DevicePointer, size_t, Stream))       \
   X(memcpyHtoDAsync, "cuMemcpyHtoDAsync_v2", (DevicePointer, const void *, size_t, Stream))        \
   X(memcpyDtoHAsync, "cuMemcpyDtoHAsync_v2", (void *, DevicePointer, size_t, Stream))              \
   X(streamCreate, "cuStreamCreate", (Stream *, unsigned))                                          \
   X(streamDestroy, "cuStreamDestroy_v2", (Stream))                                                 \
   X(streamSynchronize, "cuStreamSynchronize", (Stream))                                            \
+  X(streamWaitEvent, "cuStreamWaitEvent", (Stream, Event, unsigned))                               \
   X(streamBeginCapture, "cuStreamBeginCapture_v2", (Stream, int))                                  \
   X(streamEndCapture, "cuStreamEndCapture", (Stream, Graph *))                                     \
   X(graphInstantiate, "cuGraphInstantiateWithFlags", (GraphExec *, Graph, unsigned long long))     \
@@ -40,6 +43,7 @@ namespace smelt::runtime::cuda {
   X(eventDestroy, "cuEventDestroy_v2", (Event))                                                    \
   X(eventRecord, "cuEventRecord", (Event, Stream))                                                 \
   X(eventSynchronize, "cuEventSynchronize", (Event))                                               \
+  X(eventElapsedTime, "cuEventElapsedTime", (float *, Event, Event))                               \
   X(moduleLoadDataEx, "cuModuleLoadDataEx", (Module *, const void *, unsigned, int *, void **))    \
   X(moduleUnload, "cuModuleUnload", (Module))                                                      \
   X(moduleGetFunction, "cuModuleGetFunction", (Function *, Module, const char *))                  \

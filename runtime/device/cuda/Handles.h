@@ -39,4 +39,28 @@ using OwnedGraphExec = Owner<GraphExec, &Driver::graphExecDestroy>;
 using OwnedMemory = Owner<DevicePointer, &Driver::memFree>;
 using OwnedHostMemory = Owner<void *, &Driver::memFreeHost>;
 
+/// A context of the GPU, current in this thread as long as the device lives.
+class PrimaryContext {
+public:
+  PrimaryContext() = default;
+  PrimaryContext(const PrimaryContext &) = delete;
+  PrimaryContext &operator=(const PrimaryContext &) = delete;
+  ~PrimaryContext() {
+    if (driver_)
+      (void)driver_->primaryCtxRelease(device_);
+  }
+  Status retain(const Driver &driver, DeviceHandle device) {
+    Context context = nullptr;
+    SMELT_RETURN_IF_ERROR(
+        driver.check(driver.primaryCtxRetain(&context, device), "cuDevicePrimaryCtxRetain"));
+    driver_ = &driver;
+    device_ = device;
+    return driver.check(driver.ctxSetCurrent(context), "cuCtxSetCurrent");
+  }
+
+private:
+  const Driver *driver_ = nullptr;
+  DeviceHandle device_ = 0;
+};
+
 } // namespace smelt::runtime::cuda

@@ -34,7 +34,8 @@ protected:
     ASSERT_TRUE(device->allocateArena(kArena).isOk());
   }
   void load() {
-    Status status = device->loadModule(GetParam().module, {kernelOf("add_one", 1), kernelOf("multiply", 3)});
+    Status status =
+        device->loadModule(GetParam().module, {kernelOf("add_one", 1), kernelOf("multiply", 3)});
     ASSERT_TRUE(status.isOk()) << status.message();
   }
   void write(uint64_t offset, float value) {
@@ -84,6 +85,79 @@ TEST_P(DeviceConformanceTest, LaunchesRunInOrder) {
   ASSERT_TRUE(device->run(*program).isOk());
   ASSERT_TRUE(device->synchronize().isOk());
   EXPECT_EQ(read(128), 21); // (3 + 1) * 5 + 1
+}
+
+TEST_P(DeviceConformanceTest, ReadsAreOfTheTimeOfTheirStart) {
+  load();
+  auto program = device->addProgram({{0, {0}}});
+  ASSERT_TRUE(program.isOk());
+  write(0, 2);
+  write(256, 7);
+  std::vector<DeviceRead> reads;
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(device->run(*program).isOk());
+    DeviceRange ranges[] = {{256, 4}, {0, 4}};
+    auto read = device->startRead(ranges);
+    ASSERT_TRUE(read.isOk());
+    reads.push_back(*read);
+  }
+  write(0, 100);
+  for (int i : {1, 0, 2}) {
+    float values[2] = {-1, -1};
+    ASSERT_TRUE(device->finishRead(reads[i], std::as_writable_bytes(std::span(values))).isOk());
+    EXPECT_EQ(values[0], 7);
+    EXPECT_EQ(values[1], 3 + i);
+  }
+  float value = 0;
+  EXPECT_FALSE(device->finishRead(reads[0], std::as_writable_bytes(std::span(&value, 1))).isOk());
+  DeviceRange outside[] = {{kArena, 4}};
+  EXPECT_FALSE(device->startRead(outside).isOk());
+}
+
+TEST_P(DeviceConformanceTest, CopiesInKeepTheirPlaceAmongPrograms) {
+  load();
+  auto program = device->addProgram({{0, {0}}, {1, {0, 64, 128}}});
+  ASSERT_TRUE(program.isOk());
+  std::vector<DeviceRead> reads;
+  // Large enough that a ring of pinned memory goes round.
+  std::vector<float> large(200000);
+  for (int i = 0; i < 60; ++i) {
+    float a = float(i), b[3] = {2, 3, 4};
+    std::fill(large.begin(), large.end(), float(i));
+    DeviceWrite writes[] = {{0, std::as_bytes(std::span(&a, 1))},
+                            {64, std::as_bytes(std::span(b))},
+                            {1 << 20, std::as_bytes(std::span(large))}};
+    ASSERT_TRUE(device->copyInTogether(writes).isOk());
+    a = b[0] = b[1] = -1;
+    ASSERT_TRUE(device->run(*program).isOk());
+    DeviceRange ranges[] = {{128, 4}, {(1 << 20) + 4 * (large.size() - 1), 4}};
+    auto read = device->startRead(ranges);
+    ASSERT_TRUE(read.isOk());
+    reads.push_back(*read);
+  }
+  for (int i = 0; i < 60; ++i) {
+    float values[2];
+    ASSERT_TRUE(device->finishRead(reads[i], std::as_writable_bytes(std::span(values))).isOk());
+    EXPECT_EQ(values[0], (i + 1) * 2);
+    EXPECT_EQ(values[1], i);
+  }
+}
+
+TEST_P(DeviceConformanceTest, TimedLaunchesDoTheSame) {
+  load();
+  write(0, 2);
+  write(64, 5);
+  auto times = device->runTimed({{0, {0}}, {1, {0, 64, 128}}, {0, {128}}});
+  ASSERT_TRUE(times.isOk());
+  EXPECT_EQ(read(128), 16);
+  ASSERT_EQ(times->size(), 3u);
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ((*times)[i].launch, i);
+    EXPECT_GE((*times)[i].milliseconds, 0);
+    EXPECT_GE((*times)[i].start,
+              i ? (*times)[i - 1].start + (*times)[i - 1].milliseconds - 1e-3 : 0);
+  }
+  EXPECT_FALSE(device->runTimed({{2, {0}}}).isOk());
 }
 
 TEST_P(DeviceConformanceTest, MissingModulesAndSymbolsAreNamed) {
