@@ -37,8 +37,12 @@ StatusOr<DataSources> openDataSources(const Data &data, const std::string &train
                          TokenStream::open(train, data.tokenizer, data.vocabulary));
   if (validation.empty()) {
     SMELT_ASSIGN_OR_RETURN(uint64_t cut, cutPoint(stream));
-    return DataSources{stream.slice(0, cut), stream.slice(cut, stream.size()), train,
-                       "the last 5 % of " + train, options, /*isHeldOut=*/true};
+    return DataSources{stream.slice(0, cut),
+                       stream.slice(cut, stream.size()),
+                       train,
+                       "the last 5 % of " + train,
+                       options,
+                       /*isHeldOut=*/true};
   }
   SMELT_ASSIGN_OR_RETURN(TokenStream held,
                          TokenStream::open(validation, data.tokenizer, data.vocabulary));

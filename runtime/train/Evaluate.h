@@ -12,7 +12,8 @@ struct Evaluation {
   double loss() const { return lossSum / static_cast<double>(targets); }
 };
 
-/// Runs `program` over this rank's batches; ranks' sums add up. The settings are those that were applied last.
+/// Runs `program` over this rank's batches; ranks' sums add up. The settings are those that were
+/// applied last.
 StatusOr<Evaluation> evaluate(Session &session, const Program &program,
                               const ValidationBatches &batches);
 

@@ -17,8 +17,7 @@ void Snapshot::add(const Buffer &buffer, std::vector<std::byte> data) {
 
 namespace {
 /// The one of `pieces`, which are contiguous from step 0, that `step` lies in, or the last.
-template <typename Piece>
-const Piece &pieceAt(const std::vector<Piece> &pieces, int64_t step) {
+template <typename Piece> const Piece &pieceAt(const std::vector<Piece> &pieces, int64_t step) {
   for (const Piece &piece : pieces)
     if (step <= piece.last)
       return piece;
@@ -114,19 +113,12 @@ Status Session::prepare() {
   std::vector<DeviceKernel> kernels;
   for (const Kernel &kernel : manifest().kernels)
     kernels.push_back({kernel.symbol, kernel.gpu});
-  const char *code = manifest().target == "cpu"                  ? "cpu.so"
+  const char *code = manifest().target == "cpu"                ? "cpu.so"
                      : manifest().files.count("kernels.cubin") ? "kernels.cubin"
-                                                                 : "kernels.ptx";
+                                                               : "kernels.ptx";
   SMELT_RETURN_IF_ERROR(device_->loadModule(bundle_.filePath(code), kernels));
   for (const Program &program : manifest().programs) {
-    std::vector<DeviceLaunch> launches;
-    for (const Launch &launch : program.launches) {
-      DeviceLaunch resolved = {launch.kernel, {}};
-      for (uint32_t argument : launch.arguments)
-        resolved.offsets.push_back(manifest().buffers[argument].offset);
-      launches.push_back(std::move(resolved));
-    }
-    SMELT_ASSIGN_OR_RETURN(DeviceProgram handle, device_->addProgram(launches));
+    SMELT_ASSIGN_OR_RETURN(DeviceProgram handle, device_->addProgram(resolve(program)));
     programs_.push_back(handle);
     if (program.role != "setup")
       continue;
@@ -136,6 +128,17 @@ Status Session::prepare() {
           setupSettings_[argument] = {};
   }
   return Status::ok();
+}
+
+std::vector<DeviceLaunch> Session::resolve(const Program &program) const {
+  std::vector<DeviceLaunch> launches;
+  for (const Launch &launch : program.launches) {
+    DeviceLaunch resolved = {launch.kernel, {}};
+    for (uint32_t argument : launch.arguments)
+      resolved.offsets.push_back(manifest().buffers[argument].offset);
+    launches.push_back(std::move(resolved));
+  }
+  return launches;
 }
 
 Status Session::writeBuffer(uint32_t index, std::span<const std::byte> data) {
@@ -284,18 +287,22 @@ Status Session::writeInput(const Program &program, const char *name,
 }
 
 Status Session::runOnBatch(const Program &program, const Batch &batch) {
+  SMELT_RETURN_IF_ERROR(writeBatch(program, batch));
+  return run(program);
+}
+
+Status Session::writeBatch(const Program &program, const Batch &batch) {
   std::vector<DeviceWrite> writes;
-  for (const auto &[name, values] : {std::pair("tokens", &batch.tokens),
-                                     std::pair("targets", &batch.targets),
-                                     std::pair("document_start", &batch.documentStart)}) {
+  for (const auto &[name, values] :
+       {std::pair("tokens", &batch.tokens), std::pair("targets", &batch.targets),
+        std::pair("document_start", &batch.documentStart)}) {
     const Buffer &buffer = manifest().buffers[program.inputs.at(name)];
     std::span<const std::byte> bytes = std::as_bytes(std::span(*values));
     if (bytes.size() > buffer.bytes)
       return internalError("input \"", name, "\" gets ", values->size(), " values");
     writes.push_back({buffer.offset, bytes});
   }
-  SMELT_RETURN_IF_ERROR(device_->copyInTogether(writes));
-  return run(program);
+  return device_->copyInTogether(writes);
 }
 
 Status Session::run(const Program &program) {

@@ -78,7 +78,10 @@ public:
 
   /// Copies the batch into the program's inputs and runs it; what runs now is not waited for.
   Status runOnBatch(const Program &program, const Batch &batch);
+  Status writeBatch(const Program &program, const Batch &batch);
   Status run(const Program &program);
+  /// The program's launches with the places of their buffers.
+  std::vector<DeviceLaunch> resolve(const Program &program) const;
   Status writeInput(const Program &program, const char *name, std::span<const int32_t> values);
 
   /// A rank-0 buffer or output as a number.

@@ -1,13 +1,13 @@
 #include "runtime/train/Trainer.h"
 #include "runtime/base/Interrupt.h"
 #include "runtime/base/Log.h"
-#include "runtime/data/PrefetchingLoader.h"
 #include "runtime/train/Evaluate.h"
 #include "runtime/train/InitialParameters.h"
+#include "runtime/train/Profile.h"
+#include "runtime/train/RunSetup.h"
 
 #include <chrono>
 #include <cmath>
-#include <filesystem>
 
 namespace smelt::runtime {
 
@@ -16,55 +16,6 @@ using Clock = std::chrono::steady_clock;
 
 double millisecondsSince(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
-
-/// The stage of a step; steps after the last stage belong to it.
-const Stage &stageAt(const Training &training, int64_t step) {
-  for (const Stage &stage : training.stages)
-    if (step <= stage.last)
-      return stage;
-  return training.stages.back();
-}
-
-/// The tokens of the n-th micro-batch after `firstStep`.
-BatchPlan planBatches(const Manifest &manifest, int64_t firstStep) {
-  return [&manifest, firstStep](uint64_t batch) {
-    int64_t step = firstStep;
-    for (const Stage &stage : manifest.training.stages) {
-      auto micro = static_cast<uint64_t>(stage.microBatches);
-      auto steps = static_cast<uint64_t>(std::max<int64_t>(stage.last + 1 - step, 0));
-      bool isLast = &stage == &manifest.training.stages.back();
-      if (isLast || batch / micro < steps)
-        return manifest.findProgram(stage.program)->tokens;
-      batch -= steps * micro;
-      step += static_cast<int64_t>(steps);
-    }
-    return int64_t(0); // There is a last stage.
-  };
-}
-
-/// The checkpoint to continue from; nothing for a run from the beginning.
-StatusOr<std::optional<Checkpoint>> findResumePoint(const TrainOptions &options) {
-  std::string root = options.runFolder + "/checkpoints";
-  if (options.resume.empty()) {
-    if (listCheckpoints(root).empty())
-      return std::optional<Checkpoint>();
-    if (!options.overwrite)
-      return usageError("the run folder ", options.runFolder,
-                        " has a run already; continue it with --resume auto, replace it with "
-                        "--overwrite, or name another with --run-dir");
-    SMELT_RETURN_IF_ERROR(removeDirectory(root));
-    return std::optional<Checkpoint>();
-  }
-  if (options.resume == "auto") {
-    std::vector<std::string> skipped;
-    auto newest = openNewestCheckpoint(root, skipped);
-    for (const std::string &message : skipped)
-      logWarning("skipping a damaged checkpoint: " + message);
-    return newest;
-  }
-  SMELT_ASSIGN_OR_RETURN(Checkpoint checkpoint, openCheckpoint(options.resume));
-  return std::optional<Checkpoint>(std::move(checkpoint));
 }
 
 class Trainer {
@@ -97,6 +48,9 @@ private:
 
   StatusOr<StartedStep> startStep(int64_t step);
   Status startMicroBatch(const Program &program, int64_t step, int64_t micro, StartedStep &started);
+  Status runProgram(const Program &program, int64_t step);
+  bool isProfiled(int64_t step) const;
+  Status writeProfile();
   Status takeLosses(StartedStep &step);
   /// Waits for the step and logs it.
   Status finishStep(StartedStep step);
@@ -135,6 +89,8 @@ private:
   /// A device that works beside the host is always one step ahead of the log.
   std::optional<StartedStep> started_;
   Clock::time_point lastFinish_ = Clock::now();
+  std::vector<ProgramTiming> profile_;
+  Clock::time_point profileStart_;
   int64_t savedStep_ = -1, validatedStep_ = -1;
   std::optional<double> validationLoss_;
 };
@@ -145,10 +101,43 @@ Status Trainer::startMicroBatch(const Program &program, int64_t step, int64_t mi
   Clock::time_point asked = Clock::now();
   SMELT_ASSIGN_OR_RETURN(Batch batch, loader_.next());
   started.record.waitMilliseconds += millisecondsSince(asked);
-  SMELT_RETURN_IF_ERROR(session_.runOnBatch(program, batch));
+  SMELT_RETURN_IF_ERROR(session_.writeBatch(program, batch));
+  SMELT_RETURN_IF_ERROR(runProgram(program, step));
   SMELT_ASSIGN_OR_RETURN(DeviceRead losses, session_.startScalars(started.lossPlan));
   started.losses.push_back(losses);
   started.targets += batch.validTargets;
+  return Status::ok();
+}
+
+/// Two steps after the first two, so that updates of every second step are among them.
+bool Trainer::isProfiled(int64_t step) const {
+  constexpr int64_t kBefore = 2, kSteps = 2;
+  int64_t first = std::max(std::min(first_ + kBefore, steps_ - kSteps), first_);
+  return !options_.profile.empty() && step >= first && step < first + kSteps;
+}
+
+Status Trainer::runProgram(const Program &program, int64_t step) {
+  if (!isProfiled(step))
+    return session_.run(program);
+  SMELT_RETURN_IF_ERROR(session_.device().synchronize());
+  if (profile_.empty())
+    profileStart_ = Clock::now();
+  double start = millisecondsSince(profileStart_);
+  SMELT_ASSIGN_OR_RETURN(ProgramTiming timing, timeProgram(session_, program));
+  timing.start = start;
+  profile_.push_back(std::move(timing));
+  return Status::ok();
+}
+
+Status Trainer::writeProfile() {
+  if (profile_.empty())
+    return Status::ok();
+  std::string device = session_.device().description();
+  SMELT_RETURN_IF_ERROR(writeFileAtomically(options_.profile, writeChromeTrace(profile_, device)));
+  constexpr size_t kRows = 30;
+  folder_.printLine(writeProfileTable(profile_, ratesOf(device), kRows) +
+                    "trace: " + options_.profile);
+  profile_.clear();
   return Status::ok();
 }
 
@@ -196,7 +185,7 @@ StatusOr<Trainer::StartedStep> Trainer::startStep(int64_t step) {
   }
   for (const Update &update : training_.updates)
     if (update.period.isDue(step))
-      SMELT_RETURN_IF_ERROR(session_.run(*session_.manifest().findProgram(update.program)));
+      SMELT_RETURN_IF_ERROR(runProgram(*session_.manifest().findProgram(update.program), step));
   started.record.settings = session_.settings();
   SMELT_ASSIGN_OR_RETURN(started.scalars, session_.startScalars(scalarPlan_));
   started.record.hostMilliseconds =
@@ -271,6 +260,7 @@ Status Trainer::saveCheckpoint(int64_t completed) {
 }
 
 Status Trainer::finish(TrainResult &result) {
+  SMELT_RETURN_IF_ERROR(writeProfile());
   SMELT_ASSIGN_OR_RETURN(result.finalHash, session_.hashState());
   if (result.interrupted) {
     folder_.printLine(concat("interrupted at step ", result.step, " of ", steps_,
@@ -296,6 +286,8 @@ StatusOr<TrainResult> Trainer::run() {
   while (step < steps_ && !InterruptScope::requested()) {
     SMELT_RETURN_IF_ERROR(runStep(step));
     ++step;
+    if (!isProfiled(step))
+      SMELT_RETURN_IF_ERROR(writeProfile());
     if (isDue(step, validateEvery) || step == steps_)
       SMELT_RETURN_IF_ERROR(validate(step));
     if (isDue(step, checkpointEvery) || step == steps_)
@@ -310,32 +302,6 @@ StatusOr<TrainResult> Trainer::run() {
   return result;
 }
 
-StatusOr<RunDescription> describeRun(const TrainOptions &options, Session &session,
-                                     const DataSources &data, uint64_t seed, int64_t firstStep) {
-  RunDescription run;
-  const Manifest &manifest = session.manifest();
-  std::error_code error;
-  run.model = manifest.name;
-  run.compiler = manifest.compiler;
-  run.bundlePath = std::filesystem::absolute(options.bundle, error).lexically_normal().string();
-  run.bundleSha256 = session.bundle().manifestSha256;
-  run.specText = session.bundle().specText;
-  run.seed = seed;
-  run.steps = options.steps.value_or(manifest.training.steps);
-  run.device = session.device().description();
-  run.parameters = session.countParameters();
-  run.trainData = data.trainPaths;
-  run.validationData = data.validationPaths;
-  run.isHeldOut = data.isHeldOut;
-  run.trainTokens = data.train.size();
-  run.validationTokens = data.validation.size();
-  run.firstStep = firstStep;
-  std::vector<std::string> paths = data.train.paths();
-  if (data.validation.paths() != paths) // They are the same when the end is held out.
-    paths.insert(paths.end(), data.validation.paths().begin(), data.validation.paths().end());
-  SMELT_ASSIGN_OR_RETURN(run.dataFiles, describeFiles(paths));
-  return run;
-}
 } // namespace
 
 StatusOr<TrainResult> train(const TrainOptions &options) {

@@ -21,6 +21,7 @@ struct TrainOptions {
   std::string resume;            ///< "", "auto" or a checkpoint's path.
   bool overwrite = false;        ///< Start anew in a folder that has a run.
   std::optional<int> keepCheckpoints;
+  std::string profile; ///< A file for a Chrome trace of a few steps; empty: none.
   DeviceChoice device;
   Console::Mode console = Console::Mode::Automatic;
 };

@@ -55,6 +55,8 @@ struct ProfileOptions {
   ModelChoice model;
   std::string program; ///< Empty: the first of role train.
   int repetitions = 3;
+  size_t rows = 40;
+  std::string trace; ///< A file for a Chrome trace; empty: none.
   bool json = false;
 };
 void addProfileOptions(CLI::App &command, ProfileOptions &options);

@@ -1,10 +1,10 @@
+#include "runtime/base/Files.h"
 #include "runtime/train/Profile.h"
 #include "tools/smelt-run/ModelChoice.h"
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
-#include <algorithm>
 #include <cstdio>
 
 namespace smelt::runtime {
@@ -12,46 +12,19 @@ namespace smelt::runtime {
 void addProfileOptions(CLI::App &command, ProfileOptions &options) {
   addModelChoice(command, options.model);
   command.add_option("--program", options.program, "The program to time [the first of role train]");
-  command.add_option("--repeat", options.repetitions, "Repetitions; the fastest counts [3]")
+  command.add_option("--repeat", options.repetitions, "Repetitions; the median counts [3]")
       ->check(CLI::Range(1, 100000));
+  command.add_option("--rows", options.rows, "Rows of the table [40]");
+  command.add_option("--trace", options.trace, "Also write a Chrome trace here");
   command.add_flag("--json", options.json, "Print every launch as a JSON object, one a line");
 }
 
 namespace {
-/// Launches with the same label, summed.
-struct Row {
-  std::string label;
-  int launches = 0;
-  double milliseconds = 0, flops = 0, bytes = 0;
-};
-
-std::vector<Row> sumByLabel(const std::vector<LaunchTiming> &timings) {
-  std::vector<Row> rows;
-  for (const LaunchTiming &timing : timings) {
-    auto it = std::find_if(rows.begin(), rows.end(),
-                           [&](const Row &row) { return row.label == timing.label; });
-    Row &row = it != rows.end() ? *it : rows.emplace_back(Row{timing.label});
-    ++row.launches;
-    row.milliseconds += timing.milliseconds;
-    row.flops += static_cast<double>(timing.flops);
-    row.bytes += static_cast<double>(timing.bytes);
-  }
-  std::sort(rows.begin(), rows.end(),
-            [](const Row &a, const Row &b) { return a.milliseconds > b.milliseconds; });
-  return rows;
-}
-
-void printRow(const Row &row, double total) {
-  std::printf("%9.3f ms %5.1f %% %5d x %9.1f GFLOP/s %8.1f GB/s  %s\n", row.milliseconds,
-              100 * row.milliseconds / total, row.launches, row.flops / row.milliseconds / 1e6,
-              row.bytes / row.milliseconds / 1e6, row.label.c_str());
-}
-
-void printLaunches(const std::vector<LaunchTiming> &timings) {
-  for (const LaunchTiming &timing : timings) {
+void printLaunches(const ProgramTiming &run) {
+  for (const LaunchTiming &timing : run.launches) {
     nlohmann::ordered_json json = {{"label", timing.label},
                                    {"kernel", timing.kernel},
-                                   {"ms", timing.milliseconds},
+                                   {"ms", timing.milliseconds()},
                                    {"flops", timing.flops},
                                    {"bytes", timing.bytes}};
     std::puts(json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
@@ -66,23 +39,15 @@ Status runProfile(const ProfileOptions &options) {
                                                    : manifest.findProgram(options.program);
   if (!program)
     return usageError("the bundle has no program \"", options.program, "\"");
-  SMELT_ASSIGN_OR_RETURN(auto timings,
+  SMELT_ASSIGN_OR_RETURN(ProgramTiming run,
                          profileProgram(*model.session, *program, options.repetitions));
-  if (options.json) {
-    printLaunches(timings);
-    return Status::ok();
-  }
-  Row total{program->name};
-  std::vector<Row> rows = sumByLabel(timings);
-  for (const Row &row : rows) {
-    total.launches += row.launches;
-    total.milliseconds += row.milliseconds;
-    total.flops += row.flops;
-    total.bytes += row.bytes;
-  }
-  for (const Row &row : rows)
-    printRow(row, total.milliseconds);
-  printRow(total, total.milliseconds);
+  std::string device = model.session->device().description();
+  if (!options.trace.empty())
+    SMELT_RETURN_IF_ERROR(writeFileAtomically(options.trace, writeChromeTrace({run}, device)));
+  if (options.json)
+    printLaunches(run);
+  else
+    std::fputs(writeProfileTable({run}, ratesOf(device), options.rows).c_str(), stdout);
   return Status::ok();
 }
 

@@ -25,6 +25,9 @@ void addTrainOptions(CLI::App &command, TrainOptions &options) {
   command.add_option("--layout", options.initialLayout,
                      "Whose names that file has: modded-nanogpt, or a layout's .json file; without "
                      "it Smelt's own");
+  command.add_option("--profile", options.profile,
+                     "Time the launches of the third and fourth step one by one; write a Chrome "
+                     "trace here and print a table");
   command.add_flag("--overwrite", options.overwrite, "Start anew in a folder that has a run");
   addDeviceChoice(command, options.device);
   command.add_option("--checkpoint-every", options.checkpointEvery,
