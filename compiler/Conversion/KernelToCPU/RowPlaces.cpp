@@ -68,8 +68,9 @@ void RowEmitter::collectCuts(Value value, int64_t shift, int64_t low, int64_t hi
 RowEmitter::Place RowEmitter::locate(const FeatureChunk &chunk, int64_t width) {
   Place place;
   if (!chunk.dynamic || chunk.multipleOf % width == 0) {
-    place.staticSegment = chunk.offset / width;
-    place.staticPosition = chunk.offset % width;
+    // The offset of a part of a concat is negative: its place comes from the dynamic part.
+    place.staticSegment = llvm::divideFloorSigned(chunk.offset, width);
+    place.staticPosition = chunk.offset - place.staticSegment * width;
     if (chunk.dynamic) {
       Value segment = arith::DivUIOp::create(b, loc, chunk.dynamic, index(width));
       place.segment =

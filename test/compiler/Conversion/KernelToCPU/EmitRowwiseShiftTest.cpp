@@ -92,4 +92,33 @@ TEST(TokenShift,
         0);
 }
 
+// The gradients of q, k and v side by side, and their product with what a learned factor
+// multiplied: the chunks of a row of twelve vectors and more come from a loop, whose place in the
+// concat is known at run time alone.
+TEST(TokenShift, ConcatOfHeadsIsSummed) {
+  for (std::string heads : {"13x2x32", "13x2x64", "13x3x32", "13x6x128"}) {
+    int count = heads[3] - '0', head = std::stoi(heads.substr(5)), width = count * head;
+    std::string row = "13x" + std::to_string(width), whole = "13x" + std::to_string(3 * width);
+    std::string quarters = std::to_string(head / 4) + ", " + std::to_string(head / 2) + ", " +
+                           std::to_string(3 * head / 4) + ", " + std::to_string(head);
+    std::string flat = tensor(row), all = tensor(whole);
+    check(rowwise({heads, "13x" + std::to_string(head), heads, heads, heads, heads, whole},
+                  "%1 = lm.rope %a0, %a1 {inverse} : $0, $1\n"
+                  "%2 = lm.rms_norm_backward %a2, %1 {eps = 1.0e-7 : f64} : $0\n"
+                  "%3 = lm.reshape %2 : $0 -> " +
+                      flat + "\n" +
+                      "%4 = lm.token_shift_adjoint replace cross %a3 {features = array<i64: " +
+                      quarters +
+                      ">, heads = array<i64>} : ($0) -> $0\n"
+                      "%5 = lm.rope %4, %a1 {inverse} : $0, $1\n"
+                      "%6 = lm.rms_norm_backward %a4, %5 {eps = 1.0e-7 : f64} : $0\n"
+                      "%7 = lm.reshape %6 : $0 -> " +
+                      flat + "\n%8 = lm.reshape %a5 : $0 -> " + flat +
+                      "\n%9 = lm.concat %3, %7, %8 : (" + flat + ", " + flat + ", " + flat +
+                      ") -> " + all + "\n%10 = lm.dot %a6, %9 : " + all + " -> tensor<f32>",
+                  {{"%9", whole}, {"%10", ""}}),
+          0);
+  }
+}
+
 } // namespace
