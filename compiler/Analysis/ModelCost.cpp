@@ -1,22 +1,12 @@
 //===- ModelCost.cpp - What a model costs, counted on its lm module -------===//
 #include "compiler/Analysis/ModelCost.h"
+#include "compiler/Analysis/Windows.h"
 #include "dialects/LM/LMOps.h"
 #include "dialects/Train/TrainOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
 using namespace mlir;
 using namespace smelt;
-
-double smelt::averageKeys(int64_t tokens, int64_t window, int64_t blocks) {
-  double sum = 0;
-  for (int64_t t = 0; t < tokens; ++t) {
-    int64_t first = t - window;
-    if (blocks)
-      first = (t / blocks - (std::max<int64_t>(window / blocks, 1) - 1)) * blocks;
-    sum += t - std::max<int64_t>(first, 0) + 1;
-  }
-  return sum / tokens;
-}
 
 namespace {
 
@@ -76,7 +66,7 @@ private:
         auto range = heads.getFirst().getDefiningOp<lm::AttentionRangeOp>();
         if (!range)
           return;
-        auto key = std::make_pair(getWindow(range.getWindow(), stage.lastStep),
+        auto key = std::make_pair(getWindowAt(range.getWindow(), stage.lastStep, symbols),
                                   int64_t(range.getBlocks().value_or(0)));
         auto [it, isNew] = averages.try_emplace(key, 0);
         if (isNew)
@@ -89,21 +79,6 @@ private:
     stage.flopsPerToken = 6.0 * weights + (4 + 10) * attention;
     cost.productWeights = weights;
     cost.stages.push_back(stage);
-  }
-
-  /// The window at a step: a constant, or a scheduled setting.
-  int64_t getWindow(Value window, int64_t step) {
-    if (auto constant = window.getDefiningOp<lm::ConstantOp>())
-      return cast<DenseElementsAttr>(constant.getValue()).getSplatValue<APInt>().getSExtValue();
-    auto setting = window.getDefiningOp<lm::SettingOp>();
-    auto schedule = setting ? symbols.lookup<train::ScheduleOp>(setting.getSymbol()) : nullptr;
-    if (!schedule)
-      return 0;
-    ArrayRef<double> pieces = schedule.getSegments();
-    for (size_t i = 0; i + 3 < pieces.size(); i += 4)
-      if (step <= pieces[i + 1])
-        return static_cast<int64_t>(pieces[i + 2] + pieces[i + 3] * (step - pieces[i]));
-    return static_cast<int64_t>(pieces[pieces.size() - 2]);
   }
 
   ModuleOp module;

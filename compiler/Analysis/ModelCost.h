@@ -40,9 +40,5 @@ struct ModelCost {
 /// Counts the module that the importer made.
 ModelCost countModel(mlir::ModuleOp module);
 
-/// Keys that a query of a sequence of `tokens` sees on average: itself and `window` tokens before
-/// it; with `blocks`, its own block and the window / blocks − 1 before it.
-double averageKeys(int64_t tokens, int64_t window, int64_t blocks);
-
 } // namespace smelt
 #endif

@@ -4,6 +4,7 @@
 #include "dialects/Exec/ExecOps.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -40,12 +41,12 @@ void appendSteps(Location location, llvm::StringSet<> &seen, std::vector<SpecSte
   }
 }
 
-/// The program of role `role` that a step runs: the first of the module.
-exec::ProgramOp findProgram(ModuleOp module, StringRef role) {
+SmallVector<exec::ProgramOp> findPrograms(ModuleOp module, StringRef role) {
+  SmallVector<exec::ProgramOp> programs;
   for (auto program : module.getOps<exec::ProgramOp>())
     if (program.getRole() == role)
-      return program;
-  return {};
+      programs.push_back(program);
+  return programs;
 }
 
 std::vector<std::string> stringsOf(Operation *op, StringRef name) {
@@ -66,9 +67,9 @@ llvm::SetVector<StringRef> refusalsOf(const Explanation &explanation, StringRef 
   return reasons;
 }
 
-void addProgram(exec::ProgramOp program, Explanation &result, Totals &totals,
-                llvm::StringSet<> &allBuffers) {
+Totals addProgram(exec::ProgramOp program, Explanation &result, llvm::StringSet<> &allBuffers) {
   llvm::StringSet<> buffers;
+  Totals totals;
   program.walk([&](exec::LaunchOp launch) {
     ExplainedLaunch explained;
     explained.program = program.getSymName().str();
@@ -94,6 +95,24 @@ void addProgram(exec::ProgramOp program, Explanation &result, Totals &totals,
   totals.buffers = buffers.size();
   for (const auto &entry : buffers)
     allBuffers.insert(entry.getKey());
+  return totals;
+}
+
+void addTo(Totals &sum, const Totals &totals) {
+  sum.launches += totals.launches;
+  sum.flops += totals.flops;
+  sum.bytes += totals.bytes;
+}
+
+/// How many launches each fusion was refused for, the most frequent reason first.
+std::vector<std::pair<StringRef, int64_t>> countRefusals(const Explanation &explanation) {
+  llvm::MapVector<StringRef, int64_t> counts;
+  for (const ExplainedLaunch &launch : explanation.launches)
+    for (const std::string &reason : launch.refused)
+      ++counts[reason];
+  std::vector<std::pair<StringRef, int64_t>> sorted(counts.begin(), counts.end());
+  llvm::stable_sort(sorted, [](const auto &a, const auto &b) { return a.second > b.second; });
+  return sorted;
 }
 
 /// "#4 gemm layers.0.attention.qkv, #7 attention": a step's launches by number; --launches lists
@@ -150,15 +169,23 @@ Explanation explain(ModuleOp module, std::vector<SpecStep> steps) {
   Explanation result;
   result.steps = std::move(steps);
   llvm::StringSet<> buffers;
-  if (exec::ProgramOp train = findProgram(module, "train")) {
+  for (exec::ProgramOp train : findPrograms(module, "train")) {
     result.tokens = train.getTokens();
-    addProgram(train, result, result.forwardBackward, buffers);
+    result.forwardBackward = addProgram(train, result, buffers);
+    break; // Those of the other stages differ in their number of tokens.
   }
-  if (exec::ProgramOp update = findProgram(module, "update"))
-    addProgram(update, result, result.update, buffers);
-  result.totals.launches = result.forwardBackward.launches + result.update.launches;
-  result.totals.flops = result.forwardBackward.flops + result.update.flops;
-  result.totals.bytes = result.forwardBackward.bytes + result.update.bytes;
+  llvm::StringSet<> updated;
+  for (exec::ProgramOp update : findPrograms(module, "update")) {
+    Totals totals = addProgram(update, result, updated);
+    result.updates.push_back(
+        {update.getSymName().str(), static_cast<int64_t>(update.getEvery()), totals});
+    addTo(result.update, totals);
+  }
+  result.update.buffers = updated.size();
+  for (const auto &entry : updated)
+    buffers.insert(entry.getKey());
+  addTo(result.totals, result.forwardBackward);
+  addTo(result.totals, result.update);
   result.totals.buffers = buffers.size();
   for (auto arena : module.getOps<exec::ArenaOp>())
     result.arenaBytes = arena.getBytes();
@@ -187,8 +214,15 @@ void printText(const Explanation &explanation, const std::string &title, bool li
                            launch.label);
   }
   out << "\n";
+  if (auto refusals = countRefusals(explanation); !refusals.empty()) {
+    out << "fusions refused, in launches\n";
+    for (auto [reason, count] : refusals)
+      out << llvm::formatv("{0,6}  {1}\n", count, reason);
+    out << "\n";
+  }
   printTotals("forward and backward", explanation.forwardBackward, out);
-  printTotals("update", explanation.update, out);
+  for (const ExplainedUpdate &update : explanation.updates)
+    printTotals(update.program, update.totals, out);
   printTotals("training step", explanation.totals, out);
   out << llvm::formatv("{0} tokens per micro-batch; all memory of a run: {1:f1} MiB\n",
                        explanation.tokens, explanation.arenaBytes / 1048576.0);
@@ -223,6 +257,15 @@ void printJson(const Explanation &explanation, const std::string &spec, const st
                                     {"refused", json::Array(launch.refused)},
                                     {"flops", launch.flops},
                                     {"bytes", launch.bytes}});
+  json::Array updates, refusals;
+  for (const ExplainedUpdate &update : explanation.updates) {
+    json::Object entry = totalsToJson(update.totals);
+    entry["program"] = update.program;
+    entry["every"] = update.every;
+    updates.push_back(std::move(entry));
+  }
+  for (auto [reason, count] : countRefusals(explanation))
+    refusals.push_back(json::Object{{"reason", reason}, {"launches", count}});
   json::Object root{{"spec", spec},
                     {"target", target},
                     {"tokens", explanation.tokens},
@@ -230,6 +273,8 @@ void printJson(const Explanation &explanation, const std::string &spec, const st
                     {"totals", totalsToJson(explanation.totals)},
                     {"forward_backward", totalsToJson(explanation.forwardBackward)},
                     {"update", totalsToJson(explanation.update)},
+                    {"updates", std::move(updates)},
+                    {"refusals", std::move(refusals)},
                     {"steps", std::move(steps)},
                     {"launches", std::move(launches)}};
   out << formatv("{0:2}", json::Value(std::move(root))) << "\n";

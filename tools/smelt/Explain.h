@@ -43,10 +43,19 @@ struct Totals {
   int64_t launches = 0, buffers = 0, bytes = 0, flops = 0;
 };
 
-/// What one training step (one micro-batch of the first train program, and the update) consists of.
+/// A program that runs after some steps' micro-batches.
+struct ExplainedUpdate {
+  std::string program;
+  int64_t every = 1;
+  Totals totals;
+};
+
+/// What a training step consists of: one micro-batch of the first train program, and all updates,
+/// as in a step in which every one is due.
 struct Explanation {
   std::vector<SpecStep> steps;
   std::vector<ExplainedLaunch> launches; ///< In the order in which they run.
+  std::vector<ExplainedUpdate> updates;
   Totals totals, forwardBackward, update;
   int64_t tokens = 0;     ///< Of the micro-batch.
   int64_t arenaBytes = 0; ///< All memory of a run.

@@ -1,7 +1,9 @@
 //===- CountKernel.cpp - Work and traffic of a kernel op ------------------===//
 #include "compiler/Transforms/Fusion/CountKernel.h"
 
+#include "compiler/Analysis/Windows.h"
 #include "dialects/Kernel/KernelOps.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/SmallPtrSet.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -75,14 +77,35 @@ int64_t smelt::countRowOpFlops(Operation *op) {
       .Default([&](Operation *) { return widest; });
 }
 
-/// Score pairs of the whole causal triangle of all heads, times the head width: the unit of
-/// attention's matrix products.
-static int64_t countAttentionPairs(RankedTensorType heads) {
-  int64_t tokens = heads.getDimSize(0);
-  return tokens * (tokens + 1) / 2 * heads.getDimSize(1) * heads.getDimSize(2);
+/// The op that computes where each query's keys begin, in or before the kernel that gives `first`;
+/// none when it is an argument.
+static lm::AttentionRangeOp findRange(Value first) {
+  if (auto rows = first.getDefiningOp<RowwiseOp>()) {
+    Operation *yield = rows.getBody().front().getTerminator();
+    first = yield->getOperand(cast<OpResult>(first).getResultNumber());
+  }
+  return first.getDefiningOp<lm::AttentionRangeOp>();
 }
 
-smelt::KernelCounts smelt::countKernel(Operation *kernel) {
+/// Score pairs of all heads, times the head width: the unit of attention's matrix products.
+static int64_t countAttentionPairs(Operation *attention, Value first, RankedTensorType heads,
+                                   const SymbolTable &symbols) {
+  int64_t tokens = heads.getDimSize(0), features = heads.getDimSize(1) * heads.getDimSize(2);
+  lm::AttentionRangeOp range = findRange(first);
+  if (!range)
+    return tokens * (tokens + 1) / 2 * features;
+  Value window = range.getWindow();
+  if (auto argument = dyn_cast<BlockArgument>(window))
+    if (auto rows = dyn_cast<RowwiseOp>(argument.getOwner()->getParentOp()))
+      window = rows.getInputs()[argument.getArgNumber()];
+  auto function = attention->getParentOfType<func::FuncOp>();
+  int64_t step = smelt::getLastStep(attention->getParentOfType<ModuleOp>(), function.getSymName());
+  double keys = smelt::averageKeys(tokens, smelt::getWindowAt(window, step, symbols),
+                                   range.getBlocks().value_or(0));
+  return std::llround(keys * tokens) * features;
+}
+
+smelt::KernelCounts smelt::countKernel(Operation *kernel, const SymbolTable &symbols) {
   KernelCounts counts;
   llvm::SmallPtrSet<void *, 16> seen;
   for (Value operand : kernel->getOperands())
@@ -101,11 +124,14 @@ smelt::KernelCounts smelt::countKernel(Operation *kernel) {
   }
   counts.flops +=
       llvm::TypeSwitch<Operation *, int64_t>(kernel)
-          .Case<GemmOp>([](GemmOp gemm) { return 2 * gemm.getResultRows() * gemm.getN() * gemm.getK(); })
-          .Case<AttentionOp>(
-              [](AttentionOp op) { return 4 * countAttentionPairs(op.getHeadsType()); })
-          .Case<AttentionBackwardOp>(
-              [](AttentionBackwardOp op) { return 10 * countAttentionPairs(op.getHeadsType()); })
+          .Case<GemmOp>(
+              [](GemmOp gemm) { return 2 * gemm.getResultRows() * gemm.getN() * gemm.getK(); })
+          .Case<AttentionOp>([&](AttentionOp op) {
+            return 4 * countAttentionPairs(op, op.getFirst(), op.getHeadsType(), symbols);
+          })
+          .Case<AttentionBackwardOp>([&](AttentionBackwardOp op) {
+            return 10 * countAttentionPairs(op, op.getFirst(), op.getHeadsType(), symbols);
+          })
           .Case<EmbeddingBackwardOp>([](EmbeddingBackwardOp op) {
             return cast<RankedTensorType>(
                        op.getDy().front().getTerminator()->getOperand(0).getType())

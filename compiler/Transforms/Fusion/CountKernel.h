@@ -2,16 +2,17 @@
 #ifndef SMELT_COMPILER_TRANSFORMS_FUSION_COUNTKERNEL_H
 #define SMELT_COMPILER_TRANSFORMS_FUSION_COUNTKERNEL_H
 
-#include "mlir/IR/Operation.h"
+#include "mlir/IR/SymbolTable.h"
 
 namespace smelt {
 struct KernelCounts {
-  int64_t flops = 0; ///< Floating-point operations; a multiply-add is two. Attention counts its
-                     ///< widest window, the whole causal triangle.
+  int64_t flops = 0; ///< Floating-point operations; a multiply-add is two. Attention counts the
+                     ///< window of the last step that runs its program, and no document's end.
   int64_t bytes = 0; ///< Every operand and result once, as if caches were perfect.
 };
 
-KernelCounts countKernel(mlir::Operation *kernel);
+/// `symbols` is the module's: windows are settings with schedules.
+KernelCounts countKernel(mlir::Operation *kernel, const mlir::SymbolTable &symbols);
 
 /// Bytes of a tensor value; of `rows` rows of it when it is gathered from.
 int64_t getBytes(mlir::Value value);

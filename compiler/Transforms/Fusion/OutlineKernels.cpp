@@ -84,10 +84,10 @@ static void remarkRefusals(Operation *kernel,
         emitRemark(kernel->getLoc()) << "missed fusion " << reason.getValue();
 }
 
-static func::CallOp buildCall(Operation *kernel, func::FuncOp function, ArrayRef<Value> inputs) {
+static func::CallOp buildCall(Operation *kernel, func::FuncOp function, ArrayRef<Value> inputs,
+                              smelt::KernelCounts counts) {
   OpBuilder builder(kernel);
   auto call = func::CallOp::create(builder, fuseLocations(kernel), function, inputs);
-  smelt::KernelCounts counts = smelt::countKernel(kernel);
   llvm::SetVector<StringAttr> steps = smelt::collectSteps(kernel);
   call->setAttr("smelt.label", builder.getStringAttr(smelt::describeKernel(kernel)));
   call->setAttr("smelt.steps",
@@ -111,9 +111,12 @@ struct OutlineKernelsPass : smelt::impl::OutlineKernelsPassBase<OutlineKernelsPa
           if (isa<KernelOpInterface>(op))
             work.push_back(&op);
     SymbolTable symbols(getOperation());
+    SmallVector<smelt::KernelCounts> counts; // Before kernels that others' counts look at are gone.
+    for (Operation *kernel : work)
+      counts.push_back(smelt::countKernel(kernel, symbols));
     llvm::StringMap<func::FuncOp> known;
     llvm::DenseSet<std::pair<Attribute, Attribute>> told;
-    for (Operation *kernel : work) {
+    for (auto [kernel, count] : llvm::zip(work, counts)) {
       if (remarks)
         remarkRefusals(kernel, told);
       llvm::SetVector<Value> inputs(kernel->operand_begin(), kernel->operand_end());
@@ -127,7 +130,7 @@ struct OutlineKernelsPass : smelt::impl::OutlineKernelsPassBase<OutlineKernelsPa
       } else {
         function.erase();
       }
-      auto call = buildCall(kernel, entry->second, inputs.getArrayRef());
+      auto call = buildCall(kernel, entry->second, inputs.getArrayRef(), count);
       kernel->replaceAllUsesWith(call.getResults());
       kernel->erase();
       ++launches;

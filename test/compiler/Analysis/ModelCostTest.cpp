@@ -1,5 +1,6 @@
 //===- ModelCostTest.cpp - Counts against numbers derived from the records ===//
 #include "compiler/Analysis/ModelCost.h"
+#include "compiler/Analysis/Windows.h"
 #include "compiler/Import/Import.h"
 #include "mlir/IR/MLIRContext.h"
 #include <gtest/gtest.h>
