@@ -1,108 +1,194 @@
 //===- EmitEmbeddingBackward.cpp - kernel.embedding_backward --------------===//
 //
-// A warp has up to 1024 features of one row of the table. Blocks of 8 warps bring the list of
-// tokens through shared memory; a warp compares 32 tokens at a time with its row's number and adds
-// the rows of dy whose token it is, in order. No atomics, no sorting.
+// The tokens are sorted (GPUTokenSort); then a warp has up to 1024 features of one row of the table
+// and adds the rows of dy whose token it is, in order. What fills whole pieces of 32 places of the
+// sorted list was added before, by a warp a piece: frequent tokens hold nobody up. No atomics.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Conversion/KernelToGPU/EmitKernels.h"
 #include "compiler/Conversion/KernelToGPU/GPURegion.h"
+#include "compiler/Conversion/KernelToGPU/GPUTokenSort.h"
 
 using namespace mlir;
 
 namespace smelt {
 namespace {
 
-constexpr int64_t kThreads = 256, kWarps = kThreads / 32, kStage = 2048, kMostFeatures = 1024;
+constexpr int64_t kThreads = 256, kWarps = kThreads / 32, kMostFeatures = 1024, kPiece = 32,
+                  kAtOnce = 4;
+
+class TableGradient {
+public:
+  TableGradient(kernel::EmbeddingBackwardOp op, GPUEmission &emission)
+      : op(op), emission(emission), dy(interface(), 0), result(interface(), 1, op.getOutputs()) {}
+
+  LogicalResult emit() {
+    for (const std::string &why : {dy.whyNot(), result.whyNot()})
+      if (!why.empty())
+        return op.emitOpError("cannot be generated for GPUs: ") << why;
+    dy.prepare(emission);
+    result.prepare(emission);
+    auto table = cast<RankedTensorType>(op.getResult().front().getArgument(0).getType());
+    entries = table.getDimSize(0), width = table.getNumElements() / entries;
+    tokens = cast<RankedTensorType>(op.getTokens().getType()).getDimSize(0);
+    parts = llvm::divideCeil(width, kMostFeatures);
+    ofPart = llvm::alignTo(llvm::divideCeil(width, parts), 32);
+    // Neighbouring features of a lane, if all lanes have whole ones.
+    each = ofPart % 128 == 0 && width % ofPart == 0 && dy.getVector() == 4 &&
+                   (result.getVector() == 4 || !result.isElementwise())
+               ? 4
+               : 1;
+    rounds = ofPart / (32 * each);
+    sorted = emitTokenSort(emission, op.getTokens(), tokens, entries);
+    pieces = tokens / kPiece;
+    if (pieces) {
+      partials = emission.allocateWorkspace(pieces * width * 4);
+      emitPieces();
+    }
+    emitEntries();
+    result.finish(emission);
+    return success();
+  }
+
+private:
+  using Values = GPUBuilder::Values;
+
+  kernel::KernelOpInterface interface() {
+    return cast<kernel::KernelOpInterface>(op.getOperation());
+  }
+
+  /// The warp's share of the work: `which` of `count`, and a part of its features.
+  void start(GPUFunction &function, GPUBuilder &g, int64_t count, Value &which, Value &inside) {
+    Value thread = g.thread();
+    lane = g.rem(thread, 32);
+    Value warp = g.add(g.mul(g.block(), kWarps), g.div(thread, 32));
+    which = g.div(warp, parts), firstFeature = g.mul(g.rem(warp, parts), ofPart);
+    inside = g.less(which, count);
+    order = function.getWorkspace(sorted.positions);
+    if (pieces)
+      sums = function.getWorkspace(partials);
+  }
+  int64_t countBlocks(int64_t count) { return llvm::divideCeil(count * parts, kWarps); }
+
+  Value getFeature(GPUBuilder &g, int64_t round) {
+    return g.add(g.add(firstFeature, g.mul(lane, each)), round * 32 * each);
+  }
+  GPUChunk getChunk(GPUBuilder &g, int64_t round) {
+    return GPUChunk::at(g.min(getFeature(g, round), g.integer(width - each)), 0, width, each);
+  }
+
+  /// Adds `load(i)` for i from 0 to `count`, in order; the loads of a few are on their way
+  /// together.
+  Values addUp(GPUBuilder &g, Value count, ValueRange initial,
+               llvm::function_ref<Values(Value)> load) {
+    return g.loop(g.integer(0), count, g.integer(kAtOnce), initial,
+                  [&](Value base, ValueRange before) -> Values {
+                    SmallVector<Values> loaded;
+                    for (int64_t i = 0; i < kAtOnce; ++i)
+                      loaded.push_back(load(g.min(g.add(base, i), g.add(count, -1))));
+                    Values after(before.begin(), before.end());
+                    for (int64_t i = 0; i < kAtOnce; ++i) {
+                      Value valid = g.less(g.add(base, i), count);
+                      for (auto [sum, term] : llvm::zip(after, loaded[i]))
+                        sum = g.addf(sum, g.select(valid, term, g.number(0)));
+                    }
+                    return after;
+                  });
+  }
+
+  /// Adds the rows of dy at places [begin, end) of the sorted list, at most 32.
+  Values addRows(GPUBuilder &g, Value begin, Value end, ValueRange initial) {
+    Value mine = g.min(g.add(begin, lane), g.integer(tokens - 1));
+    Value rows = g.load(g.offset(order, g.i32(), mine), g.i32(), 4);
+    return addUp(g, g.sub(end, begin), initial, [&](Value i) {
+      Value row = NVVM::ShflOp::create(g.base(), g.i32(), g.integer(-1), rows, i, g.integer(31),
+                                       NVVM::ShflKind::idx, UnitAttr());
+      Values values;
+      dy.start();
+      for (int64_t round = 0; round < rounds; ++round)
+        values.append(dy.get(row, getChunk(g, round)));
+      return values;
+    });
+  }
+
+  Value getPartial(GPUBuilder &g, Value piece, int64_t round) {
+    Value base = g.offset(sums, g.f32(), g.mul(g.widen(piece), g.integer64(width)));
+    return g.offset(base, g.f32(), getChunk(g, round).dynamic);
+  }
+
+  /// The sum of each piece that is all one token.
+  void emitPieces() {
+    GPUFunction function(emission, "table gradient: pieces", kThreads);
+    GPUBuilder g(function.builder());
+    Value piece, inside;
+    start(function, g, pieces, piece, inside);
+    dy.bind(function);
+    g.when(inside, [&] {
+      Value begin = g.mul(piece, kPiece), keys = function.getWorkspace(sorted.keys);
+      auto key = [&](int64_t i) {
+        return g.load(g.offset(keys, g.i32(), g.add(begin, i)), g.i32(), 4);
+      };
+      g.when(g.equal(key(0), key(kPiece - 1)), [&] {
+        Values zeros(rounds * each, g.number(0));
+        Values total = addRows(g, begin, g.add(begin, kPiece), zeros);
+        for (int64_t round = 0; round < rounds; ++round)
+          g.when(g.less(getFeature(g, round), width), [&] {
+            g.storeNumbers(ArrayRef(total).slice(round * each, each), getPartial(g, piece, round),
+                           g.f32(), true);
+          });
+      });
+    });
+    function.finish({countBlocks(pieces), 1, 1});
+  }
+
+  void emitEntries() {
+    GPUFunction function(emission, "table gradient", kThreads);
+    GPUBuilder g(function.builder());
+    Value entry, inside;
+    start(function, g, entries, entry, inside);
+    Value starts = function.getWorkspace(sorted.starts);
+    dy.bind(function);
+    result.bind(function);
+    g.when(inside, [&] {
+      Value begin = g.load(g.offset(starts, g.i32(), entry), g.i32(), 4),
+            end = g.load(g.offset(starts, g.i32(), g.add(entry, 1)), g.i32(), 4);
+      // Rows up to the first whole piece, pieces, rows after the last one.
+      Value firstPiece = g.div(g.add(begin, kPiece - 1), kPiece), lastPiece = g.div(end, kPiece);
+      Value headEnd = g.min(end, g.mul(firstPiece, kPiece));
+      Values total = addRows(g, begin, headEnd, Values(rounds * each, g.number(0)));
+      if (pieces)
+        total = addUp(g, g.sub(lastPiece, firstPiece), total, [&](Value i) {
+          Values values;
+          for (int64_t round = 0; round < rounds; ++round)
+            values.append(
+                g.loadNumbers(getPartial(g, g.add(firstPiece, i), round), g.f32(), each, true));
+          return values;
+        });
+      Value tail = g.max(headEnd, g.mul(lastPiece, kPiece));
+      total = addRows(g, tail, end, total);
+      for (int64_t round = 0; round < rounds; ++round)
+        g.when(g.less(getFeature(g, round), width), [&] {
+          result.storeElements(entry, getChunk(g, round),
+                               ArrayRef(total).slice(round * each, each));
+        });
+    });
+    function.finish({countBlocks(entries), 1, 1});
+  }
+
+  kernel::EmbeddingBackwardOp op;
+  GPUEmission &emission;
+  GPUOperandRegion dy;
+  GPUResultRegion result;
+  SortedTokens sorted;
+  int64_t entries = 0, width = 0, tokens = 0, parts = 1, ofPart = 0, each = 1, rounds = 0,
+          pieces = 0, partials = 0;
+  Value lane, firstFeature, order, sums;
+};
 
 } // namespace
 
 LogicalResult emitGeneric(kernel::EmbeddingBackwardOp op, GPUEmission &emission) {
-  using Values = GPUBuilder::Values;
-  auto interface = cast<kernel::KernelOpInterface>(op.getOperation());
-  GPUOperandRegion dy(interface, 0);
-  GPUResultRegion result(interface, 1, op.getOutputs());
-  for (const std::string &why : {dy.whyNot(), result.whyNot()})
-    if (!why.empty())
-      return op.emitOpError("cannot be generated for GPUs: ") << why;
-  dy.prepare(emission);
-  result.prepare(emission);
-  auto table = cast<RankedTensorType>(op.getResult().front().getArgument(0).getType());
-  int64_t entries = table.getDimSize(0), width = table.getNumElements() / entries,
-          tokens = cast<RankedTensorType>(op.getTokens().getType()).getDimSize(0);
-  int64_t parts = llvm::divideCeil(width, kMostFeatures),
-          ofPart = llvm::alignTo(llvm::divideCeil(width, parts), 32);
-  // Neighbouring features of a lane, if all lanes have whole ones.
-  int64_t each = ofPart % 128 == 0 && width % ofPart == 0 && dy.getVector() == 4 &&
-                         (result.getVector() == 4 || !result.isElementwise())
-                     ? 4
-                     : 1;
-  int64_t rounds = ofPart / (32 * each);
-
-  GPUFunction function(emission, "table gradient", kThreads);
-  GPUBuilder g(function.builder());
-  Value thread = g.thread(), lane = g.rem(thread, 32);
-  Value warp = g.add(g.mul(g.block(), kWarps), g.div(thread, 32));
-  Value entry = g.div(warp, parts), firstFeature = g.mul(g.rem(warp, parts), ofPart);
-  Value stage = function.allocateShared(kStage * 4);
-  Value list = function.getPointer(op.getTokens());
-  dy.bind(function);
-  result.bind(function);
-  auto chunkOf = [&](int64_t round) {
-    Value feature = g.add(g.add(firstFeature, g.mul(lane, each)), round * 32 * each);
-    return GPUChunk::at(g.min(feature, g.integer(width - each)), 0, width, each);
-  };
-
-  Values zeros(rounds * each, g.number(0));
-  Values sums = g.loop(
-      g.integer(0), g.integer(tokens), g.integer(kStage), zeros,
-      [&](Value base, ValueRange before) -> Values {
-        for (int64_t i = 0; i < kStage; i += kThreads) {
-          Value at = g.add(thread, i);
-          Value token = g.add(base, at);
-          Value safe = g.min(token, g.integer(tokens - 1));
-          Value read = g.load(g.offset(list, g.i32(), safe), g.i32(), 4);
-          g.store(g.select(g.less(token, tokens), read, g.integer(-1)),
-                  g.offset(stage, g.i32(), at), 4);
-        }
-        g.barrier();
-        Values after = g.loop(
-            g.integer(0), g.integer(kStage), g.integer(32), before,
-            [&](Value group, ValueRange inner) -> Values {
-              Value token = g.load(g.offset(stage, g.i32(), g.add(group, lane)), g.i32(), 4);
-              Value hits = g.voteBallot(g.equal(token, entry));
-              Value count = LLVM::CtPopOp::create(g.base(), g.i32(), hits);
-              Values carried{hits};
-              carried.append(inner.begin(), inner.end());
-              Values added = g.loop(
-                  g.integer(0), count, g.integer(1), carried,
-                  [&](Value, ValueRange state) -> Values {
-                    Value bits = state[0];
-                    Value bit = LLVM::CountTrailingZerosOp::create(g.base(), g.i32(), bits,
-                                                                   /*is_zero_poison=*/false);
-                    Value row = g.add(g.add(base, group), bit);
-                    Values next{g.both(bits, g.add(bits, -1))};
-                    dy.start();
-                    for (int64_t round = 0; round < rounds; ++round)
-                      for (auto [i, value] : llvm::enumerate(dy.get(row, chunkOf(round))))
-                        next.push_back(g.addf(state[1 + round * each + i], value));
-                    return next;
-                  });
-              return Values(added.begin() + 1, added.end());
-            });
-        g.barrier(); // The stage is filled again.
-        return after;
-      });
-  for (int64_t round = 0; round < rounds; ++round) {
-    Value feature = g.add(g.add(firstFeature, g.mul(lane, each)), round * 32 * each);
-    g.when(g.both(g.less(entry, entries), g.less(feature, width)), [&] {
-      result.storeElements(entry, chunkOf(round), ArrayRef(sums).slice(round * each, each));
-    });
-  }
-  int64_t blocks = llvm::divideCeil(entries * parts, kWarps);
-  function.finish({blocks, 1, 1});
-  result.finish(emission);
-  return success();
+  return TableGradient(op, emission).emit();
 }
 
 } // namespace smelt

@@ -1,8 +1,9 @@
 //===- EmitForeach.cpp - kernel.foreach, many tensors in one launch -------===//
 //
 // Blocks are dealt to lanes by size. Addresses come from a table in the kernel's parameters, the
-// constants of each lane are chosen by its number. A thread evaluates the region on single elements;
-// all loads of an element come before its stores, so results may lie where inputs of the lane do.
+// constants of each lane are chosen by its number. A thread has a few groups of neighbouring
+// elements and evaluates the region on each element; all its loads come before its stores, so
+// results may lie where inputs of the lane do.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Conversion/KernelToGPU/EmitKernels.h"
@@ -14,7 +15,23 @@ using namespace mlir;
 namespace smelt {
 namespace {
 
-constexpr int64_t kThreads = 256, kPerThread = 4, kPerBlock = kThreads * kPerThread;
+constexpr int64_t kThreads = 256, kPerThread = 8, kPerBlock = kThreads * kPerThread;
+
+/// Neighbouring elements that a thread loads at once.
+int64_t chooseVector(kernel::ForeachOp op, const GPUEmission &emission) {
+  int64_t vector = 4;
+  for (int64_t lane = 0; lane < op.getLanes(); ++lane)
+    if (op.getLaneElements(lane) < vector)
+      return 1;
+  for (ValueRange buffers : {ValueRange(op.getInputs()), ValueRange(op.getOutputs())})
+    for (Value buffer : buffers) {
+      int64_t bytes =
+          vector * getElementTypeOrSelf(buffer.getType()).getIntOrFloatBitWidth() / 8;
+      if (emission.getAlignment(emission.getArgument(buffer)) % bytes)
+        return 1;
+    }
+  return vector;
+}
 
 /// Why `op` cannot be evaluated on one element; empty if it can.
 StringRef whyNotScalar(Operation *op) {
@@ -113,24 +130,44 @@ LogicalResult emitGeneric(kernel::ForeachOp op, GPUEmission &emission) {
     Value generic = g.load(g.offset(table, g.pointer(0), g.add(entry, i)), g.pointer(0), 8);
     pointers.push_back(LLVM::AddrSpaceCastOp::create(b, g.pointer(1), generic));
   }
-  Value begin = g.add(g.mul(g.sub(block, first), kPerBlock), g.thread());
-  for (int64_t i = 0; i < kPerThread; ++i) {
-    Value at = g.add(begin, i * kThreads);
-    g.when(g.less(at, size), [&] {
+  int64_t vector = chooseVector(op, emission), rounds = kPerThread / vector;
+  Value begin = g.add(g.mul(g.sub(block, first), kPerBlock), g.mul(g.thread(), vector));
+  auto load = [&](Value at, int64_t count) {
+    SmallVector<GPUBuilder::Values> loaded;
+    for (int64_t j = 0; j < positions; ++j) {
+      Type type = getElementTypeOrSelf(body.getArgument(j).getType());
+      loaded.push_back(g.loadNumbers(g.offset(pointers[j], type, at), type, count, true));
+    }
+    return loaded;
+  };
+  auto store = [&](Value at, int64_t count, ArrayRef<GPUBuilder::Values> loaded) {
+    SmallVector<GPUBuilder::Values> results(outputs);
+    for (int64_t i = 0; i < count; ++i) {
       llvm::DenseMap<Value, Value> values = shared;
-      for (int64_t j = 0; j < positions; ++j) {
-        Type type = getElementTypeOrSelf(body.getArgument(j).getType());
-        values[body.getArgument(j)] =
-            g.loadNumbers(g.offset(pointers[j], type, at), type, 1, true)[0];
-      }
+      for (int64_t j = 0; j < positions; ++j)
+        values[body.getArgument(j)] = loaded[j][i];
       for (Operation &inner : body.without_terminator())
         values[inner.getResult(0)] = evaluate(g, &inner, values);
-      for (auto [j, value] : llvm::enumerate(body.getTerminator()->getOperands())) {
-        Type type = getElementTypeOrSelf(value.getType());
-        g.storeNumbers({values.lookup(value)}, g.offset(pointers[positions + j], type, at), type,
-                       true);
-      }
-    });
+      for (auto [result, value] : llvm::zip(results, body.getTerminator()->getOperands()))
+        result.push_back(values.lookup(value));
+    }
+    for (auto [j, value] : llvm::enumerate(body.getTerminator()->getOperands())) {
+      Type type = getElementTypeOrSelf(value.getType());
+      g.storeNumbers(results[j], g.offset(pointers[positions + j], type, at), type, true);
+    }
+  };
+  SmallVector<SmallVector<GPUBuilder::Values>> loaded;
+  Value last = g.add(size, -vector);
+  auto placeOf = [&](int64_t round) { return g.add(begin, round * kThreads * vector); };
+  for (int64_t round = 0; round < rounds; ++round)
+    loaded.push_back(load(g.min(placeOf(round), last), vector));
+  for (int64_t round = 0; round < rounds; ++round) {
+    Value at = placeOf(round);
+    g.when(g.atLeast(last, at), [&] { store(at, vector, loaded[round]); });
+    if (vector > 1) // What is left of a size that is no multiple of it.
+      g.when(g.both(g.less(last, at), g.less(at, size)), [&] {
+        g.loop(at, size, g.integer(1), [&](Value each) { store(each, 1, load(each, 1)); });
+      });
   }
   function.finish({blocks, 1, 1});
   return success();

@@ -91,9 +91,8 @@ SmallVector<Value> GPURowEmitter::loadMemory(Value pointer, Type element, int64_
   std::pair<void *, void *> key{pointer.getAsOpaquePointer(), row.getAsOpaquePointer()};
   Value &base = scopes[1]->bases[key];
   if (!base)
-    base = atRowLevel([&] {
-      return g.offset(pointer, element, g.mul(g.widen(row), g.integer64(stride)));
-    });
+    base = atRowLevel(
+        [&] { return g.offset(pointer, element, g.mul(g.widen(row), g.integer64(stride))); });
   unsigned bytes = element.getIntOrFloatBitWidth() / 8 * chunk.count;
   bool aligned = stride % chunk.count == 0 && alignment % bytes == 0;
   return g.loadNumbers(g.offset(base, element, first(chunk)), element, chunk.count, aligned);
@@ -117,8 +116,9 @@ SmallVector<Value> GPURowEmitter::computeTable(ConstantOp op, Value row, const G
       b.setInsertionPoint(function);
       auto type = cast<RankedTensorType>(op.getResult().getType());
       std::string name = function.getName().str() + "_table" + std::to_string(tables++);
-      auto elements = cast<DenseElementsAttr>(op.getValue()).reshape(
-          RankedTensorType::get({type.getNumElements()}, type.getElementType()));
+      auto elements =
+          cast<DenseElementsAttr>(op.getValue())
+              .reshape(RankedTensorType::get({type.getNumElements()}, type.getElementType()));
       auto global = LLVM::GlobalOp::create(
           b, LLVM::LLVMArrayType::get(type.getElementType(), type.getNumElements()),
           /*isConstant=*/true, LLVM::Linkage::Internal, name, elements, /*alignment=*/16,
@@ -197,27 +197,31 @@ void GPURowEmitter::storeRow(Value row) {
       byFeatures[program.getFeatures(value)].push_back(i);
   for (auto &[features, results] : byFeatures)
     forChunks(0, features, [&, &results = results](const GPUChunk &chunk, Value valid) {
-      // All values of these features first: a result may lie on what another one reads.
-      SmallVector<Values> values;
-      SmallVector<Value> bases;
-      for (unsigned i : results)
-        values.push_back(
-            getForStore(program.getTerminator()->getOperand(i), sinks[i].element, row, chunk));
-      auto store = [&] {
-        for (auto [i, numbers] : llvm::zip(results, values)) {
-          const GPURowSink &sink = sinks[i];
-          Value base = g.offset(sink.pointer, sink.element,
-                                g.mul(g.widen(row), g.integer64(sink.stride)));
-          unsigned bytes = sink.element.getIntOrFloatBitWidth() / 8 * chunk.count;
-          g.storeNumbers(numbers, g.offset(base, sink.element, first(chunk)), sink.element,
-                         sink.stride % chunk.count == 0 && sink.alignment % bytes == 0);
-        }
-      };
-      if (valid)
-        g.when(valid, store);
-      else
-        store();
+      storeResults(results, row, chunk, valid);
     });
+}
+
+void GPURowEmitter::storeResults(ArrayRef<unsigned> results, Value row, const GPUChunk &chunk,
+                                 Value valid) {
+  // All values of these features first: a result may lie on what another one reads.
+  SmallVector<Values> values;
+  for (unsigned i : results)
+    values.push_back(
+        getForStore(program.getTerminator()->getOperand(i), sinks[i].element, row, chunk));
+  auto store = [&] {
+    for (auto [i, numbers] : llvm::zip(results, values)) {
+      const GPURowSink &sink = sinks[i];
+      Value base =
+          g.offset(sink.pointer, sink.element, g.mul(g.widen(row), g.integer64(sink.stride)));
+      unsigned bytes = sink.element.getIntOrFloatBitWidth() / 8 * chunk.count;
+      g.storeNumbers(numbers, g.offset(base, sink.element, first(chunk)), sink.element,
+                     sink.stride % chunk.count == 0 && sink.alignment % bytes == 0);
+    }
+  };
+  if (valid)
+    g.when(valid, store);
+  else
+    store();
 }
 
 void GPURowEmitter::storeChunk(Value row, const GPUChunk &chunk) {
@@ -290,9 +294,8 @@ SmallVector<SmallVector<Value>> GPURowEmitter::getContributions(Value row) {
     int64_t features = program.getFeatures(x);
     unsigned count = features % program.getVector() == 0 ? program.getVector() : 1;
     if (llvm::divideCeil(features, group.size * count) <= 16) {
-      forChunks(0, features, [&](const GPUChunk &chunk, Value valid) {
-        sum = term(chunk, valid, sum);
-      });
+      forChunks(0, features,
+                [&](const GPUChunk &chunk, Value valid) { sum = term(chunk, valid, sum); });
     } else {
       Value step = g.integer(group.size * count), lane = group.lane ? group.lane : g.integer(0);
       Value begin = g.mul(lane, count);

@@ -23,13 +23,27 @@ struct GPUChunk {
   int64_t offset = 0, low = 0, high = 0;
   unsigned count = 1;
 
+  /// Where a group of threads has one head of a row (GPURowSlices.h): the chunk lies in head
+  /// `number` + first, at position + offset, within [low, high) of its `width` features.
+  struct Head {
+    int64_t width = 0, first = 0, offset = 0, low = 0, high = 0;
+    mlir::Value number, position;
+  } head;
+
   static GPUChunk at(int64_t offset, unsigned count = 1) {
-    return {{}, offset, offset, offset + count, count};
+    return {{}, offset, offset, offset + count, count, {}};
   }
   static GPUChunk at(mlir::Value dynamic, int64_t low, int64_t high, unsigned count = 1) {
-    return {dynamic, 0, low, high, count};
+    return {dynamic, 0, low, high, count, {}};
   }
-  GPUChunk shifted(int64_t by) const { return {dynamic, offset + by, low + by, high + by, count}; }
+  GPUChunk shifted(int64_t by) const {
+    GPUChunk moved = {dynamic, offset + by, low + by, high + by, count, head};
+    if (head.width && by % head.width == 0)
+      moved.head.first += by / head.width;
+    else if (head.width)
+      moved.head.offset += by, moved.head.low += by, moved.head.high += by;
+    return moved;
+  }
 };
 
 /// The threads that share a row: 1, a warp, or a block.
@@ -55,6 +69,8 @@ struct GPURowSink {
   int64_t alignment = 4;
 };
 
+struct GPURowSlices;
+
 class GPURowEmitter {
 public:
   using Value = mlir::Value;
@@ -71,6 +87,8 @@ public:
   void startRow();
   /// Code of one row, by all threads of its group: stores the results that are rows.
   void storeRow(Value row);
+  /// Code of slice `unit` of a row: stores it, and returns what this thread adds to each sum.
+  Values storeSlice(const GPURowSlices &slices, Value row, Value unit);
   /// All row results at one chunk, by this thread; chunk-wise programs only.
   void storeChunk(Value row, const GPUChunk &chunk);
   /// What this thread adds to the program's sums for one row; one list per sum.
@@ -150,13 +168,21 @@ private:
   Values reduce(int64_t offset, int64_t width, llvm::ArrayRef<Fold> folds,
                 llvm::function_ref<Values(const GPUChunk &)> terms);
   Value reduceGroup(Value value, Fold fold);
+  /// Of all segments, or of the chunk's head alone.
   const SegmentValues &
-  getSegments(mlir::Operation *op, Value row, int64_t segments,
+  getSegments(mlir::Operation *op, Value row, const GPUChunk &chunk, int64_t segments,
               llvm::function_ref<Values(int64_t segment)> computeSegment);
+
+  /// A chunk of a single head's features as one of the row that `slice` lies in.
+  GPUChunk inSlice(const GPUChunk &chunk, const GPUChunk &slice);
+  /// The results and sums of one part of a program's slices, of its head `number`.
+  Values storePart(const GPURowSlices &slices, size_t part, Value row, Value number);
+  void storeResults(llvm::ArrayRef<unsigned> results, Value row, const GPUChunk &chunk, Value valid);
 
   const GPURowProgram &program;
   mlir::ImplicitLocOpBuilder &b;
   GPUBuilder g;
+  const GPUChunk *slice = nullptr; ///< The head whose reductions are being emitted.
   GPURowGroup group;
   llvm::SmallVector<GPURowSource> sources;
   llvm::SmallVector<GPURowSink> sinks;

@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Conversion/KernelToGPU/GPURowKernel.h"
+#include "compiler/Conversion/KernelToGPU/GPURowSlices.h"
 
 using namespace mlir;
 using namespace mlir::lm;
@@ -15,12 +16,13 @@ namespace {
 
 RankedTensorType tensorOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
-/// How rows meet threads.
+/// How rows (or their slices) meet threads.
 struct Shape {
   int64_t threads, group, rowsPerBlock, blocks;
 };
 
-Shape chooseShape(const GPURowProgram &program, const GPUTarget &target) {
+Shape chooseShape(const GPURowProgram &program, const GPURowSlices &slices,
+                  const GPUTarget &target) {
   int64_t most = 8 * target.multiprocessors;
   bool bounded = !program.getSums().empty();
   auto limit = [&](int64_t blocks) { return bounded ? std::min(blocks, most) : blocks; };
@@ -30,6 +32,8 @@ Shape chooseShape(const GPURowProgram &program, const GPUTarget &target) {
     return {256, blocks * 256, 1, blocks};
   }
   int64_t width = program.getWidestRow(), rows = program.getRows();
+  if (slices.width) // A warp a unit.
+    return {256, 32, 8, limit(llvm::divideCeil(rows * slices.units, 8))};
   if (width < 32)
     return {128, 1, 128, limit(llvm::divideCeil(rows, 128))};
   if (width <= 2048)
@@ -45,8 +49,8 @@ struct SumSlots {
     for (Operation *op : program.getSums()) {
       bool byRow = isa<GroupSumOp>(op);
       offsets.push_back(total);
-      elements.push_back(
-          byRow ? 0 : tensorOf(op->getResult(op->getNumResults() - 1)).getNumElements());
+      elements.push_back(byRow ? 0
+                               : tensorOf(op->getResult(op->getNumResults() - 1)).getNumElements());
       total += elements.back();
     }
   }
@@ -57,7 +61,8 @@ public:
   RowKernel(GPUEmission &emission, const GPURowProgram &program, ArrayRef<GPURowBuffer> sources,
             ArrayRef<GPURowBuffer> sinks, StringRef role)
       : emission(emission), program(program), sources(sources), sinks(sinks), role(role),
-        shape(chooseShape(program, emission.getTarget())), slots(program) {}
+        slices(program), shape(chooseShape(program, slices, emission.getTarget())), slots(program) {
+  }
 
   void emit() {
     if (slots.total)
@@ -110,15 +115,23 @@ private:
     SmallVector<GPURowSource> from = makeSources(function);
     SmallVector<GPURowSink> to = makeSinks(function, false);
     GPURowEmitter rows(program, b, group, from, to);
+    int64_t items = program.getRows() * slices.units; // Rows, or a unit of one each.
+    auto storeSlice = [&](Value item) {
+      return rows.storeSlice(slices, g.div(item, slices.units), g.rem(item, slices.units));
+    };
     if (program.getSums().empty()) {
       auto body = [&](Value row) {
+        if (slices.width) {
+          storeSlice(row);
+          return;
+        }
         rows.startRow();
         rows.storeRow(row);
       };
       if (program.isFlat())
         body(g.integer(0));
       else
-        g.when(g.less(firstRow, program.getRows()), [&] { body(firstRow); });
+        g.when(g.less(firstRow, items), [&] { body(firstRow); });
       function.finish({shape.blocks, 1, 1});
       return;
     }
@@ -127,8 +140,13 @@ private:
       for (int64_t i = 0; i < rows.countAccumulators(op); ++i)
         sums.push_back(g.number(0));
     auto addRow = [&](Value row, ValueRange before) {
-      rows.startRow();
       Values after;
+      if (slices.width) {
+        for (Value each : storeSlice(row))
+          after.push_back(g.addf(before[after.size()], each));
+        return after;
+      }
+      rows.startRow();
       for (Values &contributions : rows.getContributions(row))
         for (Value each : contributions)
           after.push_back(g.addf(before[after.size()], each));
@@ -146,8 +164,7 @@ private:
     if (program.isFlat())
       sums = addRow(g.integer(0), sums);
     else
-      sums = g.loop(firstRow, g.integer(program.getRows()),
-                    g.integer(shape.blocks * shape.rowsPerBlock), sums,
+      sums = g.loop(firstRow, g.integer(items), g.integer(shape.blocks * shape.rowsPerBlock), sums,
                     [&](Value row, ValueRange carried) { return addRow(row, carried); });
     if (slots.total)
       storePartials(function, rows, group, thread, block, sums);
@@ -174,8 +191,7 @@ private:
         Value sum = sums[next++];
         if (!isa<GateBackwardOp>(op) || shape.group == 1) { // The same number in every thread.
           Value whole = g.sumOfLanes(sum);
-          g.when(g.equal(lane, 0),
-                 [&] { g.store(whole, slot(warp, g.integer(offset + j)), 4); });
+          g.when(g.equal(lane, 0), [&] { g.store(whole, slot(warp, g.integer(offset + j)), 4); });
         } else { // Dealt to the threads of a row.
           Value element = g.add(group.lane, j * group.size);
           g.when(g.less(element, elements), [&] {
@@ -202,50 +218,31 @@ private:
     });
   }
 
+  /// What is left after all rows: a block a job.
   void emitTotals() {
     int64_t threads = program.getSums().empty() ? 32 : 256;
     GPUFunction function(emission, (role + ": sums").str(), threads);
-    ImplicitLocOpBuilder &b = function.builder();
-    GPUBuilder g(b);
-    Value thread = g.thread();
+    GPUBuilder g(function.builder());
+    Value thread = g.thread(), block = g.block(), shared = function.allocateShared(8 * 4);
     SmallVector<GPURowSource> from = makeSources(function);
     SmallVector<GPURowSink> to = makeSinks(function, true);
-    Value lane = g.rem(thread, 32), warp = g.div(thread, 32);
-    Value all = slots.total ? function.getWorkspace(partials) : Value();
-    Value shared = slots.total ? function.allocateShared(8 * 4) : Value();
-    llvm::DenseMap<Value, Value> totals;
-    for (auto [i, op] : llvm::enumerate(program.getSums())) {
-      Value sum = op->getResult(op->getNumResults() - 1);
-      int64_t offset = slots.offsets[i];
-      auto partial = [&](Value blockNumber, Value number) {
-        Value at = g.add(g.mul(blockNumber, slots.total), number);
-        return g.load(g.offset(all, g.f32(), at), g.f32(), 4);
-      };
-      if (auto groups = dyn_cast<GroupSumOp>(op)) { // A warp a group.
-        addGroups(function, groups, to, lane, warp, threads / 32);
-        continue;
-      }
-      if (isa<GateBackwardOp>(op)) { // One thread a number.
-        for (auto [j, result] : llvm::enumerate(program.getTerminator()->getOperands())) {
-          if (result != sum)
-            continue;
-          g.loop(thread, g.integer(slots.elements[i]), g.integer(threads), [&](Value number) {
-            Value total = g.loop(g.integer(0), g.integer(shape.blocks), g.integer(1),
-                                 {g.number(0)}, [&](Value at, ValueRange carried) -> Values {
-                                   return {g.addf(carried[0], partial(at, g.add(number, offset)))};
-                                 })[0];
-            g.storeNumbers({total}, g.offset(to[j].pointer, to[j].element, number), to[j].element,
-                           false);
-          });
-        }
-        continue;
-      }
-      Value mine = g.loop(thread, g.integer(shape.blocks), g.integer(threads), {g.number(0)},
+    int64_t blocks = 0;
+    auto addJobs = [&](int64_t count, llvm::function_ref<void(Value)> emitJob) {
+      Value index = g.add(block, -blocks);
+      g.when(g.both(g.atLeast(index, 0), g.less(index, count)), [&] { emitJob(index); });
+      blocks += count;
+    };
+    /// Σ of numbers [first, first + count·stride), for all threads of the block.
+    auto add = [&](Value numbers, Value first, int64_t count, int64_t stride) {
+      Value mine = g.loop(thread, g.integer(count), g.integer(threads), {g.number(0)},
                           [&](Value at, ValueRange carried) -> Values {
-                            return {g.addf(carried[0], partial(at, g.integer(offset)))};
+                            Value place = g.add(first, g.mul(at, stride));
+                            Value each = g.load(g.offset(numbers, g.f32(), place), g.f32(), 4);
+                            return {g.addf(carried[0], each)};
                           })[0];
       mine = g.sumOfLanes(mine);
-      g.when(g.equal(lane, 0), [&] { g.store(mine, g.offset(shared, g.f32(), warp), 4); });
+      g.when(g.equal(g.rem(thread, 32), 0),
+             [&] { g.store(mine, g.offset(shared, g.f32(), g.div(thread, 32)), 4); });
       g.barrier();
       Value total;
       for (int64_t w = 0; w < threads / 32; ++w) {
@@ -253,44 +250,46 @@ private:
         total = total ? g.addf(total, part) : part;
       }
       g.barrier();
-      if (isa<CountOp>(op))
-        total = g.maxf(total, g.number(1)); // It divides.
-      totals[sum] = total;
-    }
-    g.when(g.equal(thread, 0), [&] {
-      GPURowEmitter scalars(program, b, {}, from, to);
-      for (auto [sum, total] : totals)
-        scalars.setTotal(sum, total);
-      for (auto [i, value] : llvm::enumerate(program.getTerminator()->getOperands()))
-        if (program.isTotal(value) && tensorOf(value).getRank() == 0)
-          g.storeNumbers({scalars.getUniform(value)}, to[i].pointer, to[i].element, false);
-    });
-    function.finish({1, 1, 1});
-  }
-
-  /// Sums of each group's numbers: lanes in steps of 32, then the lanes in their fixed order.
-  void addGroups(GPUFunction &function, GroupSumOp op, ArrayRef<GPURowSink> to, Value lane,
-                 Value warp, int64_t warps) {
-    GPUBuilder g(function.builder());
-    int64_t groups = tensorOf(op.getResult()).getDimSize(0), size = program.getRows() / groups;
-    Value numbers = function.getWorkspace(byRow[op]);
-    for (auto [i, result] : llvm::enumerate(program.getTerminator()->getOperands())) {
-      if (result != op.getResult())
+      return total;
+    };
+    Value all = slots.total ? function.getWorkspace(partials) : Value();
+    llvm::MapVector<Value, int64_t> scalars; // Sums of rank 0 and their slots.
+    for (auto [i, op] : llvm::enumerate(program.getSums())) {
+      Value sum = op->getResult(op->getNumResults() - 1);
+      int64_t offset = slots.offsets[i];
+      bool byRows = isa<GroupSumOp>(op);
+      if (!byRows && !isa<GateBackwardOp>(op)) {
+        scalars[sum] = offset;
         continue;
-      g.loop(warp, g.integer(groups), g.integer(warps), [&](Value group) {
-        Value first = g.mul(group, size);
-        Value sum = g.loop(g.add(first, lane), g.add(first, size), g.integer(32), {g.number(0)},
-                           [&](Value row, ValueRange before) -> Values {
-                             Value each = g.load(g.offset(numbers, g.f32(), row), g.f32(), 4);
-                             return {g.addf(before[0], each)};
-                           })[0];
-        Value total = g.sumOfLanes(sum);
-        g.when(g.equal(lane, 0), [&] {
-          g.storeNumbers({total}, g.offset(to[i].pointer, to[i].element, group), to[i].element,
-                         false);
+      }
+      int64_t count = tensorOf(sum).getNumElements(), size = program.getRows() / count;
+      addJobs(count, [&](Value number) {
+        Value total = byRows ? add(function.getWorkspace(byRow[op]), g.mul(number, size), size, 1)
+                             : add(all, g.add(number, offset), shape.blocks, slots.total);
+        g.when(g.equal(thread, 0), [&] {
+          for (auto [j, result] : llvm::enumerate(program.getTerminator()->getOperands()))
+            if (result == sum)
+              g.storeNumbers({total}, g.offset(to[j].pointer, to[j].element, number), to[j].element,
+                             false);
         });
       });
     }
+    addJobs(1, [&](Value) {
+      llvm::DenseMap<Value, Value> totals;
+      for (auto [sum, offset] : scalars) {
+        Value total = add(all, g.integer(offset), shape.blocks, slots.total);
+        totals[sum] = sum.getDefiningOp<CountOp>() ? g.maxf(total, g.number(1)) : total;
+      }
+      g.when(g.equal(thread, 0), [&] {
+        GPURowEmitter emitter(program, function.builder(), {}, from, to);
+        for (auto [sum, total] : totals)
+          emitter.setTotal(sum, total);
+        for (auto [i, value] : llvm::enumerate(program.getTerminator()->getOperands()))
+          if (program.isTotal(value) && tensorOf(value).getRank() == 0)
+            g.storeNumbers({emitter.getUniform(value)}, to[i].pointer, to[i].element, false);
+      });
+    });
+    function.finish({blocks, 1, 1});
   }
 
   using Values = GPUBuilder::Values;
@@ -298,6 +297,7 @@ private:
   const GPURowProgram &program;
   ArrayRef<GPURowBuffer> sources, sinks;
   StringRef role;
+  GPURowSlices slices;
   Shape shape;
   SumSlots slots;
   int64_t partials = 0;
@@ -315,14 +315,16 @@ GPURowBuffer makeRowBuffer(const GPUEmission &emission, const GPURowProgram &pro
 GPURowBuffer makeWorkspaceRows(GPUEmission &emission, const GPURowProgram &program, Value value,
                                Type element) {
   int64_t elements = tensorOf(value).getNumElements();
-  int64_t offset =
-      emission.allocateWorkspace(elements * (element.getIntOrFloatBitWidth() / 8));
+  int64_t offset = emission.allocateWorkspace(elements * (element.getIntOrFloatBitWidth() / 8));
   return {emission.getWorkspaceArgument(), offset, element, program.getFeatures(value)};
 }
 
 GPURowSource makeSource(GPUFunction &function, const GPURowBuffer &buffer) {
-  return {function.getPointer(buffer.argument, buffer.byteOffset), buffer.element, buffer.stride,
-          std::min<int64_t>(16, function.getEmission().getAlignment(buffer.argument)), {}};
+  return {function.getPointer(buffer.argument, buffer.byteOffset),
+          buffer.element,
+          buffer.stride,
+          std::min<int64_t>(16, function.getEmission().getAlignment(buffer.argument)),
+          {}};
 }
 
 GPURowSink makeSink(GPUFunction &function, const GPURowBuffer &buffer) {

@@ -16,6 +16,12 @@ Value GPURowEmitter::first(const GPUChunk &chunk) {
 
 GPURowEmitter::Place GPURowEmitter::locate(const GPUChunk &chunk, int64_t width) {
   Place place;
+  if (chunk.head.width == width) {
+    place.segment = g.add(chunk.head.number, chunk.head.first);
+    place.position = g.add(chunk.head.position, chunk.head.offset);
+    place.low = chunk.head.low, place.high = chunk.head.high;
+    return place;
+  }
   if (chunk.low / width == (chunk.high - 1) / width) { // All within one known segment.
     place.staticSegment = chunk.low / width;
     int64_t begin = place.staticSegment * width;
@@ -68,14 +74,15 @@ void GPURowEmitter::forChunks(int64_t offset, int64_t features, ChunkBody body) 
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPoint(loop.getBody()->getTerminator());
     nested(loop, [&] {
-      GPUChunk chunk{loop.getInductionVar(), offset, offset, offset + full * step, count};
+      GPUChunk chunk{loop.getInductionVar(), offset, offset, offset + full * step, count, {}};
       body(chunk, {});
     });
   }
   if (!rest)
     return;
   // With one thread, `rest` is 0: a round is one chunk.
-  GPUChunk chunk{lanes(rest), offset + full * step, offset + full * step, offset + features, count};
+  GPUChunk chunk{lanes(rest), offset + full * step, offset + full * step, offset + features, count,
+                 {}};
   Value valid = g.less(g.mul(group.lane, count), rest);
   body(chunk, valid);
 }
@@ -91,8 +98,7 @@ Value GPURowEmitter::reduceGroup(Value value, Fold fold) {
   // One number a warp through shared memory; everybody adds them in order.
   int64_t warps = group.size / 32;
   Value lane = g.rem(group.lane, 32), warp = g.div(group.lane, 32);
-  g.when(g.equal(lane, 0),
-         [&] { g.store(value, g.offset(group.scratch, g.f32(), warp), 4); });
+  g.when(g.equal(lane, 0), [&] { g.store(value, g.offset(group.scratch, g.f32(), warp), 4); });
   g.barrier();
   Value total;
   for (int64_t i = 0; i < warps; ++i) {
@@ -112,7 +118,8 @@ SmallVector<Value> GPURowEmitter::reduce(int64_t offset, int64_t width, ArrayRef
     sums.push_back(neutral(fold));
   unsigned count = width % program.getVector() == 0 ? program.getVector() : 1;
   auto accumulate = [&](const GPUChunk &chunk, Value valid, ValueRange before) {
-    Values terms_ = terms(chunk), after; // count terms of each fold, one fold after the other.
+    Values terms_ = terms(slice ? inSlice(chunk, *slice) : chunk),
+           after; // count terms of each fold, one fold after the other.
     for (auto [i, fold] : llvm::enumerate(folds)) {
       Value sum = before[i];
       for (unsigned j = 0; j < chunk.count; ++j) {
@@ -125,16 +132,15 @@ SmallVector<Value> GPURowEmitter::reduce(int64_t offset, int64_t width, ArrayRef
   };
   int64_t step = group.size * count, full = width / step;
   if (full + (width % step != 0) <= kUnrolledRounds) {
-    forChunks(offset, width, [&](const GPUChunk &chunk, Value valid) {
-      sums = accumulate(chunk, valid, sums);
-    });
+    forChunks(offset, width,
+              [&](const GPUChunk &chunk, Value valid) { sums = accumulate(chunk, valid, sums); });
   } else {
     Value begin = group.lane ? g.mul(group.lane, count) : g.integer(0);
     auto loop = scf::ForOp::create(b, begin, g.integer(width), g.integer(step), sums);
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToEnd(loop.getBody());
     nested(loop, [&] {
-      GPUChunk chunk{loop.getInductionVar(), offset, offset, offset + width, count};
+      GPUChunk chunk{loop.getInductionVar(), offset, offset, offset + width, count, {}};
       scf::YieldOp::create(b, accumulate(chunk, {}, loop.getRegionIterArgs()));
     });
     sums.assign(loop.getResults().begin(), loop.getResults().end());
@@ -145,18 +151,23 @@ SmallVector<Value> GPURowEmitter::reduce(int64_t offset, int64_t width, ArrayRef
 }
 
 const GPURowEmitter::SegmentValues &
-GPURowEmitter::getSegments(Operation *op, Value row, int64_t segments,
+GPURowEmitter::getSegments(Operation *op, Value row, const GPUChunk &chunk, int64_t segments,
                            llvm::function_ref<Values(int64_t segment)> computeSegment) {
-  std::pair<void *, void *> key{op, row.getAsOpaquePointer()};
+  bool sliced = chunk.head.width;
+  std::tuple<void *, void *, int64_t> key{op, row.getAsOpaquePointer(), chunk.head.first};
   if (auto it = scopes[1]->segments.find(key); it != scopes[1]->segments.end())
     return it->second;
   SegmentValues made;
+  const GPUChunk *outer = std::exchange(slice, sliced ? &chunk : nullptr);
+  if (sliced)
+    segments = 1;
   for (int64_t i = 0; i < segments; ++i)
     for (auto [j, value] : llvm::enumerate(atRowLevel([&] { return computeSegment(i); }))) {
       if (j == made.size())
         made.emplace_back();
       made[j].push_back(value);
     }
+  slice = outer;
   return scopes[1]->segments[key] = std::move(made);
 }
 

@@ -26,6 +26,9 @@ SmallVector<Value> GPURowEmitter::computeRope(RopeOp op, Value row, const GPUChu
     Value by = g.select(isFirst, g.integer(half), g.integer(-half));
     partner = chunk;
     partner.dynamic = chunk.dynamic ? g.add(chunk.dynamic, by) : by;
+    if (partner.head.width)
+      partner.head.position = g.add(chunk.head.position, by), partner.head.low = 0,
+      partner.head.high = width;
     if (place.segment) {
       partner.low = 0, partner.high = program.getFeatures(x);
     } else {
@@ -82,7 +85,7 @@ SmallVector<Value> GPURowEmitter::computeConcat(ConcatOp op, Value row, const GP
       return get(value, row, moved);
     }
     Value dynamic = g.sub(chunk.dynamic, g.mul(place.segment, whole - width));
-    GPUChunk moved = {dynamic, chunk.offset - begin, 0, program.getFeatures(value), chunk.count};
+    GPUChunk moved = {dynamic, chunk.offset - begin, 0, program.getFeatures(value), chunk.count, {}};
     return get(value, row, moved);
   };
   if (part + 1 == op.getParts().size() || place.high <= end)
@@ -237,7 +240,7 @@ SmallVector<Value> GPURowEmitter::computeShiftDot(TokenShiftDotOp op, Value row,
   int64_t segments = program.getFeatures(op.getResult()),
           width = program.getFeatures(x) / segments;
   Neighbour earlier = getNeighbour(row, shift.distance, shift.documents);
-  const SegmentValues &sums = getSegments(op, row, segments, [&](int64_t segment) -> Values {
+  const SegmentValues &sums = getSegments(op, row, chunk, segments, [&](int64_t segment) -> Values {
     Value sum = reduce(segment * width, width, {Fold::Add}, [&](const GPUChunk &at) {
       Value mask;
       Cover cover = coverShift(op, at, mask);

@@ -12,7 +12,7 @@ SmallVector<Value> GPURowEmitter::computeNorm(Operation *op, Value row, const GP
   Value x = op->getOperand(0);
   int64_t width = program.getSegment(x), segments = program.getFeatures(x) / width;
   double eps = (forward ? forward.getEps() : backward.getEps()).convertToDouble();
-  const SegmentValues &factors = getSegments(op, row, segments, [&](int64_t segment) -> Values {
+  const SegmentValues &factors = getSegments(op, row, chunk, segments, [&](int64_t segment) -> Values {
     SmallVector<Fold> folds(forward ? 1 : 2, Fold::Add);
     Values sums = reduce(segment * width, width, folds, [&](const GPUChunk &at) {
       Values xs = get(x, row, at), terms;
@@ -47,7 +47,7 @@ SmallVector<Value> GPURowEmitter::computeNorm(Operation *op, Value row, const GP
 SmallVector<Value> GPURowEmitter::computeRowDot(RowDotOp op, Value row, const GPUChunk &chunk) {
   int64_t features = program.getFeatures(op.getA()),
           segments = program.getFeatures(op.getResult()), width = features / segments;
-  const SegmentValues &sums = getSegments(op, row, segments, [&](int64_t segment) {
+  const SegmentValues &sums = getSegments(op, row, chunk, segments, [&](int64_t segment) {
     return reduce(segment * width, width, {Fold::Add}, [&](const GPUChunk &at) {
       Values terms;
       for (auto [a, b] : llvm::zip(get(op.getA(), row, at), get(op.getB(), row, at)))
@@ -68,7 +68,7 @@ SmallVector<Value> GPURowEmitter::computeGate(Operation *op, Value row, const GP
   auto weights = cast<RankedTensorType>(w.getType());
   int64_t gates = weights.getDimSize(0), width = weights.getDimSize(1);
   if (isa<GateOp>(op)) {
-    const SegmentValues &values = getSegments(op, row, gates, [&](int64_t gate) -> Values {
+    const SegmentValues &values = getSegments(op, row, chunk, gates, [&](int64_t gate) -> Values {
       Value weightRow = g.integer(gate);
       Values sums = reduce(0, width, {Fold::Add}, [&](const GPUChunk &at) {
         Values terms;
@@ -88,7 +88,7 @@ SmallVector<Value> GPURowEmitter::computeGate(Operation *op, Value row, const GP
   Values zeros(chunk.count, g.number(0));
   if (chunk.low >= width)
     return zeros;
-  const SegmentValues &das = getSegments(op, row, gates, [&](int64_t gate) -> Values {
+  const SegmentValues &das = getSegments(op, row, chunk, gates, [&](int64_t gate) -> Values {
     Value value = get(backward.getGate(), row, GPUChunk::at(gate))[0];
     Value gradient = get(backward.getDgate(), row, GPUChunk::at(gate))[0];
     return {g.mulf(gradient, g.mulf(value, g.subf(g.number(1), value)))};
@@ -138,7 +138,7 @@ SmallVector<Value> GPURowEmitter::computeLoss(Operation *op, unsigned result, Va
   auto loss = cast<CrossEntropyOp>(op);
   Value logits = loss.getLogits();
   int64_t classes = program.getFeatures(logits);
-  const SegmentValues &values = getSegments(op, row, 1, [&](int64_t) -> Values {
+  const SegmentValues &values = getSegments(op, row, chunk, 1, [&](int64_t) -> Values {
     // Logits under a soft cap need no search for the greatest one.
     double bound = knownBound(logits);
     Value greatest = bound > 0 && bound <= 40

@@ -11,7 +11,8 @@ namespace smelt {
 struct GPURowEmitter::Scope {
   using ChunkKey = std::tuple<void *, void *, void *, int64_t, unsigned>;
   std::map<ChunkKey, Values> chunks; ///< By value, row, dynamic part, offset, count.
-  std::map<std::pair<void *, void *>, SegmentValues> segments; ///< By op, row.
+  std::map<std::tuple<void *, void *, int64_t>, SegmentValues> segments; ///< By op, row, slice.
+  std::map<void *, Value> sliceStarts;                                   ///< By dynamic part.
   std::map<std::pair<void *, void *>, Value> bases;            ///< By pointer, row.
   std::map<std::tuple<void *, int64_t, void *>, Neighbour> neighbours;
   std::map<void *, Value> uniforms;

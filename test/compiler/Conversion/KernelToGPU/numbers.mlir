@@ -1,4 +1,5 @@
 // f8, i16 and tables of constants in row kernels: two f8 a conversion from sm_89 on, integers before.
+// REQUIRES: gpu-codegen
 // RUN: gpu_kernels %s %t90 sm_90a
 // RUN: FileCheck %s < %t90/kernels.ptx
 // RUN: gpu_kernels %s %t80 sm_80
