@@ -1,5 +1,6 @@
 //===- EmitKernels.cpp - From a kernel op to its emitter ------------------===//
 #include "compiler/Conversion/KernelToGPU/EmitKernels.h"
+#include "compiler/Conversion/KernelToGPU/Hopper/HeadPlan.h"
 
 using namespace mlir;
 
@@ -8,6 +9,8 @@ namespace smelt {
 LogicalResult emitGPUKernel(GPUEmission &emission) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(emission.getKernel())
       .Case([&](kernel::GemmOp op) {
+        if (gpu::whyNotFastHead(op, emission).empty())
+          return gpu::emitFastHead(op, emission);
         if (whyNotFp8Gemm(op, emission).empty())
           return emitFp8Gemm(op, emission);
         return whyNotFastGemm(op, emission).empty() ? emitFastGemm(op, emission)

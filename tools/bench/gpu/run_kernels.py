@@ -97,7 +97,7 @@ def load(folder):
 
 
 def poison(tensor):
-    tensor.view(torch.uint8).fill_(0xFF)  # NaN in every float format.
+    tensor.reshape(-1).view(torch.uint8).fill_(0xFF)  # NaN in every float format.
 
 
 def check_kernel(kernel):
@@ -114,16 +114,17 @@ def check_kernel(kernel):
     torch.cuda.synchronize()
     first = [output.clone() for output in buffers[count:]]
     worst, text = 0.0, []
-    for output, (rows, expected, bound, *floor) in zip(first, case.expect(buffers[:count])):
+    for output, (rows, expected, bound, *more) in zip(first, case.expect(buffers[:count])):
         nan = int(torch.isnan(output.float()).sum())
         got = output.double() if rows is None else output[rows].double()
-        error = ((got - expected).norm() / max(expected.norm().item(), *floor, 1e-30)).item()
+        weight = more[1] if len(more) > 1 else 1
+        error = (((got - expected) * weight).norm() / max((expected * weight).norm().item(), *more[:1], 1e-30)).item()
         good = error <= bound and nan == 0
         worst = max(worst, error / bound) if not math.isnan(error) else math.inf
         text.append(f"{error:.2e}{'' if good else f' WRONG (bound {bound:.1e}, {nan} NaN)'}")
     run()
     torch.cuda.synchronize()
-    same = all(torch.equal(a.view(torch.uint8), b.view(torch.uint8)) for a, b in zip(first, buffers[count:]))
+    same = all(torch.equal(a.reshape(-1).view(torch.uint8), b.reshape(-1).view(torch.uint8)) for a, b in zip(first, buffers[count:]))
     good = worst <= 1 and same
     print(f"{'ok  ' if good else 'FAIL'} {kernel.name}: relative error {', '.join(text)}{'' if same else '; a second run differs'}", flush=True)
     return good
