@@ -8,9 +8,7 @@
 
 namespace smelt::runtime {
 
-namespace {
-/// Random tokens and targets, one document.
-Status fillInputs(Session &session, const Program &program) {
+Status fillRandomInputs(Session &session, const Program &program) {
   RandomStream random(1, "profile");
   auto vocabulary = static_cast<uint64_t>(session.manifest().data.vocabulary);
   std::vector<int32_t> tokens, starts(static_cast<size_t>(program.tokens), 0);
@@ -22,6 +20,7 @@ Status fillInputs(Session &session, const Program &program) {
   return Status::ok();
 }
 
+namespace {
 /// Keeps a device that works beside the host busy for a few milliseconds, so that the launches that
 /// are timed next are in its queue before it comes to them.
 Status runAhead(Session &session, const Program &program) {
@@ -67,7 +66,6 @@ StatusOr<ProgramTiming> timeProgram(Session &session, const Program &program) {
 }
 
 StatusOr<ProgramTiming> profileProgram(Session &session, const Program &program, int repetitions) {
-  SMELT_RETURN_IF_ERROR(fillInputs(session, program));
   SMELT_RETURN_IF_ERROR(session.run(program));
   std::vector<ProgramTiming> runs;
   for (int repetition = 0; repetition < repetitions; ++repetition) {

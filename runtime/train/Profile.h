@@ -34,9 +34,11 @@ struct ProgramTiming {
 /// Runs the program once, its launches one by one.
 StatusOr<ProgramTiming> timeProgram(Session &session, const Program &program);
 
-/// Runs the program with random tokens, one document, `repetitions` times after a first run that
-/// does not count; of each part the median counts. Parameters and states change as the program
-/// changes them.
+/// Fills a program's inputs: random tokens, one document.
+Status fillRandomInputs(Session &session, const Program &program);
+
+/// Runs the program on the inputs it has, `repetitions` times after first runs that do not count;
+/// of each part the median counts. Parameters and states change as the program changes them.
 StatusOr<ProgramTiming> profileProgram(Session &session, const Program &program, int repetitions);
 
 /// The profile as a text in Chrome's trace format (chrome://tracing, Perfetto): a slice for each

@@ -39,6 +39,7 @@ Status runProfile(const ProfileOptions &options) {
                                                    : manifest.findProgram(options.program);
   if (!program)
     return usageError("the bundle has no program \"", options.program, "\"");
+  SMELT_RETURN_IF_ERROR(fillRandomInputs(*model.session, *program));
   SMELT_ASSIGN_OR_RETURN(ProgramTiming run,
                          profileProgram(*model.session, *program, options.repetitions));
   std::string device = model.session->device().description();
