@@ -1,7 +1,7 @@
 //===- Parity.cpp - A bundle against the oracle's goldens -----------------===//
 //
 //   smelt-parity CASE BUNDLE WEIGHTS GRADIENTS [FINAL] [--spec] [--threads N]
-//   [--verbose] [--hash]
+//   [--verbose] [--hash] [--device NAME]
 //
 // Loads the golden weights into the bundle, runs the golden batches and prints
 // one row of the parity table: relative error of the loss, of the gradients (‖g
@@ -243,6 +243,7 @@ template <typename S> void runUpdates(S &session, int64_t step) {
 
 struct Arguments {
   std::vector<std::string> files;
+  std::string device = "cpu";
   int threads = 1;
   bool verbose = false, spec = false, hash = false;
 };
@@ -253,6 +254,8 @@ Arguments parse(int argc, char **argv) {
     std::string word = argv[i];
     if (word == "--threads" && i + 1 < argc)
       arguments.threads = std::atoi(argv[++i]);
+    else if (word == "--device" && i + 1 < argc)
+      arguments.device = argv[++i];
     else if (word == "--hash")
       arguments.hash = true;
     else if (word == "--spec")
@@ -264,7 +267,7 @@ Arguments parse(int argc, char **argv) {
   }
   if (arguments.files.size() < 4 || arguments.files.size() > 5)
     fail("usage: smelt-parity CASE BUNDLE WEIGHTS GRADIENTS [FINAL] [--threads "
-         "N] [--verbose]");
+         "N] [--verbose] [--hash] [--device NAME]");
   return arguments;
 }
 } // namespace
@@ -272,7 +275,7 @@ Arguments parse(int argc, char **argv) {
 int main(int argc, char **argv) {
   Arguments arguments = parse(argc, argv);
   const std::string &name = arguments.files[0];
-  auto session = take(Session::open(arguments.files[1], {"cpu", arguments.threads}));
+  auto session = take(Session::open(arguments.files[1], {arguments.device, arguments.threads}));
   SafetensorsFile weights = take(SafetensorsFile::open(arguments.files[2]));
   SafetensorsFile gradients = take(SafetensorsFile::open(arguments.files[3]));
   check(session->initialise(1));

@@ -11,35 +11,22 @@
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/base/Files.h"
-#include "runtime/base/Random.h"
 #include "runtime/train/Profile.h"
+#include "tools/bench/gpu_step/Inputs.h"
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
-#include <cstring>
 
 using namespace smelt::runtime;
+using namespace smelt::runtime::bench;
 
 namespace {
 using Clock = std::chrono::steady_clock;
 
 double microsecondsSince(Clock::time_point start) {
   return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
-}
-
-[[noreturn]] void fail(const std::string &message) {
-  std::fprintf(stderr, "gpu_step: %s\n", message.c_str());
-  std::exit(2);
-}
-void check(const Status &status) {
-  if (!status.isOk())
-    fail(status.message());
-}
-template <typename T> T take(StatusOr<T> value) {
-  check(value.isOk() ? Status::ok() : value.status());
-  return *std::move(value);
 }
 
 struct Options {
@@ -67,56 +54,12 @@ Options parse(int argc, char **argv) {
     else if (options.bundle.empty() && !word.starts_with("-"))
       options.bundle = word;
     else
-      fail("usage: gpu_step BUNDLE [--stage N] [--rounds N] [--rows N] [--updates] [--trace FILE]");
+      fail("gpu_step",
+           "usage: gpu_step BUNDLE [--stage N] [--rounds N] [--rows N] [--updates] [--trace FILE]");
   }
   if (options.bundle.empty())
-    fail("no bundle");
+    fail("gpu_step", "no bundle");
   return options;
-}
-
-/// Parameters of rank 1 and 2: normal with deviation 0.5/√columns. The same 2^20 numbers over and
-/// over, from another place for each parameter: nothing here depends on their being independent.
-void randomise(Session &session) {
-  std::vector<float> normal(1 << 20);
-  RandomStream random(5, "gpu_step");
-  for (size_t i = 0; i < normal.size(); ++i)
-    normal[i] = static_cast<float>(random.normal(i));
-  size_t at = 0;
-  for (const Buffer &buffer : session.manifest().buffers) {
-    if (buffer.kind != BufferKind::Parameter || buffer.shape.empty() ||
-        buffer.name.starts_with("bank."))
-      continue;
-    uint64_t size = dtypeBytes(buffer.dtype),
-             count = *shapeBytes(buffer.shape, buffer.dtype) / size;
-    double deviation = 0.5 / std::sqrt(static_cast<double>(buffer.shape.back()));
-    std::vector<std::byte> data(count * size);
-    for (uint64_t i = 0; i < count; ++i)
-      storeElement(buffer.dtype, deviation * normal[(at + i) % normal.size()],
-                   data.data() + i * size);
-    at += count * 7 + 13;
-    check(session.device().copyIn(buffer.offset, data));
-  }
-}
-
-/// Documents whose lengths are log-normal around 400, cut at 2048; tokens are random.
-Batch makeBatch(const Program &program, int64_t vocabulary) {
-  Batch batch;
-  RandomStream random(6, "documents");
-  uint64_t drawn = 0;
-  int64_t start = 0, end = 0;
-  for (int64_t i = 0; i < program.tokens; ++i) {
-    if (i == end) {
-      start = i;
-      end = i + std::clamp<int64_t>(std::lround(400 * std::exp(random.normal(drawn++))), 2, 2048);
-    }
-    auto index = static_cast<uint64_t>(i);
-    batch.tokens.push_back(static_cast<int32_t>(random.below(2 * index + 1000000, vocabulary)));
-    batch.documentStart.push_back(static_cast<int32_t>(start));
-  }
-  for (int64_t i = 0; i < program.tokens; ++i)
-    batch.targets.push_back(batch.tokens[(i + 1) % program.tokens]);
-  batch.validTargets = program.tokens;
-  return batch;
 }
 
 /// Everything the program leaves for the next: gradients and losses.
@@ -181,15 +124,17 @@ int main(int argc, char **argv) {
   auto session = take(Session::open(options.bundle));
   const Manifest &manifest = session->manifest();
   if (options.stage >= manifest.training.stages.size())
-    fail("the bundle has " + std::to_string(manifest.training.stages.size()) + " stages");
+    fail("gpu_step",
+         "the bundle has " + std::to_string(manifest.training.stages.size()) + " stages");
   const Stage &stage = manifest.training.stages[options.stage];
   const Program &program = *manifest.findProgram(stage.program);
   std::string device = session->device().description();
+  check(session->initialise(1));
   randomise(*session);
   int64_t step = std::min(stage.first + 10, stage.last);
   check(session->applySettings(step));
   check(session->applyAutomaticSettings(0, 0)); // Gradients begin anew.
-  Batch batch = makeBatch(program, manifest.data.vocabulary);
+  Batch batch = makeBatch(program, manifest.data.vocabulary, 400, 6);
   check(session->runOnBatch(program, batch));
   double loss = take(session->readOutput(program, "loss_sum")) / double(program.tokens);
   std::printf("%s on %s, stage %zu of %zu: %ld tokens, arena %.1f MiB, ready after %.1f s\n",
