@@ -46,8 +46,12 @@ public:
     if (result != kSuccess) {
       size_t free = 0, total = 0;
       (void)driver_->memGetInfo(&free, &total);
-      return internalError(driver_->describe(concat("cuMemAlloc(", wanted, " bytes)"), result),
-                           "; ", free, " of ", total, " bytes are free");
+      auto mebibytes = [](uint64_t bytes) { return concat(bytes >> 20, " MiB"); };
+      if (result == kOutOfMemory)
+        return usageError(name_, " has too little free memory: the bundle needs ",
+                          mebibytes(wanted), ", ", mebibytes(free), " of ", mebibytes(total),
+                          " are free");
+      return internalError(driver_->describe(concat("cuMemAlloc(", wanted, " bytes)"), result));
     }
     arena_ = {driver_, pointer};
     bytes_ = bytes;

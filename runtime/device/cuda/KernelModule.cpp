@@ -21,6 +21,10 @@ Status KernelModule::loadCode(const std::string &path, const std::string &gpu) {
     if (isFile(ptx))
       return loadCode(ptx, gpu);
   }
+  if (result == kNoBinaryForGpu)
+    return usageError(path, " is not for this GPU, ", gpu,
+                      ", and there is no kernels.ptx beside it; compile the spec for it with "
+                      "--target");
   return corruptError("cannot load ", path, " on ", gpu, ": ",
                       driver_->describe("cuModuleLoadDataEx", result), log[0] ? "\n" : "",
                       log.c_str());
