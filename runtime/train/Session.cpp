@@ -4,6 +4,7 @@
 #include "runtime/device/cpu/CpuDevice.h"
 #include "runtime/device/cpu/HostCpu.h"
 #include "runtime/device/cuda/CudaDevice.h"
+#include "runtime/train/Nvtx.h"
 
 #include <algorithm>
 #include <cmath>
@@ -307,6 +308,7 @@ Status Session::writeBatch(const Program &program, const Batch &batch) {
 
 Status Session::run(const Program &program) {
   auto index = static_cast<size_t>(&program - manifest().programs.data());
+  NvtxRange range(program.name);
   // Nobody waits here: copies and later programs come after it, and a copy out says what failed.
   return device_->run(programs_[index]).withContext(program.name);
 }

@@ -3,6 +3,7 @@
 #include "runtime/base/Log.h"
 #include "runtime/train/Evaluate.h"
 #include "runtime/train/InitialParameters.h"
+#include "runtime/train/Nvtx.h"
 #include "runtime/train/Profile.h"
 #include "runtime/train/RunSetup.h"
 
@@ -169,6 +170,7 @@ Status Trainer::reportNonFinite(int64_t step, size_t micro, double loss) {
 }
 
 StatusOr<Trainer::StartedStep> Trainer::startStep(int64_t step) {
+  NvtxRange range(concat("step ", step + 1));
   StartedStep started;
   started.start = Clock::now();
   const Stage &stage = stageAt(training_, step);
