@@ -1,13 +1,15 @@
 //===- gpu_step.cpp - What a bundle's training step costs -----------------===//
 //
-//   gpu_step BUNDLE [--stage N] [--rounds N] [--rows N] [--updates] [--trace FILE]
+//   gpu_step BUNDLE [--stage N] [--rounds N] [--rows N] [--updates] [--races]
+//            [--trace FILE]
 //
 // Runs the forward and backward program of a training stage on random weights (none of them zero,
 // so that nothing is cheaper than in training) and packed documents of median length 400, cut at
 // 2048. Prints its median time with 10th and 90th percentile, what the host does for a micro-batch,
 // launches, memory, whether two runs give the same bits, and a table of its kernels against the
-// device's rates. --updates: the update programs too. Exit code 1 if bits differ or the loss is not
-// finite.
+// device's rates. --updates: the update programs too. --races: every launch twice from the same
+// bytes, to find the one that gives others. Exit code 1 if bits differ, also after the program's
+// workspace was filled with NaNs, or the loss is not finite.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/base/Files.h"
@@ -18,6 +20,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <map>
 
 using namespace smelt::runtime;
 using namespace smelt::runtime::bench;
@@ -33,7 +36,7 @@ struct Options {
   std::string bundle, trace;
   size_t stage = 0, rows = 25;
   int rounds = 20;
-  bool updates = false;
+  bool updates = false, races = false;
 };
 
 Options parse(int argc, char **argv) {
@@ -49,33 +52,110 @@ Options parse(int argc, char **argv) {
       options.rows = std::strtoul(argv[++i], nullptr, 10);
     else if (word == "--trace" && hasValue)
       options.trace = argv[++i];
+    else if (word == "--races")
+      options.races = true;
     else if (word == "--updates")
       options.updates = true;
     else if (options.bundle.empty() && !word.starts_with("-"))
       options.bundle = word;
     else
-      fail("gpu_step",
-           "usage: gpu_step BUNDLE [--stage N] [--rounds N] [--rows N] [--updates] [--trace FILE]");
+      fail("gpu_step", "usage: gpu_step BUNDLE [--stage N] [--rounds N] [--rows N] [--updates] "
+                       "[--races] [--trace FILE]");
   }
   if (options.bundle.empty())
     fail("gpu_step", "no bundle");
   return options;
 }
 
-/// Everything the program leaves for the next: gradients and losses.
-std::vector<std::byte> readResults(Session &session, const Program &program) {
-  std::vector<std::byte> all;
-  auto append = [&](const Buffer &buffer) {
-    size_t at = all.size();
-    all.resize(at + *shapeBytes(buffer.shape, buffer.dtype));
-    check(session.device().copyOut(buffer.offset, std::span(all).subspan(at)));
+/// Everything the program leaves for the next, by name: gradients and losses.
+using Results = std::map<std::string, std::vector<std::byte>>;
+Results readResults(Session &session, const Program &program) {
+  Results results;
+  auto take = [&](const std::string &name, const Buffer &buffer) {
+    std::vector<std::byte> &data = results[name];
+    data.resize(*shapeBytes(buffer.shape, buffer.dtype));
+    check(session.device().copyOut(buffer.offset, data));
   };
   for (const Buffer &buffer : session.manifest().buffers)
     if (buffer.kind == BufferKind::Gradient && !buffer.base)
-      append(buffer);
+      take(buffer.name, buffer);
   for (const auto &[name, index] : program.outputs)
-    append(session.manifest().buffers[index]);
-  return all;
+    take(name, session.manifest().buffers[index]);
+  return results;
+}
+
+/// Fills the program's own workspace with NaNs: what a kernel reads there, an earlier one has
+/// written.
+void poison(Session &session, const Program &program) {
+  std::vector<std::byte> nan(size_t(64) << 20, std::byte(0xff));
+  for (const Buffer &buffer : session.manifest().buffers)
+    if (buffer.kind == BufferKind::Workspace && buffer.name.starts_with(program.name + "."))
+      for (uint64_t at = 0; at < buffer.bytes; at += nan.size())
+        check(session.device().copyIn(buffer.offset + at, std::span(nan).first(std::min<uint64_t>(
+                                                              nan.size(), buffer.bytes - at))));
+}
+
+/// Says which results differ; true if none does.
+bool compareResults(const char *what, const Results &first, const Results &second) {
+  size_t bytes = 0, differing = 0;
+  std::string names;
+  for (const auto &[name, data] : first) {
+    bytes += data.size();
+    if (data == second.at(name))
+      continue;
+    if (++differing <= 12)
+      names += " " + name;
+  }
+  if (differing)
+    std::printf("%s DIFFERS in %zu of %zu gradients and losses:%s\n", what, differing, first.size(),
+                names.c_str());
+  else
+    std::printf("%s gives the same bits in %zu bytes of gradients and losses\n", what, bytes);
+  return !differing;
+}
+
+/// Runs every launch twice from the same bytes and names those that give other bits.
+void findRaces(Session &session, const Program &program) {
+  std::vector<DeviceLaunch> launches = session.resolve(program);
+  const std::vector<Buffer> &buffers = session.manifest().buffers;
+  size_t found = 0;
+  for (size_t i = 0; i < launches.size() && found < 8; ++i) {
+    DeviceProgram one = take(session.device().addProgram({launches[i]}));
+    std::vector<std::vector<std::byte>> before, after;
+    const std::vector<uint32_t> &arguments = program.launches[i].arguments;
+    auto readAll = [&] {
+      std::vector<std::vector<std::byte>> all;
+      for (uint32_t argument : arguments) {
+        all.emplace_back(*shapeBytes(buffers[argument].shape, buffers[argument].dtype));
+        check(session.device().copyOut(buffers[argument].offset, all.back()));
+      }
+      return all;
+    };
+    before = readAll();
+    check(session.device().run(one));
+    after = readAll();
+    for (size_t k = 0; k < arguments.size(); ++k)
+      if (before[k] != after[k])
+        check(session.device().copyIn(buffers[arguments[k]].offset, before[k]));
+    check(session.device().run(one));
+    std::vector<std::vector<std::byte>> again = readAll();
+    for (size_t k = 0; k < arguments.size(); ++k)
+      if (after[k] != again[k]) {
+        size_t count = 0, where = after[k].size();
+        for (size_t b = 0; b < after[k].size(); ++b)
+          if (after[k][b] != again[k][b]) {
+            where = std::min(where, b);
+            ++count;
+          }
+        ++found;
+        std::printf(
+            "launch %zu \"%s\" (%s): argument %zu, %s, %zu of %zu bytes differ, the first at %zu\n",
+            i, program.launches[i].label.c_str(),
+            session.manifest().kernels[launches[i].kernel].name.c_str(), k,
+            buffers[arguments[k]].name.c_str(), count, after[k].size(), where);
+      }
+  }
+  std::printf("%zu launches give other bits when they run again\n", found);
 }
 
 /// The medians of single runs, each waited for.
@@ -141,12 +221,18 @@ int main(int argc, char **argv) {
               manifest.name.c_str(), device.c_str(), options.stage + 1,
               manifest.training.stages.size(), long(program.tokens),
               double(manifest.arenaBytes) / 1048576, microsecondsSince(begin) / 1e6);
-  std::vector<std::byte> first = readResults(*session, program);
+  std::printf("loss %.4f\n", loss);
+  Results first = readResults(*session, program);
   check(session->runOnBatch(program, batch));
-  std::vector<std::byte> second = readResults(*session, program);
-  bool same = first == second, good = same && std::isfinite(loss);
-  std::printf("loss %.4f; two runs %s in %zu bytes of gradients and losses\n", loss,
-              same ? "give the same bits" : "DIFFER", first.size());
+  bool good = std::isfinite(loss);
+  good &= compareResults("a second run", first, readResults(*session, program));
+  poison(*session, program);
+  check(session->runOnBatch(program, batch));
+  good &= compareResults("a run in poisoned memory", first, readResults(*session, program));
+  if (options.races) {
+    check(session->writeBatch(program, batch));
+    findRaces(*session, program);
+  }
   std::vector<double> times = timeRuns(*session, program, options.rounds);
   printTimes(program, times);
   printHostTime(*session, program, batch, step);
