@@ -1,0 +1,194 @@
+#!/usr/bin/env python3
+"""The records' own programs on one GPU: are they what test/oracle says, and how long do forward and backward take with torch.compile?
+
+  pytorch_step.py short|medium LOG check [--dump FOLDER]    loss and gradients, whole widths, 2048 tokens, against test/oracle's reference
+  pytorch_step.py short LOG time STAGE [--rounds N] [--together N]   stage 1, 2 or 3 of the short record
+  pytorch_step.py medium LOG time WINDOW [--rounds N]       65,536 tokens; the window in blocks of 128
+
+LOG is the record's log of the public repository, see record_program.py. --dump writes weights.safetensors and gradients.safetensors as
+smelt-parity reads them (loss and gradients of the float64 reference with the record's roundings of weights, tables and FP8 values).
+"""
+import argparse
+import fcntl
+import pathlib
+import sys
+import time
+import zlib
+
+import torch
+
+sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).parents[3] / "test/oracle")]
+import medium_record  # noqa: E402
+import record_program  # noqa: E402
+import short_record  # noqa: E402
+import steps as op  # noqa: E402
+
+WHOLE = {"short": (11, 6, 768), "medium": (16, 8, 1024)}
+STAGES = {1: (16384, 3), 2: (32768, 7), 3: (49152, 11)}  # tokens, long window in blocks
+
+
+def generator(*key):
+    return torch.Generator("cuda").manual_seed(zlib.crc32(repr(key).encode()))
+
+
+@torch.no_grad()
+def set_weights(named):
+    """Values of the size that training gives them."""
+    for name, p in named.items():
+        r = torch.randn(p.shape, generator=generator(name), device="cuda")
+        size = {"head": 0.05}.get(name, 0.5 * p.shape[-1] ** -0.5 if p.dim() == 2 and name.startswith("layers.") else 1.0)
+        if name.endswith(".gate"):
+            size = 0.3
+        if name.startswith("scalars."):
+            kind = name.split(".")[1]
+            r = {"resid": 1.0, "qkv": 0.7, "out": 0.8, "skip": -0.5, "backout": 0.4, "v_self": 0.6, "v_embed": 0.4, "final": 0.9}.get(kind, 0.2) + 0.1 * r
+            size = 1.0
+        p.copy_(size * r)
+
+
+def make_batch(tokens, longest=2048):
+    """Documents of median length 400, cut at `longest`, the last cut to fit; each begins with token 50256."""
+    g = torch.Generator().manual_seed(tokens)
+    sequence, starts = torch.randint(0, 50256, (tokens + 1,), generator=g), [0]
+    while starts[-1] < tokens:
+        sequence[starts[-1]] = 50256
+        length = min(longest, max(2, int(400 * torch.randn((), generator=g).exp())))
+        starts.append(min(tokens, starts[-1] + length))
+    document_start = torch.zeros(tokens, dtype=torch.int64)
+    for begin in starts[:-1]:
+        document_start[begin:] = begin
+    padded = torch.full((max(128, -(-tokens // 300 // 128) * 128 + 128, len(starts)),), tokens, dtype=torch.int32)
+    padded[: len(starts)] = torch.tensor(starts)
+    return sequence[:-1].cuda(), sequence[1:].clone().cuda(), document_start.cuda(), padded.cuda()
+
+
+def call(program, record, model, batch, blocks):
+    tokens, targets, _, starts = batch
+    if record == "short":
+        return model(tokens.int(), targets, starts, blocks // 2, blocks)
+    return model(tokens.int(), targets, torch.tensor(blocks, dtype=torch.int32, device="cuda"))
+
+
+def relative(a, b):
+    return ((a.double() - b.double()).norm() / b.double().norm().clamp_min(1e-30)).item()
+
+
+def run_reference(record, named, batch, blocks, act, fp8, compute):
+    """Loss and gradients of test/oracle's program at the model's weights."""
+    layers, heads, width = WHOLE[record]
+    if record == "short":
+        config = short_record.ShortConfig(layers=layers, model=width, heads=heads, head=128, hidden=4 * width, rows=50304, fp8=fp8, compute=compute)
+        shapes = short_record.parameter_shapes(config)
+    else:
+        config = medium_record.MediumConfig(layers=layers, model=width, heads=heads, head=128, hidden=4 * width, vocabulary=50257, rows=50304, block=128, compute=compute)
+        shapes = medium_record.parameter_shapes(config)
+    wide = torch.float64 if act == torch.float64 else None
+    leaves = {n: (named[n].detach().to(wide) if wide else named[n].detach().clone()).reshape(s).requires_grad_() for n, s in shapes.items()}
+    tokens, targets, document_start, _ = batch
+    with torch.device("cuda"):
+        if record == "short":
+            loss = short_record.forward(config, leaves, tokens, targets, document_start, (blocks // 2 * 128, blocks * 128),
+                                        op.rope_frequencies(128).float().double(), 0.1, act)
+        else:
+            loss = medium_record.forward(config, leaves, tokens, targets, document_start, blocks, act)
+    return loss.detach(), dict(zip(leaves, torch.autograd.grad(loss, list(leaves.values()))))
+
+
+def compare(what, loss, gradients, other_loss, other):
+    names = [n for n in other if not n.startswith("scalars.")]
+    errors = sorted(((relative(gradients[n].reshape(other[n].shape), other[n]), n) for n in names), reverse=True)
+    scalars = [n for n in other if n.startswith("scalars.")]
+    scalar = relative(torch.stack([gradients[n].double() for n in scalars]), torch.stack([other[n].double() for n in scalars]))
+    median = errors[len(errors) // 2][0]
+    print(f"{what:52} loss {abs(loss.item() / other_loss.item() - 1):.1e}  gradients: median {median:.1e}, worst {errors[0][0]:.1e} ({errors[0][1]}), scalars {scalar:.1e}",
+          flush=True)
+
+
+def check(record, log, dump):
+    program = record_program.load(log, record)
+    model = record_program.make_model(program, record, *WHOLE[record], 2048)
+    named = record_program.by_smelt_names(model, record, lambda p: p.data)
+    set_weights(named)
+    batch, blocks = make_batch(2048, 700), 3 if record == "short" else 5
+    model.train()
+    torch._inductor.config.coordinate_descent_tuning = False  # The medium record sets it; here it would only take time.
+    if record == "medium":  # Uncompiled it does not obey the lists of blocks.
+        program.flex_attention = torch.compile(program.flex_attention, dynamic=False)
+    loss = call(program, record, model, batch, blocks)
+    loss.backward()
+    own = record_program.by_smelt_names(model, record, lambda p: p.grad)
+    bf16 = run_reference(record, named, batch, blocks, torch.bfloat16, record == "short", torch.bfloat16)
+    exact = run_reference(record, named, batch, blocks, torch.float64, record == "short", torch.bfloat16)
+    compare(f"{record}: its program against ours, bf16", loss, own, *bf16)
+    compare(f"{record}: its program against ours, float64", loss, own, *exact)
+    compare(f"{record}: ours in bf16 against ours in float64", *bf16, *exact)
+    if dump:
+        from safetensors.torch import save_file
+        folder = pathlib.Path(dump)
+        folder.mkdir(parents=True, exist_ok=True)
+        rows = {f"step.0.{n}": t[None].int().cpu() for n, t in zip(("tokens", "targets", "document_start"), batch)}
+        save_file({**{n: named[n].cpu().contiguous().clone() for n in exact[1]}, **rows}, folder / "weights.safetensors")
+        per_token = exact[0] / (2048 if record == "short" else 1)
+        save_file({**{n: g.float().cpu().contiguous() for n, g in exact[1].items()}, "losses": per_token.float().cpu().reshape(1)},
+                  folder / "gradients.safetensors")
+
+
+def measure(record, log, which, rounds, together):
+    """`together` processes may compile at the same time; when all have, one after the other measures."""
+    program = record_program.load(log, record)
+    tokens, blocks = STAGES[which] if record == "short" else (65536, which)
+    model = record_program.make_model(program, record, *WHOLE[record], 262144)
+    set_weights(record_program.by_smelt_names(model, record, lambda p: p.data))
+    batch = make_batch(tokens)
+    model.train()
+    compiled = torch.compile(model, dynamic=False, fullgraph=True) if record == "short" else torch.compile(model, dynamic=False)
+
+    def step():
+        call(program, record, compiled, batch, blocks).backward()
+        model.zero_grad(set_to_none=True)
+
+    begin = time.time()
+    for _ in range(3):
+        step()
+    torch.cuda.synchronize()
+    compiling = time.time() - begin
+    ready = pathlib.Path("/tmp/pytorch_step")
+    ready.mkdir(exist_ok=True)
+    (ready / f"{record}-{which}").touch()
+    while len(list(ready.iterdir())) < together and time.time() < begin + 300:
+        time.sleep(0.2)
+    with open("/tmp/pytorch_step.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        torch.cuda.reset_peak_memory_stats()
+        times = []
+        for _ in range(rounds):
+            start, stop = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            start.record()
+            step()
+            stop.record()
+            torch.cuda.synchronize()
+            times.append(start.elapsed_time(stop))
+    times.sort()
+    peak = torch.cuda.max_memory_allocated() / 2**20
+    print(f"{record} {which}: {tokens} tokens, forward + backward {times[len(times) // 2]:.2f} ms "
+          f"({times[len(times) // 10]:.2f}-{times[len(times) * 9 // 10]:.2f}), peak {peak:.0f} MiB, compiled in {compiling:.0f} s", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("record", choices=WHOLE)
+    parser.add_argument("log")
+    parser.add_argument("what", choices=["check", "time"])
+    parser.add_argument("which", type=int, nargs="?")
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--together", type=int, default=1)
+    parser.add_argument("--dump")
+    arguments = parser.parse_args()
+    if arguments.what == "check":
+        check(arguments.record, arguments.log, arguments.dump)
+    else:
+        measure(arguments.record, arguments.log, arguments.which, arguments.rounds, arguments.together)
+
+
+if __name__ == "__main__":
+    main()
