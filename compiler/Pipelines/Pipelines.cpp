@@ -6,6 +6,7 @@
 #include "compiler/Conversion/KernelToExec/Passes.h"
 #include "compiler/Conversion/KernelToGPU/LowerKernelsToGPU.h"
 #include "compiler/Transforms/Autodiff/Passes.h"
+#include "compiler/Transforms/Distribution/Passes.h"
 #include "compiler/Transforms/Fusion/Passes.h"
 #include "compiler/Transforms/Memory/Passes.h"
 #include "compiler/Transforms/Optimizers/Passes.h"
@@ -29,13 +30,16 @@ static bool usesHopperGemm(const smelt::PipelineOptions &options) {
   return target && target->hasWarpgroupMMA() && smelt::getActivations(options) == "bf16";
 }
 
-void smelt::buildToTrainPipeline(OpPassManager &passes, const PipelineOptions &) {
+void smelt::buildToTrainPipeline(OpPassManager &passes, const PipelineOptions &options) {
   passes.addPass(createCanonicalizerPass());
   passes.addPass(createCSEPass());
   passes.addPass(createAutodiffPass());
   passes.addPass(createExpandQuantizedMatmulPass());
   passes.addPass(createAccumulateGradientsPass());
   passes.addPass(createApplyOptimizersPass());
+  DistributePassOptions distribution;
+  distribution.ranks = options.ranks;
+  passes.addPass(createDistributePass(distribution));
   passes.addPass(createCanonicalizerPass());
   passes.addPass(createCSEPass());
 }
@@ -95,6 +99,7 @@ struct PhaseOptions : PassPipelineOptions<PhaseOptions> {
   Option<std::string> activations{*this, "activations",
                                   llvm::cl::desc("Storage between kernels: f32 or bf16 "
                                                  "(default: bf16 on GPUs, f32 on the CPU)")};
+  Option<int64_t> ranks{*this, "ranks", llvm::cl::desc("Ranks of the job"), llvm::cl::init(1)};
   Option<std::string> gpu{*this, "gpu", llvm::cl::desc("GPU that kernels are planned for instead")};
 };
 
@@ -107,6 +112,7 @@ void registerPhase(llvm::StringRef phase, llvm::StringRef description) {
         chosen.cpu = options.cpu;
         chosen.activations = options.activations;
         chosen.gpu = options.gpu;
+        chosen.ranks = options.ranks;
         smelt::buildPhasePipeline(passes, phase, chosen);
       });
 }

@@ -23,6 +23,8 @@ struct PipelineOptions {
   std::string activations;
   /// "sm_90a" …: the GPU that kernels are planned for instead; empty: the CPU.
   std::string gpu;
+  /// Processes that share each step.
+  int64_t ranks = 1;
   /// Emit a remark, at its place in the spec, for every fusion that was refused.
   bool remarks = false;
 };

@@ -1,5 +1,6 @@
 //===- EvaluateTrain.cpp - Gradient sinks, writes, optimisers -------------===//
 #include "compiler/Reference/Evaluate.h"
+#include "dialects/Train/TrainCollectives.h"
 #include "dialects/Train/TrainOps.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include <algorithm>
@@ -63,6 +64,7 @@ Evaluation smelt::reference::evaluateTrain(Operation *op, Frame &frame) {
                  << op.getParameter() << ", which no program gave";
         return defineRows(op, op.getGradient(), found->second, op.getFirstRow(), frame);
       })
+      .Case([&](train::AllReduceOp) { return success(); }) // One rank.
       .Case([&](train::WriteOp op) { return evaluateWrite(op, frame); })
       .Case<train::MuonOp, train::NorMuonOp>(
           [&](auto op) { return evaluateMatrixOptimizer(op, frame); })

@@ -1,4 +1,5 @@
 //===- ExecDialect.cpp - The exec dialect ---------------------------------===//
+#include "dialects/Exec/ExecCollectives.h"
 #include "dialects/Exec/ExecOps.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "mlir/IR/OpImplementation.h"
@@ -18,6 +19,10 @@ void ExecDialect::initialize() {
   addOperations<
 #define GET_OP_LIST
 #include "dialects/Exec/ExecOps.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/Exec/ExecCollectiveOps.cpp.inc"
       >();
   addAttributes<
 #define GET_ATTRDEF_LIST

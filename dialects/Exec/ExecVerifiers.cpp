@@ -1,4 +1,5 @@
 //===- ExecVerifiers.cpp - Rules of exec ops ------------------------------===//
+#include "dialects/Exec/ExecCollectives.h"
 #include "dialects/Exec/ExecOps.h"
 
 using namespace mlir;
@@ -47,8 +48,8 @@ LogicalResult ProgramOp::verify() {
   if (getRole() != "update" && every != 1)
     return emitOpError("has a period, but only programs of role update do");
   for (Operation &op : getBody().front())
-    if (!isa<LaunchOp>(op))
-      return op.emitOpError("cannot stand in a program: only launches");
+    if (!isa<LaunchOp, AllReduceOp>(op))
+      return op.emitOpError("cannot stand in a program: only launches and collectives");
   return success();
 }
 

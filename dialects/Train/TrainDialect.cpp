@@ -1,4 +1,5 @@
 //===- TrainDialect.cpp - The train dialect ---------------------------------===//
+#include "dialects/Train/TrainCollectives.h"
 #include "dialects/Train/TrainOps.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "mlir/IR/OpImplementation.h"
@@ -18,6 +19,10 @@ void TrainDialect::initialize() {
   addOperations<
 #define GET_OP_LIST
 #include "dialects/Train/TrainOps.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/Train/TrainCollectiveOps.cpp.inc"
       >();
   addAttributes<
 #define GET_ATTRDEF_LIST

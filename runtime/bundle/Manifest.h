@@ -121,6 +121,16 @@ struct Launch {
   uint64_t bytes = 0; ///< Read and written.
 };
 
+enum class CollectiveKind { AllReduce };
+
+/// Communication between the ranks of a job, before launch number `before` of its program.
+struct CollectiveStep {
+  CollectiveKind kind = CollectiveKind::AllReduce;
+  uint32_t before = 0;
+  /// All-reduce: each becomes its sum over all ranks. One element type; one message.
+  std::vector<uint32_t> buffers = {};
+};
+
 /// Roles: "setup", "train", "update", "evaluate", "generate".
 /// Inputs by role: train and evaluate "tokens", "targets", "document_start" (i32 [tokens]);
 /// generate "tokens", "document_start". Outputs: train and evaluate "objective", "loss_sum" (rank
@@ -132,6 +142,7 @@ struct Program {
   std::map<std::string, uint32_t> inputs;
   std::map<std::string, uint32_t> outputs;
   std::vector<Launch> launches;
+  std::vector<CollectiveStep> collectives = {}; ///< In order of `before`.
 };
 
 /// Training steps `first`..`last` (0-based, inclusive) run `program` `microBatches` times each.
@@ -160,6 +171,8 @@ struct Update {
 struct Training {
   int64_t steps = 0;
   uint64_t seed = 0;
+  /// How many ranks deal out the micro-batches of a step among themselves.
+  int64_t ranks = 1;
   std::vector<Stage> stages; ///< Contiguous from step 0 to steps-1.
   Validation validation;
   int64_t checkpointEvery = 0; ///< 0 = only at the end.

@@ -149,6 +149,16 @@ Launch readLaunch(JsonObject &object) {
   return launch;
 }
 
+CollectiveStep readCollective(JsonObject &object) {
+  CollectiveStep step;
+  if (std::string kind = object.text("kind"); kind != "all_reduce")
+    object.fail(concat("unknown kind \"", kind, "\""));
+  step.before = static_cast<uint32_t>(object.unsignedInteger("before", kMaxIndex));
+  for (int64_t buffer : object.integers("buffers", 0, static_cast<int64_t>(kMaxIndex)))
+    step.buffers.push_back(static_cast<uint32_t>(buffer));
+  return step;
+}
+
 std::map<std::string, uint32_t> readNamedBuffers(JsonObject &program, const char *key) {
   std::map<std::string, uint32_t> result;
   if (!program.has(key))
@@ -171,6 +181,9 @@ Program readProgram(JsonObject &object, Status &failure) {
   program.inputs = readNamedBuffers(object, "inputs");
   program.outputs = readNamedBuffers(object, "outputs");
   program.launches = readArray<Launch>(object, "launches", failure, readLaunch);
+  if (object.has("collectives"))
+    program.collectives =
+        readArray<CollectiveStep>(object, "collectives", failure, readCollective);
   return program;
 }
 
@@ -189,6 +202,7 @@ Training readTraining(const json &value, Status &failure) {
   Training training;
   training.steps = object.integer("steps", 0, kMaxSteps);
   training.seed = object.unsignedInteger("seed", kAny);
+  training.ranks = object.integer("ranks", 1, 1 << 20, 1);
   training.stages = readArray<Stage>(object, "stages", failure, readStage);
   if (object.has("validation")) {
     JsonObject validation(object.value("validation"), "training.validation", failure);

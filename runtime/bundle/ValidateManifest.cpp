@@ -281,6 +281,28 @@ Status checkRole(const Manifest &manifest, const Program &program) {
   return checkScalarOutput(manifest, program, "loss_sum");
 }
 
+Status checkCollectives(const Manifest &manifest, const Program &program) {
+  if (!program.collectives.empty() && manifest.training.ranks < 2)
+    return corruptError("there are collectives, but one rank");
+  uint32_t last = 0;
+  for (const CollectiveStep &step : program.collectives) {
+    if (step.before < last || step.before > program.launches.size())
+      return corruptError("collectives: there is no place before launch ", step.before);
+    last = step.before;
+    if (step.buffers.empty())
+      return corruptError("collectives: one has no buffers");
+    for (uint32_t index : step.buffers) {
+      if (index >= manifest.buffers.size())
+        return corruptError("collectives: there is no buffer ", index);
+      DType type = manifest.buffers[index].dtype;
+      if ((type != DType::F32 && type != DType::BF16) ||
+          type != manifest.buffers[step.buffers[0]].dtype)
+        return corruptError("collectives: buffer ", index, " is ", dtypeName(type));
+    }
+  }
+  return Status::ok();
+}
+
 Status checkProgram(const Manifest &manifest, const Program &program) {
   for (const auto *named : {&program.inputs, &program.outputs})
     for (const auto &[name, buffer] : *named)
@@ -289,6 +311,7 @@ Status checkProgram(const Manifest &manifest, const Program &program) {
   for (size_t i = 0; i < program.launches.size(); ++i)
     SMELT_RETURN_IF_ERROR(
         checkLaunch(manifest, program.launches[i]).withContext(concat("launch ", i)));
+  SMELT_RETURN_IF_ERROR(checkCollectives(manifest, program));
   return checkRole(manifest, program);
 }
 
@@ -349,7 +372,10 @@ Status checkTraining(const Manifest &manifest) {
       return corruptError("training: \"", stage.program, "\" is not a program of role train");
     if (stage.microBatches < 1)
       return corruptError("training: a stage has ", stage.microBatches, " micro-batches");
-    accumulates |= stage.microBatches > 1;
+    if (training.ranks < 1 || stage.microBatches % training.ranks)
+      return corruptError("training: ", stage.microBatches, " micro-batches do not divide among ",
+                          training.ranks, " ranks");
+    accumulates |= stage.microBatches > training.ranks;
     next = stage.last + 1;
   }
   if (next != training.steps)

@@ -83,6 +83,10 @@ ordered_json launchJson(const Launch &launch) {
           {"steps", launch.steps},   {"flops", launch.flops},         {"bytes", launch.bytes}};
 }
 
+ordered_json collectiveJson(const CollectiveStep &step) {
+  return {{"kind", "all_reduce"}, {"before", step.before}, {"buffers", step.buffers}};
+}
+
 ordered_json trainingJson(const Training &training, const Manifest &manifest) {
   ordered_json stages = ordered_json::array();
   for (const Stage &stage : training.stages) {
@@ -103,13 +107,16 @@ ordered_json trainingJson(const Training &training, const Manifest &manifest) {
     updates.push_back({{"program", update.program},
                        {"every", update.period.every},
                        {"offset", update.period.offset}});
-  return {{"steps", training.steps},
-          {"seed", training.seed},
-          {"stages", stages},
-          {"validation", validation},
-          {"checkpoint_every", training.checkpointEvery},
-          {"checkpoint_keep", training.checkpointKeep},
-          {"updates", updates}};
+  ordered_json json = {{"steps", training.steps},
+                       {"seed", training.seed},
+                       {"stages", stages},
+                       {"validation", validation},
+                       {"checkpoint_every", training.checkpointEvery},
+                       {"checkpoint_keep", training.checkpointKeep},
+                       {"updates", updates}};
+  if (training.ranks != 1)
+    json["ranks"] = training.ranks;
+  return json;
 }
 
 ordered_json dataJson(const Data &data) {
@@ -167,6 +174,10 @@ void appendProgram(std::string &out, const Program &program) {
              dump(program.outputs.empty() ? ordered_json::object() : ordered_json(program.outputs)),
              ",\n ");
   appendArray(out, "launches", program.launches, launchJson);
+  if (!program.collectives.empty()) {
+    out += ",\n ";
+    appendArray(out, "collectives", program.collectives, collectiveJson);
+  }
   out += "}";
 }
 } // namespace

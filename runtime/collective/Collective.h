@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <memory>
 #include <span>
+#include <string>
 
 namespace smelt::runtime {
 
@@ -37,6 +38,9 @@ public:
   /// Returns when every rank has come here.
   virtual Status barrier() = 0;
 };
+
+/// "Gloo 0.5.0"; what ranks must agree about.
+std::string collectiveVersion();
 
 /// Gloo over TCP, for buffers in host memory. Connects all ranks of the group.
 StatusOr<std::unique_ptr<Collective>> makeGlooCollective(RankGroup &group);

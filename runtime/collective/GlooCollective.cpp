@@ -6,6 +6,7 @@
 #include <gloo/allreduce.h>
 #include <gloo/barrier.h>
 #include <gloo/broadcast.h>
+#include <gloo/config.h>
 #include <gloo/rendezvous/context.h>
 #include <gloo/rendezvous/store.h>
 #include <gloo/transport/tcp/device.h>
@@ -185,6 +186,10 @@ private:
 
 } // namespace
 
+std::string collectiveVersion() {
+  return concat("Gloo ", GLOO_VERSION_MAJOR, ".", GLOO_VERSION_MINOR, ".", GLOO_VERSION_PATCH);
+}
+
 StatusOr<std::unique_ptr<Collective>> makeGlooCollective(RankGroup &group) {
   try {
     auto context = std::make_shared<gloo::rendezvous::Context>(group.rank(), group.size());
@@ -204,6 +209,8 @@ StatusOr<std::unique_ptr<Collective>> makeGlooCollective(RankGroup &group) {
 }
 
 #else
+
+std::string collectiveVersion() { return "no Gloo"; }
 
 StatusOr<std::unique_ptr<Collective>> makeGlooCollective(RankGroup &) {
   return usageError("this smelt was built without Gloo (package libgloo-dev): it runs on one rank");

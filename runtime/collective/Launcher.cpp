@@ -157,10 +157,13 @@ private:
         continue;
       process.ended = true;
       int code = WIFEXITED(status) ? WEXITSTATUS(status) : exitCode(StatusCode::RankLost);
-      if (!code || firstFailure_)
+      if (!code)
         continue;
-      firstFailure_ = code;
-      deadline_ = Clock::now() + grace_;
+      if (!firstFailure_)
+        deadline_ = Clock::now() + grace_;
+      // That a rank is lost is what the others say; the cause is what the rank itself said.
+      if (!firstFailure_ || firstFailure_ == exitCode(StatusCode::RankLost))
+        firstFailure_ = code;
       if (WIFSIGNALED(status))
         logNote(concat("rank ", rank, " was ended by signal ", WTERMSIG(status), " (",
                        ::strsignal(WTERMSIG(status)), ")"));

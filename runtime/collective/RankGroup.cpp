@@ -3,6 +3,10 @@
 #include "runtime/collective/RankServer.h"
 
 #include <condition_variable>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <mutex>
 #include <poll.h>
 #include <unistd.h>
@@ -36,6 +40,23 @@ struct RankGroup::Connection {
   std::atomic<bool> stop = false, left = false;
   std::string serverPhase = "start-up"; ///< Of the thread alone.
   std::thread thread;
+
+  /// For tests: SMELT_TEST_FAULT=RANK:PHASE:SIGNAL:N sends this process the signal when it enters
+  /// the phase for the N-th time, after the others can know of it.
+  void injectFault(const char *entered) {
+    const char *text = std::getenv("SMELT_TEST_FAULT");
+    if (!text)
+      return;
+    int rank = -1, signal = 0, count = 0;
+    char name[32] = "";
+    if (std::sscanf(text, "%d:%31[^:]:%d:%d", &rank, name, &signal, &count) != 4 ||
+        rank != environment.rank || std::strcmp(entered, name) || ++entries != count)
+      return;
+    std::this_thread::sleep_for(milliseconds(1000)); // Rank 0's beat goes out.
+    logNote(concat("SMELT_TEST_FAULT: signal ", signal));
+    std::raise(signal);
+  }
+  int entries = 0;
 
   bool send(const Message &message) {
     std::lock_guard lock(sending);
@@ -164,12 +185,13 @@ milliseconds RankGroup::timeout() const { return connection_->options.timeout; }
 const char *RankGroup::phase() const { return connection_->phase; }
 
 void RankGroup::enter(const char *phase) {
-  if (connection_->phase.exchange(phase) == phase)
-    return;
-  if (connection_->server)
-    connection_->server->setPhase(phase);
-  // At once: a rank that is killed now was in this phase.
-  connection_->send({MessageKind::Beat, phase, ""});
+  if (connection_->phase.exchange(phase) != phase) {
+    if (connection_->server)
+      connection_->server->setPhase(phase);
+    // At once: a rank that is killed now was in this phase.
+    connection_->send({MessageKind::Beat, phase, ""});
+  }
+  connection_->injectFault(phase);
 }
 
 Status RankGroup::set(const std::string &key, const std::string &value) {
@@ -191,9 +213,11 @@ Status RankGroup::agree(const std::string &what, const std::string &value) {
   for (int other = 0; other < size(); ++other) {
     SMELT_ASSIGN_OR_RETURN(std::string theirs, get(concat("agree/", what, "/", other)));
     SMELT_ASSIGN_OR_RETURN(std::string first, get(concat("agree/", what, "/0")));
-    if (theirs != first)
-      return usageError("the ranks do not agree: ", what, " is \"", first, "\" on rank 0 and \"",
-                        theirs, "\" on rank ", other);
+    if (theirs == first)
+      continue;
+    leave(); // Every rank comes here.
+    return usageError("the ranks do not agree: ", what, " is \"", first, "\" on rank 0 and \"",
+                      theirs, "\" on rank ", other);
   }
   return Status::ok();
 }

@@ -55,7 +55,8 @@ public:
   Status set(const std::string &key, const std::string &value);
   /// Waits until some rank has set the key.
   StatusOr<std::string> get(const std::string &key);
-  /// Fails on every rank, with both values named, unless all ranks have the same `value`.
+  /// Fails on every rank, with both values named, unless all ranks have the same `value`; then the
+  /// ranks have left.
   Status agree(const std::string &what, const std::string &value);
   /// Returns when every rank has come to the place called `name`; each name once.
   Status meet(const std::string &name);

@@ -3,7 +3,7 @@
 namespace smelt::runtime {
 
 StatusOr<Evaluation> evaluate(Session &session, const Program &program,
-                              const ValidationBatches &batches) {
+                              const ValidationBatches &batches, int rank, int size) {
   Evaluation result;
   ScalarPlan plan = session.planScalars({program.outputs.at("loss_sum")});
   std::optional<DeviceRead> before; // While one batch runs the next is read and sent.
@@ -15,7 +15,7 @@ StatusOr<Evaluation> evaluate(Session &session, const Program &program,
     result.lossSum += loss[0];
     return Status::ok();
   };
-  for (uint64_t index = 0;; ++index) {
+  for (auto index = static_cast<uint64_t>(rank);; index += static_cast<uint64_t>(size)) {
     SMELT_ASSIGN_OR_RETURN(std::optional<Batch> batch, batches.load(index, program.tokens));
     if (!batch)
       break;

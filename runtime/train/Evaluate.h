@@ -12,9 +12,9 @@ struct Evaluation {
   double loss() const { return lossSum / static_cast<double>(targets); }
 };
 
-/// Runs `program` over this rank's batches; ranks' sums add up. The settings are those that were
-/// applied last.
+/// Runs `program` over this rank's share of the batches, those whose number is `rank` modulo `size`;
+/// ranks' sums add up. The settings are those that were applied last.
 StatusOr<Evaluation> evaluate(Session &session, const Program &program,
-                              const ValidationBatches &batches);
+                              const ValidationBatches &batches, int rank = 0, int size = 1);
 
 } // namespace smelt::runtime

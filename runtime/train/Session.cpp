@@ -119,14 +119,50 @@ Status Session::prepare() {
                                                                : "kernels.ptx";
   SMELT_RETURN_IF_ERROR(device_->loadModule(bundle_.filePath(code), kernels));
   for (const Program &program : manifest().programs) {
-    SMELT_ASSIGN_OR_RETURN(DeviceProgram handle, device_->addProgram(resolve(program)));
-    programs_.push_back(handle);
+    SMELT_RETURN_IF_ERROR(addProgram(program));
     if (program.role != "setup")
       continue;
     for (const Launch &launch : program.launches)
       for (uint32_t argument : launch.arguments)
         if (manifest().buffers[argument].kind == BufferKind::Setting)
           setupSettings_[argument] = {};
+  }
+  return Status::ok();
+}
+
+/// A program is cut where its collectives stand.
+Status Session::addProgram(const Program &program) {
+  std::vector<DeviceLaunch> launches = resolve(program);
+  std::vector<Part> &parts = programs_.emplace_back();
+  auto collective = program.collectives.begin(), end = program.collectives.end();
+  auto first = launches.begin();
+  do {
+    Part &part = parts.emplace_back();
+    auto at = static_cast<uint32_t>(first - launches.begin());
+    for (; collective != end && collective->before == at; ++collective)
+      part.before.push_back(&*collective);
+    auto last = collective == end ? launches.end() : launches.begin() + collective->before;
+    SMELT_ASSIGN_OR_RETURN(part.launches, device_->addProgram({first, last}));
+    first = last;
+  } while (first != launches.end() || collective != end);
+  return Status::ok();
+}
+
+/// The buffers go as one message, in host memory.
+Status Session::runCollective(const CollectiveStep &step) {
+  if (!ranks_)
+    return internalError("a collective without ranks");
+  std::vector<std::byte> bucket;
+  for (uint32_t index : step.buffers) {
+    SMELT_ASSIGN_OR_RETURN(std::vector<std::byte> data, readBuffer(manifest().buffers[index]));
+    bucket.insert(bucket.end(), data.begin(), data.end());
+  }
+  SMELT_RETURN_IF_ERROR(ranks_->sum(bucket, manifest().buffers[step.buffers[0]].dtype));
+  size_t at = 0;
+  for (uint32_t index : step.buffers) {
+    size_t bytes = usedBytes(manifest().buffers[index]);
+    SMELT_RETURN_IF_ERROR(writeBuffer(index, std::span(bucket).subspan(at, bytes)));
+    at += bytes;
   }
   return Status::ok();
 }
@@ -181,6 +217,38 @@ Status Session::restoreKind(BufferKind kind, const SafetensorsFile &file) {
   return Status::ok();
 }
 
+/// What `rank` has summed up of a gradient between two updates. Rank 0's has the gradient's name,
+/// so that one rank's checkpoint is as it was.
+static std::string accumulatingName(const std::string &name, int rank) {
+  return rank == 0 ? name : concat("rank", rank, "/", name);
+}
+
+/// As many ranks as wrote the checkpoint: each its own part. Another number: rank 0 takes the sum.
+Status Session::restoreAccumulating(const Buffer &buffer, const SafetensorsFile &file) {
+  int size = ranks_ ? ranks_->size() : 1, rank = ranks_ ? ranks_->rank() : 0, written = 1;
+  while (file.tensors().count(accumulatingName(buffer.name, written)))
+    ++written;
+  Buffer part = buffer;
+  part.name = accumulatingName(buffer.name, written == size ? rank : 0);
+  SMELT_RETURN_IF_ERROR(restoreBuffer(part, file));
+  if (written == size)
+    return Status::ok();
+  std::vector<std::byte> sum(usedBytes(buffer));
+  uint64_t element = dtypeBytes(buffer.dtype);
+  for (int other = 0; other < written && rank == 0; ++other) {
+    const TensorView &tensor = file.tensors().at(accumulatingName(buffer.name, other));
+    if (tensor.dtype != buffer.dtype || tensor.data.size() != sum.size())
+      return corruptError("\"", accumulatingName(buffer.name, other),
+                          "\" has another type or shape");
+    for (size_t at = 0; at < sum.size(); at += element)
+      storeElement(buffer.dtype,
+                   loadElement(buffer.dtype, sum.data() + at) +
+                       loadElement(buffer.dtype, tensor.data.data() + at),
+                   sum.data() + at);
+  }
+  return device_->copyIn(buffer.offset, sum);
+}
+
 Status Session::restore(const Checkpoint &checkpoint, bool withState) {
   Status status = restoreKind(BufferKind::Parameter, checkpoint.parameters);
   if (status.isOk() && withState)
@@ -188,7 +256,7 @@ Status Session::restore(const Checkpoint &checkpoint, bool withState) {
   if (status.isOk() && withState)
     for (uint32_t index : findAccumulating(checkpoint.info.step))
       if (status.isOk())
-        status = restoreBuffer(manifest().buffers[index], checkpoint.state);
+        status = restoreAccumulating(manifest().buffers[index], checkpoint.state);
   return status.withContext("checkpoint " + checkpoint.path);
 }
 
@@ -310,7 +378,12 @@ Status Session::run(const Program &program) {
   auto index = static_cast<size_t>(&program - manifest().programs.data());
   NvtxRange range(program.name);
   // Nobody waits here: copies and later programs come after it, and a copy out says what failed.
-  return device_->run(programs_[index]).withContext(program.name);
+  for (const Part &part : programs_[index]) {
+    for (const CollectiveStep *step : part.before)
+      SMELT_RETURN_IF_ERROR(runCollective(*step));
+    SMELT_RETURN_IF_ERROR(device_->run(part.launches).withContext(program.name));
+  }
+  return Status::ok();
 }
 
 StatusOr<std::vector<std::byte>> Session::readBuffer(const Buffer &buffer) {
@@ -335,6 +408,13 @@ StatusOr<Snapshot> Session::snapshotState(int64_t completed) {
   for (uint32_t index : findAccumulating(completed)) {
     const Buffer &buffer = manifest().buffers[index];
     SMELT_ASSIGN_OR_RETURN(std::vector<std::byte> data, readBuffer(buffer));
+    for (int rank = 1; ranks_ && rank < ranks_->size(); ++rank) {
+      std::vector<std::byte> theirs = data;
+      SMELT_RETURN_IF_ERROR(ranks_->broadcast(theirs, rank));
+      Buffer part = buffer;
+      part.name = accumulatingName(buffer.name, rank);
+      result.add(part, std::move(theirs));
+    }
     result.add(buffer, std::move(data));
   }
   return result;

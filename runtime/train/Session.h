@@ -7,6 +7,7 @@
 #pragma once
 
 #include "runtime/bundle/Bundle.h"
+#include "runtime/train/Ranks.h"
 #include "runtime/checkpoint/Checkpoint.h"
 #include "runtime/data/Batch.h"
 #include "runtime/device/Device.h"
@@ -54,6 +55,8 @@ public:
   const Bundle &bundle() const { return bundle_; }
   const Manifest &manifest() const { return bundle_.manifest; }
   Device &device() { return *device_; }
+  /// Whom the programs' collectives go to; without it they cannot run.
+  void setRanks(Ranks *ranks) { ranks_ = ranks; }
 
   /// Sets parameters, states and constants to their initial values.
   Status initialise(uint64_t seed);
@@ -99,7 +102,7 @@ public:
   /// Copies of all buffers of a kind.
   StatusOr<Snapshot> snapshot(const std::vector<BufferKind> &kinds);
   /// Optimiser state after `completed` steps: the states, and the gradients of updates that are
-  /// between two of their steps.
+  /// between two of their steps, as each rank has them (all ranks call it).
   StatusOr<Snapshot> snapshotState(int64_t completed);
   /// SHA-256 over the names, types, shapes and bytes of all parameters and states.
   StatusOr<std::string> hashState();
@@ -110,9 +113,12 @@ public:
 private:
   Session() = default;
   Status prepare();
+  Status addProgram(const Program &program);
+  Status runCollective(const CollectiveStep &step);
   Status writeBuffer(uint32_t index, std::span<const std::byte> data);
   StatusOr<std::vector<std::byte>> readBuffer(const Buffer &buffer);
   Status restoreBuffer(const Buffer &buffer, const SafetensorsFile &file);
+  Status restoreAccumulating(const Buffer &buffer, const SafetensorsFile &file);
   Status restoreKind(BufferKind kind, const SafetensorsFile &file);
   std::set<uint32_t> findAccumulating(int64_t completed) const;
   Status writeSetting(const Setting &setting, const std::vector<double> &values);
@@ -120,7 +126,13 @@ private:
 
   Bundle bundle_;
   std::unique_ptr<Device> device_;
-  std::vector<DeviceProgram> programs_; ///< Parallel to manifest().programs.
+  /// The launches between two places where collectives stand.
+  struct Part {
+    std::vector<const CollectiveStep *> before;
+    DeviceProgram launches;
+  };
+  std::vector<std::vector<Part>> programs_; ///< Parallel to manifest().programs.
+  Ranks *ranks_ = nullptr;
   std::map<std::string, double> settingValues_;
   /// By buffer of a setting: what the device has. What has not changed is not written again.
   std::map<uint32_t, std::vector<std::byte>> written_;

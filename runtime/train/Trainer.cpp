@@ -5,6 +5,7 @@
 #include "runtime/train/InitialParameters.h"
 #include "runtime/train/Nvtx.h"
 #include "runtime/train/Profile.h"
+#include "runtime/train/RankSetup.h"
 #include "runtime/train/RunSetup.h"
 
 #include <chrono>
@@ -22,8 +23,8 @@ double millisecondsSince(Clock::time_point start) {
 class Trainer {
 public:
   Trainer(const TrainOptions &options, Session &session, DataSources data, uint64_t seed,
-          RunFolder folder, const CheckpointInfo &start)
-      : options_(options), session_(session), training_(session.manifest().training),
+          std::optional<RunFolder> folder, const CheckpointInfo &start, Ranks *ranks)
+      : options_(options), session_(session), ranks_(ranks), training_(session.manifest().training),
         validation_(data.validation, data.options, training_.validation.tokens),
         loader_(makeBatchSource(data.train, data.options), start.position,
                 planBatches(session.manifest(), start.step)),
@@ -53,6 +54,7 @@ private:
   bool isProfiled(int64_t step) const;
   Status writeProfile();
   Status takeLosses(StartedStep &step);
+  Status shareLosses(StartedStep &step);
   /// Waits for the step and logs it.
   Status finishStep(StartedStep step);
   /// Waits for everything that was started.
@@ -74,17 +76,28 @@ private:
     return every > 0 && completed % every == 0;
   }
 
+  int rank() const { return ranks_ ? ranks_->rank() : 0; }
+  int size() const { return ranks_ ? ranks_->size() : 1; }
+  /// Tells the other ranks what this one does.
+  void enter(const char *phase) const {
+    if (ranks_)
+      ranks_->group().enter(phase);
+  }
+  bool shouldStop() const { return ranks_ ? stop_ : InterruptScope::requested() != 0; }
+
   const TrainOptions &options_;
   Session &session_;
+  Ranks *ranks_;
   const Training &training_;
   ValidationBatches validation_;
   PrefetchingLoader loader_;
-  RunFolder folder_;
+  std::optional<RunFolder> folder_; ///< Rank 0's.
   int64_t steps_;
   uint64_t seed_;
   int64_t first_;              ///< Steps that a checkpoint brought.
   double earlierMilliseconds_; ///< Training time before this process.
   double stepMilliseconds_ = 0;
+  bool stop_ = false;             ///< Some rank was asked to stop.
   std::vector<uint32_t> scalars_; ///< The learned scalars.
   ScalarPlan scalarPlan_;
   /// A device that works beside the host is always one step ahead of the log.
@@ -98,10 +111,12 @@ private:
 
 Status Trainer::startMicroBatch(const Program &program, int64_t step, int64_t micro,
                                 StartedStep &started) {
-  SMELT_RETURN_IF_ERROR(session_.applyAutomaticSettings(step, micro));
   Clock::time_point asked = Clock::now();
   SMELT_ASSIGN_OR_RETURN(Batch batch, loader_.next());
   started.record.waitMilliseconds += millisecondsSince(asked);
+  if (micro % size() != rank()) // Another rank's.
+    return Status::ok();
+  SMELT_RETURN_IF_ERROR(session_.applyAutomaticSettings(step, micro / size()));
   SMELT_RETURN_IF_ERROR(session_.writeBatch(program, batch));
   SMELT_RETURN_IF_ERROR(runProgram(program, step));
   SMELT_ASSIGN_OR_RETURN(DeviceRead losses, session_.startScalars(started.lossPlan));
@@ -136,8 +151,8 @@ Status Trainer::writeProfile() {
   std::string device = session_.device().description();
   SMELT_RETURN_IF_ERROR(writeFileAtomically(options_.profile, writeChromeTrace(profile_, device)));
   constexpr size_t kRows = 30;
-  folder_.printLine(writeProfileTable(profile_, ratesOf(device), kRows) +
-                    "trace: " + options_.profile);
+  folder_->printLine(writeProfileTable(profile_, ratesOf(device), kRows) +
+                     "trace: " + options_.profile);
   profile_.clear();
   return Status::ok();
 }
@@ -147,12 +162,33 @@ Status Trainer::takeLosses(StartedStep &step) {
     SMELT_ASSIGN_OR_RETURN(std::vector<double> values,
                            session_.finishScalars(step.lossPlan, step.losses[step.checked]));
     double objective = values[0], lossSum = values[1];
-    step.lossSum += lossSum;
+    step.lossSum += std::isfinite(objective) ? lossSum : objective; // All ranks will see it.
+    if (ranks_)
+      continue;
     if (!std::isfinite(objective) || !std::isfinite(lossSum))
       return reportNonFinite(step.record.step, step.checked,
                              std::isfinite(objective) ? lossSum : objective);
   }
   return Status::ok();
+}
+
+/// The step's sums over all ranks, and whether any of them was asked to stop.
+Status Trainer::shareLosses(StartedStep &step) {
+  if (!ranks_)
+    return Status::ok();
+  double values[] = {step.lossSum, static_cast<double>(step.targets),
+                     InterruptScope::requested() ? 1.0 : 0.0};
+  SMELT_RETURN_IF_ERROR(ranks_->sum(values));
+  step.lossSum = values[0];
+  step.targets = static_cast<int64_t>(values[1]);
+  stop_ = values[2] > 0;
+  if (std::isfinite(step.lossSum))
+    return Status::ok();
+  std::string message = concat("step ", step.record.step, ": the loss is ", step.lossSum,
+                               "; stopped before the update");
+  if (folder_)
+    SMELT_RETURN_IF_ERROR(folder_->logFailure(step.record.step, message));
+  return Status(StatusCode::NonFinite, message);
 }
 
 Status Trainer::reportNonFinite(int64_t step, size_t micro, double loss) {
@@ -162,10 +198,10 @@ Status Trainer::reportNonFinite(int64_t step, size_t micro, double loss) {
       concat("step ", step, ", micro-batch ", micro + 1, ": the loss is ", loss,
              session_.device().isAsynchronous() ? "; stopped, nothing of this step is kept"
                                                 : "; stopped before the update");
-  std::vector<std::string> checkpoints = listCheckpoints(folder_.checkpointsPath());
+  std::vector<std::string> checkpoints = listCheckpoints(folder_->checkpointsPath());
   message += checkpoints.empty() ? "; there is no checkpoint yet"
                                  : "; the newest checkpoint is " + checkpoints.front();
-  SMELT_RETURN_IF_ERROR(folder_.logFailure(step, message));
+  SMELT_RETURN_IF_ERROR(folder_->logFailure(step, message));
   return Status(StatusCode::NonFinite, message);
 }
 
@@ -179,12 +215,15 @@ StatusOr<Trainer::StartedStep> Trainer::startStep(int64_t step) {
   started.record.tokens = program.tokens * stage.microBatches;
   started.lossPlan =
       session_.planScalars({program.outputs.at("objective"), program.outputs.at("loss_sum")});
+  enter("forward");
   SMELT_RETURN_IF_ERROR(session_.applySettings(step));
   for (int64_t micro = 0; micro < stage.microBatches; ++micro) {
     SMELT_RETURN_IF_ERROR(startMicroBatch(program, step, micro, started));
     if (!session_.device().isAsynchronous())
       SMELT_RETURN_IF_ERROR(takeLosses(started));
   }
+  SMELT_RETURN_IF_ERROR(shareLosses(started));
+  enter("update");
   for (const Update &update : training_.updates)
     if (update.period.isDue(step))
       SMELT_RETURN_IF_ERROR(runProgram(*session_.manifest().findProgram(update.program), step));
@@ -209,7 +248,7 @@ Status Trainer::finishStep(StartedStep step) {
   stepMilliseconds_ += record.stepMilliseconds;
   record.trainMilliseconds = earlierMilliseconds_ + stepMilliseconds_;
   record.averageMilliseconds = averageMilliseconds(record.step);
-  return folder_.logStep(record);
+  return folder_ ? folder_->logStep(record) : Status::ok();
 }
 
 Status Trainer::catchUp() {
@@ -232,12 +271,21 @@ Status Trainer::validate(int64_t completed) {
   if (!program || validatedStep_ == completed)
     return Status::ok();
   SMELT_RETURN_IF_ERROR(catchUp());
+  enter("validation");
   SMELT_RETURN_IF_ERROR(session_.applyValidationSettings(completed));
-  SMELT_ASSIGN_OR_RETURN(Evaluation result, evaluate(session_, *program, validation_));
+  SMELT_ASSIGN_OR_RETURN(Evaluation result,
+                         evaluate(session_, *program, validation_, rank(), size()));
+  if (ranks_) {
+    double values[] = {result.lossSum, static_cast<double>(result.targets)};
+    SMELT_RETURN_IF_ERROR(ranks_->sum(values));
+    result = {values[0], static_cast<int64_t>(values[1])};
+  }
   validationLoss_ = result.loss();
   validatedStep_ = completed;
-  return folder_.logValidation({completed, result.loss(), earlierMilliseconds_ + stepMilliseconds_,
-                                averageMilliseconds(completed)});
+  if (!folder_)
+    return Status::ok();
+  return folder_->logValidation({completed, result.loss(), earlierMilliseconds_ + stepMilliseconds_,
+                                 averageMilliseconds(completed)});
 }
 
 Status Trainer::saveCheckpoint(int64_t completed) {
@@ -245,6 +293,7 @@ Status Trainer::saveCheckpoint(int64_t completed) {
   SMELT_RETURN_IF_ERROR(catchUp());
   if (savedStep_ == completed)
     return Status::ok();
+  enter("checkpoint");
   CheckpointInfo info;
   info.step = completed;
   info.seed = seed_;
@@ -254,28 +303,33 @@ Status Trainer::saveCheckpoint(int64_t completed) {
   info.trainMilliseconds = earlierMilliseconds_ + stepMilliseconds_;
   SMELT_ASSIGN_OR_RETURN(Snapshot parameters, session_.snapshot({BufferKind::Parameter}));
   SMELT_ASSIGN_OR_RETURN(Snapshot state, session_.snapshotState(completed));
-  SMELT_RETURN_IF_ERROR(folder_.sync());
-  SMELT_RETURN_IF_ERROR(writeCheckpoint(folder_.checkpointsPath(), info, parameters.tensors(),
-                                        state.tensors(), checkpointsToKeep()));
   savedStep_ = completed;
-  return Status::ok();
+  if (!folder_)
+    return Status::ok();
+  SMELT_RETURN_IF_ERROR(folder_->sync());
+  return writeCheckpoint(folder_->checkpointsPath(), info, parameters.tensors(), state.tensors(),
+                         checkpointsToKeep());
 }
 
 Status Trainer::finish(TrainResult &result) {
   SMELT_RETURN_IF_ERROR(writeProfile());
   SMELT_ASSIGN_OR_RETURN(result.finalHash, session_.hashState());
+  if (ranks_)
+    SMELT_RETURN_IF_ERROR(ranks_->group().agree("the final state", result.finalHash));
+  if (!folder_)
+    return Status::ok();
   if (result.interrupted) {
-    folder_.printLine(concat("interrupted at step ", result.step, " of ", steps_,
-                             "; continue with --resume auto"));
-    SMELT_RETURN_IF_ERROR(folder_.sync());
+    folder_->printLine(concat("interrupted at step ", result.step, " of ", steps_,
+                              "; continue with --resume auto"));
+    SMELT_RETURN_IF_ERROR(folder_->sync());
   } else {
     result.validationLoss = validationLoss_;
     SMELT_RETURN_IF_ERROR(
-        folder_.logFinish({result.step, validationLoss_, earlierMilliseconds_ + stepMilliseconds_,
-                           averageMilliseconds(result.step)},
-                          result.finalHash));
+        folder_->logFinish({result.step, validationLoss_, earlierMilliseconds_ + stepMilliseconds_,
+                            averageMilliseconds(result.step)},
+                           result.finalHash));
   }
-  return folder_.writeReport();
+  return folder_->writeReport();
 }
 
 StatusOr<TrainResult> Trainer::run() {
@@ -285,7 +339,7 @@ StatusOr<TrainResult> Trainer::run() {
   TrainResult result;
   int64_t step = first_;
   savedStep_ = first_ > 0 ? first_ : -1;
-  while (step < steps_ && !InterruptScope::requested()) {
+  while (step < steps_ && !shouldStop()) {
     SMELT_RETURN_IF_ERROR(runStep(step));
     ++step;
     if (!isProfiled(step))
@@ -306,24 +360,31 @@ StatusOr<TrainResult> Trainer::run() {
 
 } // namespace
 
-StatusOr<TrainResult> train(const TrainOptions &options) {
+StatusOr<TrainResult> train(const TrainOptions &options, Ranks *ranks) {
+  bool isFirst = !ranks || ranks->rank() == 0;
+  if (ranks)
+    ranks->group().enter("start-up");
   SMELT_ASSIGN_OR_RETURN(auto session, Session::open(options.bundle, options.device));
   const Manifest &manifest = session->manifest();
   if (manifest.training.stages.empty())
     return usageError("the bundle ", options.bundle, " has no training stages");
   if (options.steps && *options.steps < 1)
     return usageError("the number of steps must be positive");
-  SMELT_ASSIGN_OR_RETURN(std::optional<Checkpoint> checkpoint, findResumePoint(options));
+  SMELT_RETURN_IF_ERROR(checkRanks(options, manifest, ranks ? ranks->size() : 1));
+  session->setRanks(ranks);
+  SMELT_ASSIGN_OR_RETURN(std::optional<Checkpoint> checkpoint,
+                         findCommonResumePoint(options, ranks));
   CheckpointInfo start;
   start.seed = options.seed.value_or(manifest.training.seed);
   if (checkpoint) {
     start = checkpoint->info;
-    logNote(concat("resuming from ", checkpoint->path, " at step ", start.step));
-    if (start.bundleSha256 != session->bundle().manifestSha256)
+    if (isFirst)
+      logNote(concat("resuming from ", checkpoint->path, " at step ", start.step));
+    if (isFirst && start.bundleSha256 != session->bundle().manifestSha256)
       logWarning("the checkpoint was written by another bundle; the run continues with this one");
     if (options.seed && *options.seed != start.seed)
       return usageError("the run was started with seed ", start.seed, "; --seed cannot change it");
-  } else if (options.resume == "auto") {
+  } else if (isFirst && options.resume == "auto") {
     logNote(concat("no checkpoint in ", options.runFolder, " yet; starting at step 0"));
   }
   SMELT_RETURN_IF_ERROR(session->initialise(start.seed));
@@ -334,6 +395,11 @@ StatusOr<TrainResult> train(const TrainOptions &options) {
         loadParameters(*session, options.initialParameters, options.initialLayout));
   SMELT_ASSIGN_OR_RETURN(DataSources data, openDataSources(manifest.data, options.data,
                                                            options.validationData, start.seed));
+  if (ranks)
+    SMELT_RETURN_IF_ERROR(checkAgreement(options, *session, start, data, *ranks));
+  uint64_t seed = start.seed;
+  if (!isFirst)
+    return Trainer(options, *session, std::move(data), seed, std::nullopt, start, ranks).run();
   SMELT_ASSIGN_OR_RETURN(RunDescription run,
                          describeRun(options, *session, data, start.seed, start.step));
   SMELT_ASSIGN_OR_RETURN(RunFolder folder,
@@ -342,8 +408,7 @@ StatusOr<TrainResult> train(const TrainOptions &options) {
                           run.device));
   folder.printLine(concat("data: ", run.trainTokens, " training tokens of ", run.trainData, ", ",
                           run.validationTokens, " validation tokens of ", run.validationData));
-  uint64_t seed = start.seed;
-  Trainer trainer(options, *session, std::move(data), seed, std::move(folder), start);
+  Trainer trainer(options, *session, std::move(data), seed, std::move(folder), start, ranks);
   return trainer.run();
 }
 

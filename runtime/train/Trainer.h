@@ -24,6 +24,8 @@ struct TrainOptions {
   std::string profile; ///< A file for a Chrome trace of a few steps; empty: none.
   DeviceChoice device;
   Console::Mode console = Console::Mode::Automatic;
+  int ranks = 0;           ///< Processes to start on this machine; 0: this one.
+  double rankTimeout = 30; ///< Seconds without a sign of life after which a rank is lost.
 };
 
 struct TrainResult {
@@ -35,7 +37,8 @@ struct TrainResult {
 
 /// Trains a bundle in a run folder. The order of a step: settings, micro-batches, the check that
 /// the loss is finite, update, log; then, where they are due, validation and checkpoint. A resumed
-/// run continues bit for bit. SIGINT and SIGTERM end it after a checkpoint.
-StatusOr<TrainResult> train(const TrainOptions &options);
+/// run continues bit for bit. SIGINT and SIGTERM end it after a checkpoint. With ranks, which all
+/// call this, each takes its share of a step's micro-batches and rank 0 alone writes.
+StatusOr<TrainResult> train(const TrainOptions &options, Ranks *ranks = nullptr);
 
 } // namespace smelt::runtime

@@ -15,6 +15,9 @@
 #include "compiler/Transforms/Autodiff/Passes.h"
 #endif
 
+#if SMELT_HAS_DISTRIBUTION
+#include "compiler/Transforms/Distribution/Passes.h"
+#endif
 #if SMELT_HAS_FUSION
 #include "compiler/Transforms/Fusion/Passes.h"
 #endif
@@ -85,6 +88,9 @@ void smelt::registerPasses() {
 #endif
 #if SMELT_HAS_AUTODIFF
   registerSmeltAutodiffPasses();
+#endif
+#if SMELT_HAS_DISTRIBUTION
+  registerSmeltDistributionPasses();
 #endif
 #if SMELT_HAS_OPTIMIZERS
   registerSmeltOptimizersPasses();

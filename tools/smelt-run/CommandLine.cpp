@@ -16,7 +16,7 @@ int runCommandLine(CLI::App &app, int argc, char **argv, const std::function<Sta
     return exitCode(StatusCode::Usage);
   }
   Status status = chosen();
-  if (!status.isOk())
+  if (!status.isOk() && !status.message().empty())
     logError(status);
   return exitCode(status.code());
 }

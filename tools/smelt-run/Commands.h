@@ -11,6 +11,8 @@
 #include "runtime/train/Sample.h"
 #include "runtime/train/Trainer.h"
 
+#include <functional>
+
 namespace CLI {
 class App;
 }
@@ -22,8 +24,11 @@ void addDeviceChoice(CLI::App &command, DeviceChoice &choice);
 
 /// Adds the options of training to `command`, all but the bundle. `smelt train SPEC` uses it too.
 void addTrainOptions(CLI::App &command, TrainOptions &options);
-/// Trains and prints where the results are.
-Status runTrain(const TrainOptions &options);
+/// Makes the bundle that is trained, for a number of ranks. What went wrong is printed already; the
+/// result has no message then.
+using MakeBundle = std::function<Status(int ranks)>;
+/// Trains, on as many ranks as the options or the environment say, and prints where the results are.
+Status runTrain(const TrainOptions &options, const MakeBundle &makeBundle = {});
 
 /// What evaluation and sampling need: which model and which of its checkpoints.
 struct ModelChoice {

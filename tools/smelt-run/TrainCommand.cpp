@@ -1,8 +1,12 @@
+#include "runtime/base/Log.h"
+#include "runtime/collective/Launcher.h"
 #include "tools/smelt-run/Commands.h"
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <cstdio>
+#include <thread>
 
 namespace smelt::runtime {
 
@@ -28,6 +32,15 @@ void addTrainOptions(CLI::App &command, TrainOptions &options) {
   command.add_option("--profile", options.profile,
                      "Time the launches of the third and fourth step one by one; write a Chrome "
                      "trace here and print a table");
+  command
+      .add_option("--ranks", options.ranks,
+                  "Processes on this machine that share each step; they deal out its micro-batches. "
+                  "Without it, and under torchrun, srun or mpirun, the environment says")
+      ->check(CLI::Range(1, 1024));
+  command
+      .add_option("--rank-timeout", options.rankTimeout,
+                  "Seconds without a sign of life after which a rank is lost [30]")
+      ->check(CLI::Range(1.0, 86400.0));
   command.add_flag("--overwrite", options.overwrite, "Start anew in a folder that has a run");
   addDeviceChoice(command, options.device);
   command.add_option("--checkpoint-every", options.checkpointEvery,
@@ -47,11 +60,63 @@ void addTrainOptions(CLI::App &command, TrainOptions &options) {
       "Plain lines even on a terminal");
 }
 
-Status runTrain(const TrainOptions &options) {
-  SMELT_ASSIGN_OR_RETURN(TrainResult result, train(options));
+namespace {
+
+Status trainAlone(const TrainOptions &options, Ranks *ranks) {
+  SMELT_ASSIGN_OR_RETURN(TrainResult result, train(options, ranks));
   if (options.console != Console::Mode::Quiet)
     std::printf("run folder: %s\n", options.runFolder.c_str());
   return Status::ok();
+}
+
+/// This process as one rank of several; rank 0 makes the bundle.
+Status trainAsRank(TrainOptions options, const RankEnvironment &environment,
+                   const MakeBundle &makeBundle) {
+  RankGroupOptions groupOptions;
+  groupOptions.timeout = std::chrono::milliseconds(static_cast<int64_t>(options.rankTimeout * 1000));
+  SMELT_ASSIGN_OR_RETURN(auto group, RankGroup::join(environment, groupOptions));
+  if (makeBundle && environment.rank == 0)
+    SMELT_RETURN_IF_ERROR(makeBundle(environment.size));
+  SMELT_RETURN_IF_ERROR(group->meet("bundle"));
+  if (environment.rank > 0)
+    options.console = Console::Mode::Quiet;
+  if (options.device.threads == 0) {
+    int cores = static_cast<int>(std::thread::hardware_concurrency());
+    options.device.threads = std::max(1, cores / environment.localSize);
+  }
+  SMELT_ASSIGN_OR_RETURN(auto ranks, Ranks::connect(std::move(group)));
+  Status status = trainAlone(options, ranks.get());
+  // All ranks come to the same end together; after any other the rest are told of a lost rank.
+  if (status.isOk() || status.code() == StatusCode::NonFinite)
+    ranks->group().leave();
+  return status;
+}
+
+} // namespace
+
+Status runTrain(const TrainOptions &options, const MakeBundle &makeBundle) {
+  SMELT_ASSIGN_OR_RETURN(std::optional<RankEnvironment> environment, readRankEnvironment());
+  if (environment && environment->size > 1) {
+    if (options.ranks > 0)
+      return usageError(environment->source, " has started this process as rank ",
+                        environment->rank, " of ", environment->size,
+                        "; --ranks is for a machine without it");
+    return trainAsRank(options, *environment, makeBundle);
+  }
+  if (makeBundle)
+    SMELT_RETURN_IF_ERROR(makeBundle(std::max(options.ranks, 1)));
+  if (options.ranks <= 1)
+    return trainAlone(options, nullptr);
+  constexpr std::chrono::milliseconds grace(5000); // All hear of a loss at once.
+  SMELT_ASSIGN_OR_RETURN(
+      int code, launchRanks(options.ranks, grace, [&](const RankEnvironment &rank) {
+        Status status = trainAsRank(options, rank, {});
+        if (!status.isOk() && !status.message().empty())
+          logError(status);
+        return exitCode(status.code());
+      }));
+  // The ranks have said what happened.
+  return code ? Status(static_cast<StatusCode>(code), "") : Status::ok();
 }
 
 } // namespace smelt::runtime

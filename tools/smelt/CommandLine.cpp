@@ -42,6 +42,8 @@ constexpr const char *trainFooter =
 Examples:
   smelt train models/tiny.json --data train.bin --validation-data validation.bin
   smelt train models/tiny.json --set training.steps=50 --run-dir runs/short
+  smelt train models/tiny.json --set training.micro_batch=512 --ranks 4     four processes share each step
+  torchrun --no-python --nproc-per-node 4 smelt train models/tiny.json      the same, under torchrun, srun or mpirun
   smelt train models/tiny.json --resume auto    go on after the newest checkpoint, bit for bit)";
 
 constexpr const char *evalFooter = R"(Examples:
@@ -143,6 +145,10 @@ void buildCompile(CLI::App &main, Options &options) {
   app->add_option("--compile-from", options.compile.from, "The input is the IR after this phase")
       ->check(CLI::IsMember(phases))
       ->capture_default_str();
+  app->add_option("--ranks", options.compile.ranks,
+                  "Processes that will share each step (smelt train sets it itself)")
+      ->check(CLI::Range(1, 65536))
+      ->type_name("N");
   app->callback([&] {
     options.command = Command::Compile;
     auto index = [](const std::string &phase) {

@@ -28,6 +28,7 @@ struct CompileOptions {
   std::string
       output; ///< Bundle folder, or file for IR; empty: named after the spec, or standard output.
   std::string dumpDirectory; ///< When set, the IR after every phase is written here.
+  int64_t ranks = 1;         ///< Processes that share each step.
   bool remarks = false;      ///< Print missed-optimisation remarks.
 };
 

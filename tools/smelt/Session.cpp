@@ -84,6 +84,7 @@ int Session::runTo(Phase last) {
     PipelineOptions pipeline;
     pipeline.cpu = cpuOf(options_.target);
     pipeline.gpu = gpuOf(options_.target);
+    pipeline.ranks = options_.ranks;
     pipeline.remarks = options_.remarks;
     pipeline.activations = options_.activations;
     if (!buildPhasePipeline(passes, nameOf(next), pipeline) || failed(passes.run(*module_)))

@@ -25,16 +25,22 @@ int trainModel(TrainOptions options) {
     }
     options.compile.target = *capability == 90 ? "sm_90a" : "sm_80";
   }
+  runtime::MakeBundle makeBundle;
   if (!isBundle) {
     // The bundle stays with the run: eval and sample need it, and a run folder that is moved keeps
     // it.
     options.run.bundle = options.compile.output = options.run.runFolder + "/bundle.smelt";
-    fs::create_directories(options.run.runFolder, ignored);
-    if (int code = compileSpec(options.compile))
-      return code;
+    makeBundle = [&](int ranks) {
+      std::error_code ignored;
+      fs::create_directories(options.run.runFolder, ignored);
+      options.compile.ranks = ranks;
+      int code = compileSpec(options.compile);
+      return code ? runtime::Status(static_cast<runtime::StatusCode>(code), "")
+                  : runtime::Status::ok();
+    };
   }
-  runtime::Status status = runtime::runTrain(options.run);
-  if (!status.isOk())
+  runtime::Status status = runtime::runTrain(options.run, makeBundle);
+  if (!status.isOk() && !status.message().empty())
     runtime::logError(status);
   return runtime::exitCode(status.code());
 }

@@ -7,6 +7,8 @@
 #include "compiler/Conversion/KernelToExec/BufferizeProgram.h"
 #include "compiler/Conversion/KernelToExec/InPlace.h"
 #include "dialects/Kernel/KernelOps.h"
+#include "dialects/Exec/ExecCollectives.h"
+#include "dialects/Train/TrainCollectives.h"
 #include "dialects/Train/TrainOps.h"
 
 using namespace mlir;
@@ -33,6 +35,8 @@ public:
     if (failed(collect()))
       return failure();
     createProgram();
+    if (failed(emitCollectives()))
+      return failure();
     for (auto [index, call] : llvm::enumerate(calls)) {
       for (OpResult result : call->getResults())
         places[result] = choosePlace(result, index);
@@ -91,6 +95,10 @@ private:
     }
     if (auto constant = dyn_cast<lm::ConstantOp>(op)) {
       places[constant] = storage.getConstant(constant.getValue(), op->getLoc());
+      return success();
+    }
+    if (auto sum = dyn_cast<train::AllReduceOp>(op)) {
+      collectives.push_back(sum);
       return success();
     }
     if (auto write = dyn_cast<train::WriteOp>(op))
@@ -204,6 +212,21 @@ private:
     return builder.getArrayAttr(llvm::map_to_vector(values, [&](Value value) -> Attribute { return refer(places.lookup(getRoot(value))); }));
   }
 
+  /// A program's collectives come before its launches: they sum what earlier programs made.
+  LogicalResult emitCollectives() {
+    for (train::AllReduceOp sum : collectives) {
+      SmallVector<Attribute> buffers;
+      for (auto name : sum.getGradients().getAsRange<FlatSymbolRefAttr>()) {
+        Place place = shared.gradients.lookup(name.getAttr());
+        if (!place)
+          return sum.emitError("sums the gradient of ") << name << ", which no program gives or reads";
+        buffers.push_back(refer(place));
+      }
+      exec::AllReduceOp::create(builder, sum.getLoc(), builder.getArrayAttr(buffers));
+    }
+    return success();
+  }
+
   void emitLaunch(func::CallOp call) {
     auto kernel = symbols.lookup<func::FuncOp>(call.getCallee());
     FlatSymbolRefAttr workspace;
@@ -274,6 +297,7 @@ private:
   DenseMap<Value, Place> places;
   DenseMap<Value, Value> aliases;
   SmallVector<func::CallOp> calls;
+  SmallVector<train::AllReduceOp> collectives;
   SmallVector<Sink> sinks;
   SmallVector<NamedAttribute> inputs, outputs;
   unsigned nextWorkspace = 0, nextScratch = 0;

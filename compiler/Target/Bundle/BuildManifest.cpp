@@ -1,5 +1,6 @@
 //===- BuildManifest.cpp - An exec module as a manifest -------------------===//
 #include "compiler/Target/Bundle/BuildManifest.h"
+#include "dialects/Exec/ExecCollectives.h"
 #include "dialects/Exec/ExecOps.h"
 #include "dialects/Train/TrainOps.h"
 #include "llvm/ADT/StringMap.h"
@@ -202,8 +203,12 @@ private:
       program.inputs[named.getName().str()] = getIndex(named.getValue());
     for (NamedAttribute named : op.getOutputs())
       program.outputs[named.getName().str()] = getIndex(named.getValue());
-    for (auto launch : op.getOps<exec::LaunchOp>())
-      program.launches.push_back(makeLaunch(launch));
+    for (Operation &step : op.getBody().front()) {
+      if (auto launch = dyn_cast<exec::LaunchOp>(step))
+        program.launches.push_back(makeLaunch(launch));
+      else if (auto sum = dyn_cast<exec::AllReduceOp>(step))
+        program.collectives.push_back(makeCollective(sum, program.launches.size()));
+    }
     if (program.role == "update")
       manifest.training.updates.push_back({program.name, {int64_t(op.getEvery()), int64_t(op.getOffset())}});
   }
@@ -227,6 +232,13 @@ private:
         if (auto text = dyn_cast<StringAttr>(step))
           launch.steps.push_back(text.str());
     return launch;
+  }
+
+  runtime::CollectiveStep makeCollective(exec::AllReduceOp op, size_t before) {
+    runtime::CollectiveStep step{runtime::CollectiveKind::AllReduce, static_cast<uint32_t>(before)};
+    for (Attribute name : op.getBuffers())
+      step.buffers.push_back(getIndex(name));
+    return step;
   }
 
   uint32_t getKernel(StringRef name, uint32_t arguments) {
@@ -263,6 +275,7 @@ private:
     runtime::Training &training = manifest.training;
     training.steps = getInteger(config, "steps");
     training.seed = getInteger(config, "seed");
+    training.ranks = getInteger(config, "ranks", 1);
     training.checkpointEvery = getInteger(config, "checkpoint_every");
     training.checkpointKeep = getInteger(config, "checkpoint_keep");
     DictionaryAttr validation = getDictionary(config, "validation");

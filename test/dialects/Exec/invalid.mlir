@@ -43,7 +43,7 @@ exec.buffer workspace @a : tensor<4xf32> at 66 bytes 16 in @b
 // -----
 
 exec.program @p "update" tokens 0 inputs {} outputs {} {
-  // expected-error@+1 {{cannot stand in a program: only launches}}
+  // expected-error@+1 {{cannot stand in a program: only launches and collectives}}
   exec.arena 64
 }
 
@@ -108,3 +108,34 @@ exec.buffer workspace @a : tensor<4xf32> at 0 bytes 16 {copy_of = @w}
 exec.buffer parameter @w : tensor<8xf32> at 64 bytes 32 init "constant" 0.0
 // expected-error@+1 {{begins as a copy of @w, which is no parameter of its type}}
 exec.buffer state @a : tensor<4xf32> at 0 bytes 16 {copy_of = @w}
+
+// -----
+
+exec.program @p "update" tokens 0 inputs {} outputs {} {
+  // expected-error@+1 {{has no buffers}}
+  exec.all_reduce []
+}
+
+// -----
+
+exec.program @p "update" tokens 0 inputs {} outputs {} {
+  // expected-error@+1 {{sums @g, which is no exec.buffer}}
+  exec.all_reduce [@g]
+}
+
+// -----
+
+exec.buffer gradient @g : tensor<8xi32> at 0 bytes 32
+exec.program @p "update" tokens 0 inputs {} outputs {} {
+  // expected-error@+1 {{sums @g, whose elements are 'i32'; there are sums of f32 and bf16}}
+  exec.all_reduce [@g]
+}
+
+// -----
+
+exec.buffer gradient @g : tensor<8xf32> at 0 bytes 32
+exec.buffer gradient @h : tensor<8xbf16> at 64 bytes 16
+exec.program @p "update" tokens 0 inputs {} outputs {} {
+  // expected-error@+1 {{has buffers of 'f32' and 'bf16'}}
+  exec.all_reduce [@g, @h]
+}

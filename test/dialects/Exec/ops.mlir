@@ -22,5 +22,9 @@ exec.program @train.T8 "train" tokens 8 inputs {tokens = @tokens} outputs {objec
   exec.launch @k reads [@w, @tokens] writes [@loss] workspace @scratch {label = "a", flops = 1 : i64, bytes = 2 : i64, smelt.steps = ["forward[0]"]}
 }
 // CHECK: exec.program @update.every2 "update" tokens 0 inputs {} outputs {} attributes {every = 2 : i64, offset = 1 : i64} {
+exec.buffer gradient @g : tensor<8xf32> at 512 bytes 32
+exec.buffer gradient @h : tensor<4xf32> at 576 bytes 16
 exec.program @update.every2 "update" tokens 0 inputs {} outputs {} attributes {every = 2 : i64, offset = 1 : i64} {
+  // CHECK-NEXT: exec.all_reduce [@g, @h]
+  exec.all_reduce [@g, @h]
 }

@@ -208,3 +208,38 @@ train.bank @bank [@a] : tensor<8x8xf32>
 
 // expected-error@+1 {{needs a tensor type with rows, not 'tensor<f32>'}}
 train.bank @bank [] : tensor<f32>
+
+// -----
+
+func.func @nothing() {
+  // expected-error@+1 {{has no gradients}}
+  train.all_reduce []
+  return
+}
+
+// -----
+
+func.func @unknown() {
+  // expected-error@+1 {{sums the gradient of @w, which is no parameter or bank of parameters}}
+  train.all_reduce [@w]
+  return
+}
+
+// -----
+
+lm.parameter @w : tensor<4xf32> constant 0.0
+func.func @twice() {
+  // expected-error@+1 {{sums the gradient of @w twice}}
+  train.all_reduce [@w, @w]
+  return
+}
+
+// -----
+
+lm.parameter @w : tensor<4xf32> constant 0.0
+lm.parameter @v : tensor<4xbf16> constant 0.0
+func.func @types() {
+  // expected-error@+1 {{has gradients of 'f32' and 'bf16' in one bucket}}
+  train.all_reduce [@w, @v]
+  return
+}

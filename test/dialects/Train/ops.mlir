@@ -54,5 +54,7 @@ func.func @all(%g: tensor<4x8xf32>, %s: tensor<4x8xbf16>, %lr: tensor<f32>) {
   %v = lm.constant dense<0.5> : tensor<4xf32>
   // CHECK: train.normuon %{{.*}} gradient %{{.*}} momentum %{{.*}} second %{{.*}} lr %{{.*}} mu %{{.*}} {beta2 = {{.*}} : f64, cautious = true
   %a, %b, %c = train.normuon %p gradient %g momentum %m second %v lr %lr mu %lr {groups = 2 : i64, peak = 0.1 : f64, lr_scales = array<f64: 1.0, 0.5>, weight_decays = array<f64: 1.0, 1.0>, nesterov = true, beta2 = 0.95 : f64, cautious = true, variance_axis = 1 : i64, norm_scale = 1.02 : f64, norm_eps = 1.0e-6 : f64, coefficients = array<f64: 3.0, -4.0, 2.0>} : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<4xf32>, tensor<f32>, tensor<f32>) -> (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4xf32>)
+  // CHECK: train.all_reduce [@w, @v]
+  train.all_reduce [@w, @v]
   return
 }
