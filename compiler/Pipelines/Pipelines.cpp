@@ -50,12 +50,18 @@ void smelt::buildToKernelPipeline(OpPassManager &passes, const PipelineOptions &
   passes.addPass(createCanonicalizerPass());
   passes.addPass(createCSEPass());
   OpPassManager &functions = passes.nest<func::FuncOp>();
+  if (usesHopperGemm(options))
+    functions.addPass(createMoveScalesBehindProductsPass());
   functions.addPass(createFormKernelsPass());
+  if (usesHopperGemm(options))
+    functions.addPass(createCopyMatricesPass());
   if (options.fuse) {
     FusionOptions fusion;
     fusion.whyNotRowOp = options.gpu.empty() ? whyNotRowProgram : whyNotGPURowOp;
-    if (usesHopperGemm(options))
+    if (usesHopperGemm(options)) {
       fusion.whyNotFastGemm = whyNotHopperGemm;
+      fusion.whyNotFastAttention = whyNotHopperAttention;
+    }
     buildFusionPipeline(functions, fusion);
   }
   ChooseStoragePassOptions storage;
@@ -68,7 +74,7 @@ void smelt::buildToKernelPipeline(OpPassManager &passes, const PipelineOptions &
 
 void smelt::buildToExecPipeline(OpPassManager &passes, const PipelineOptions &options) {
   passes.addPass(options.gpu.empty() ? createPlanCPUWorkspacePass(options.cpu)
-                                     : createPlanGPUWorkspacePass(options.gpu));
+                                     : createPlanGPUWorkspacePass(options.gpu, options.remarks));
   passes.addPass(createHoistSetupPass());
   passes.addPass(createBufferizeKernelsPass());
   passes.addPass(createSymbolDCEPass()); // Kernels that only reshape are no launches.

@@ -6,6 +6,18 @@ using namespace mlir;
 
 namespace smelt {
 
+std::string whyNotFastPath(const GPUEmission &emission) {
+  return llvm::TypeSwitch<Operation *, std::string>(emission.getKernel())
+      .Case([&](kernel::GemmOp op) -> std::string {
+        if (gpu::whyNotFastHead(op, emission).empty() || whyNotFp8Gemm(op, emission).empty())
+          return "";
+        return whyNotFastGemm(op, emission);
+      })
+      .Case<kernel::AttentionOp, kernel::AttentionBackwardOp>(
+          [&](auto op) { return whyNotFastAttention(op, emission); })
+      .Default([](Operation *) { return ""; });
+}
+
 LogicalResult emitGPUKernel(GPUEmission &emission) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(emission.getKernel())
       .Case([&](kernel::GemmOp op) {

@@ -49,6 +49,10 @@ struct PlanGPUWorkspacePass : PassWrapper<PlanGPUWorkspacePass, OperationPass<Mo
   PlanGPUWorkspacePass(const PlanGPUWorkspacePass &other) : PassWrapper(other) {}
   Option<std::string> chip{*this, "chip", llvm::cl::desc("GPU to plan for"),
                            llvm::cl::init("sm_90a")};
+  Option<bool> remarks{*this, "remarks",
+                       llvm::cl::desc("Emit a remark for each kernel that does not run on the "
+                                      "GPU's fast path"),
+                       llvm::cl::init(false)};
   StringRef getArgument() const final { return "smelt-plan-gpu-workspace"; }
   StringRef getDescription() const final {
     return "Set kernel.workspace, the bytes of workspace of each outlined kernel on a GPU";
@@ -69,6 +73,12 @@ struct PlanGPUWorkspacePass : PassWrapper<PlanGPUWorkspacePass, OperationPass<Mo
       GPUEmission emission(*scratch, function, kernel, *target);
       if (failed(emitGPUKernel(emission)))
         return signalPassFailure();
+      if (std::string why = whyNotFastPath(emission); !why.empty() && target->hasWarpgroupMMA()) {
+        function->setAttr(genericAttribute, StringAttr::get(&getContext(), why));
+        if (remarks)
+          emitRemark(function.getLoc())
+              << kernel->getName() << " runs on the generic path: " << why;
+      }
       function->removeAttr(workspaceAttribute);
       if (int64_t bytes = emission.getWorkspaceBytes())
         function->setAttr(workspaceAttribute, Builder(&getContext()).getI64IntegerAttr(bytes));
@@ -105,6 +115,10 @@ struct KernelToGPUPass : PassWrapper<KernelToGPUPass, OperationPass<ModuleOp>> {
 
 } // namespace
 
+std::string whyNotHopperAttention(kernel::AttentionOp op) {
+  return op.getOutputs().size() > 1 ? "the Hopper generator stores one tensor of attention" : "";
+}
+
 std::optional<GPUKernels> lowerKernelsToGPU(ModuleOp module, const GPUTarget &target,
                                             const GPUAlignments &alignments) {
   GPUKernels result;
@@ -136,8 +150,9 @@ std::optional<GPUKernels> lowerKernelsToGPU(ModuleOp module, const GPUTarget &ta
   return result;
 }
 
-std::unique_ptr<Pass> createPlanGPUWorkspacePass(std::string chip) {
+std::unique_ptr<Pass> createPlanGPUWorkspacePass(std::string chip, bool remarks) {
   auto pass = std::make_unique<PlanGPUWorkspacePass>();
+  pass->remarks = remarks;
   pass->chip = std::move(chip);
   return pass;
 }

@@ -19,6 +19,9 @@ llvm::StringRef whyNotGPURowOp(mlir::Operation *op);
 /// formats its operands get; empty if it would. For fusion.
 std::string whyNotHopperGemm(mlir::kernel::GemmOp op);
 
+/// The same for attention.
+std::string whyNotHopperAttention(mlir::kernel::AttentionOp op);
+
 /// The code of all kernels of a module.
 struct GPUKernels {
   mlir::OwningOpRef<mlir::ModuleOp> module;         ///< llvm.func kernels, ready for emitGPUCode.
@@ -34,9 +37,18 @@ using GPUAlignments = llvm::StringMap<llvm::SmallVector<int64_t>>;
 std::optional<GPUKernels> lowerKernelsToGPU(mlir::ModuleOp module, const GPUTarget &target,
                                             const GPUAlignments &alignments = {});
 
+class GPUEmission;
+/// Why the kernel, a product or attention, runs on the generic path; empty for all others.
+std::string whyNotFastPath(const GPUEmission &emission);
+
+/// On an outlined kernel function: why its product or attention does not run on the GPU's fast
+/// path.
+inline constexpr llvm::StringLiteral genericAttribute = "smelt.generic";
+
 /// Sets `kernel.workspace` on each outlined kernel function that wants a workspace on the GPU
-/// `chip`, by emitting it.
-std::unique_ptr<mlir::Pass> createPlanGPUWorkspacePass(std::string chip = "sm_90a");
+/// `chip`, by emitting it, and `smelt.generic` where the fast generators do not take it.
+std::unique_ptr<mlir::Pass> createPlanGPUWorkspacePass(std::string chip = "sm_90a",
+                                                       bool remarks = false);
 /// Replaces the module's outlined kernel functions by their GPU code, for tests: the launches are
 /// printed as an attribute `smelt.launches` on each first function.
 std::unique_ptr<mlir::Pass> createKernelToGPUPass(std::string chip = "sm_90a");

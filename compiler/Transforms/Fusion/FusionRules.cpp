@@ -152,9 +152,17 @@ static SmallVector<Value> collectReadByOthers(Operation *op, Operation *other, O
   return read;
 }
 
+/// Why the target's fast generator, if it has one for such kernels, does not take this one.
+static std::string whyNotFast(Operation *kernel, const FusionOptions &options) {
+  if (auto gemm = dyn_cast<GemmOp>(kernel); gemm && options.whyNotFastGemm)
+    return options.whyNotFastGemm(gemm);
+  if (auto attention = dyn_cast<AttentionOp>(kernel); attention && options.whyNotFastAttention)
+    return options.whyNotFastAttention(attention);
+  return "";
+}
+
 std::string smelt::whyNotStayFast(Operation *host, RowwiseOp guest, const FusionOptions &options) {
-  auto gemm = dyn_cast<GemmOp>(host);
-  if (!gemm || !options.whyNotFastGemm || !options.whyNotFastGemm(gemm).empty())
+  if (!isa<GemmOp, AttentionOp>(host) || !whyNotFast(host, options).empty())
     return "";
   // The answer for the merged kernel, from a copy of it.
   OpBuilder builder(host);
@@ -169,7 +177,7 @@ std::string smelt::whyNotStayFast(Operation *host, RowwiseOp guest, const Fusion
                                                    TypeRange(builder.getI1Type()), read);
   Operation *merged =
       mergeIntoResult(cast<KernelOpInterface>(hostCopy), cast<RowwiseOp>(guestCopy));
-  std::string why = options.whyNotFastGemm(cast<GemmOp>(merged));
+  std::string why = whyNotFast(merged, options);
   reader->erase();
   merged->erase();
   return why;

@@ -27,6 +27,8 @@ struct FusionOptions {
   /// it does). A GEMM that it takes is never given rows with which it would not. Null: all GEMMs
   /// run alike, whatever their regions compute.
   std::function<std::string(mlir::kernel::GemmOp)> whyNotFastGemm;
+  /// The same for attention.
+  std::function<std::string(mlir::kernel::AttentionOp)> whyNotFastAttention;
   /// Price of a floating-point operation that is done twice, in bytes of memory traffic.
   double bytesPerFlop = 0.125;
   /// A load region may cost this many operations per element of what it yields.

@@ -14,6 +14,24 @@ def FormKernelsPass : Pass<"smelt-form-kernels", "::mlir::func::FuncOp"> {
   let statistics = [Statistic<"formed", "kernels formed", "Number of kernel ops made">];
 }
 
+def MoveScalesBehindProductsPass : Pass<"smelt-move-scales-behind-products", "::mlir::func::FuncOp"> {
+  let summary = "Multiplies a product by the number that scales its operand";
+  let description = [{
+    Before kernels are formed, for targets that load operands as they are stored.
+
+    ```mlir
+    // before
+    %a = lm.scale %x, %s : tensor<8x4xf32>, tensor<f32>
+    %y = lm.matmul %a, %w : tensor<8x4xf32>, tensor<4x6xf32> -> tensor<8x6xf32>
+    // after
+    %p = lm.matmul %x, %w : tensor<8x4xf32>, tensor<4x6xf32> -> tensor<8x6xf32>
+    %y = lm.scale %p, %s : tensor<8x6xf32>, tensor<f32>
+    ```
+  }];
+  let dependentDialects = ["::mlir::lm::LMDialect"];
+  let statistics = [Statistic<"moved", "moved", "Number of scales moved">];
+}
+
 class FusionPass<string flag> : Pass<flag, "::mlir::func::FuncOp"> {
   let statistics = [Statistic<"candidates", "candidates", "Number of kernels looked at">,
                     Statistic<"fused", "fused", "Number of kernels fused">,

@@ -25,6 +25,28 @@ def ExpandQuantizedMatmulPass : Pass<"smelt-expand-quantized-matmul", "::mlir::M
   let statistics = [Statistic<"expanded", "expanded", "Products taken apart">];
 }
 
+def CopyMatricesPass : Pass<"smelt-copy-matrices", "::mlir::func::FuncOp"> {
+  let summary = "bf16 copies of the f32 matrices that products read, all made by one launch";
+  let description = [{
+    For targets whose matrix unit multiplies bf16. Runs after kernels are formed. A product of a matrix that the spec casts to bf16 gets the same
+    numbers as before; one of an f32 matrix is rounded, as all bf16 products are.
+
+    ```mlir
+    // before
+    %w = lm.read @w : tensor<6x4xf32>
+    %c = kernel.rowwise(%w) … { lm.cast to bf16 }
+    %d = kernel.rowwise(%c) … { lm.cast to f32 }
+    %y = kernel.gemm a(%x) b(%d) … b { ^bb0(%b: tensor<6x4xf32>): kernel.yield %b : tensor<6x4xf32> } …
+    // after
+    %w = lm.read @w : tensor<6x4xf32>
+    %c = kernel.foreach "bf16 copies of matrices" lanes 1 (%w) … : (tensor<6x4xf32>) -> tensor<6x4xbf16> …
+    %y = kernel.gemm a(%x) b(%c) … b { ^bb0(%b: tensor<6x4xbf16>): %1 = lm.cast %b : … -> tensor<6x4xf32>  kernel.yield %1 : tensor<6x4xf32> } …
+    ```
+  }];
+  let dependentDialects = ["::mlir::kernel::KernelDialect", "::mlir::lm::LMDialect"];
+  let statistics = [Statistic<"copied", "copied", "Matrices copied">];
+}
+
 def ChooseStoragePass : Pass<"smelt-choose-storage", "::mlir::func::FuncOp"> {
   let summary = "Store what passes from kernel to kernel in bf16";
   let description = [{

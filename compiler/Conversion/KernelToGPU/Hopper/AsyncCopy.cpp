@@ -74,8 +74,3 @@ RingPosition Ring::advance(RingPosition from, int64_t count) const {
           code.select(wraps, code.bitXor(parity, 1), parity)};
 }
 
-RingPosition Ring::advanceBy(RingPosition from, Value count) const {
-  Value total = code.add(from.stage, count);
-  return {code.rem(total, stages),
-          code.bitXor(from.parity, code.bitAnd(code.div(total, stages), 1))};
-}

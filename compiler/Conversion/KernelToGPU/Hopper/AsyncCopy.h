@@ -82,8 +82,6 @@ public:
   RingPosition start(bool producer) { return {code.i32(0), code.i32(producer ? 1 : 0)}; }
   /// The position `count` stages on; the parity turns at the ring's end.
   RingPosition advance(RingPosition from, int64_t count = 1) const;
-  /// The same with a count that is known at run time only.
-  RingPosition advanceBy(RingPosition from, Value count) const;
 
 private:
   CodeBuilder &code;

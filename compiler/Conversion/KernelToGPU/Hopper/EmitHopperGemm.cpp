@@ -155,7 +155,7 @@ private:
                 CellValue product, StagingArea *staging, Value parity, int blocks) {
     StagingArea::Place place = getPlace(range, tile);
     Value row = code.add(tile.row, thread.row), pair = code.add(place.column, thread.pair);
-    region.beginTile(row, pair, product);
+    region.beginTile(row, pair, product, tile.group);
     if (!range.stagedInputs.empty() && mayStage) {
       staging->beginInputs(getMaps(range), place, parity);
       for (auto [i, index] : llvm::enumerate(range.stagedInputs))
@@ -170,11 +170,17 @@ private:
         staging->store(places[index], place, isFree, value);
         isFree = false;
       } else {
-        storePairs(code, places[index], output.element, plan.m, range.columns.width, row, pair,
-                   value, blocks);
+        storePairs(code, getGroup(places[index], output.element, range.columns.width, tile.group),
+                   output.element, plan.m, range.columns.width, row, pair, value, blocks);
       }
     }
     region.unbindPairs();
+  }
+
+  /// Where a group's rows of an output begin.
+  Value getGroup(Value pointer, Type element, int64_t width, Value group) {
+    int64_t bytes = element.getIntOrFloatBitWidth() / 8;
+    return group ? code.atElement(pointer, group, plan.m * width, code.i32(0), bytes) : pointer;
   }
 
   CodeBuilder &code;
@@ -388,12 +394,15 @@ private:
     return {state[0], state[1]};
   }
 
-  /// An f32 product of a part of k: [splits, m, n] in the workspace.
+  /// An f32 product of a part of k: [splits, groups, m, n] in the workspace.
   void storePartial(const TileCoordinates &place, const FragmentThread &fragment,
                     CellValue product) {
-    Value base = LLVM::GEPOp::create(
-        code.builder, code.loc, partialProducts.getType(), code.f32Type(), partialProducts,
-        ArrayRef<LLVM::GEPArg>{code.mul(place.split, plan.m * plan.n)});
+    Value matrix = place.split;
+    if (place.group)
+      matrix = code.add(code.mul(matrix, plan.groups), place.group);
+    Value base = LLVM::GEPOp::create(code.builder, code.loc, partialProducts.getType(),
+                                     code.f32Type(), partialProducts,
+                                     ArrayRef<LLVM::GEPArg>{code.mul(matrix, plan.m * plan.n)});
     storePairs(code, base, code.f32Type(), plan.m, plan.n, code.add(place.row, fragment.row),
                code.add(place.column, fragment.pair), product);
   }
@@ -433,6 +442,9 @@ void emitSum(kernel::GemmOp op, GPUEmission &emission, const GemmPlan &plan, int
       code.add(fragment.pair, code.mul(code.rem(code.blockIndex(), pieces), 8 * blocks));
   Value row = code.add(place.row, fragment.row), column = code.add(place.column, fragment.pair);
   auto pair = VectorType::get(2, code.f32Type());
+  const int64_t matrixBytes = plan.m * plan.n * 4;
+  Value first =
+      place.group ? code.atElement(pointer, place.group, plan.m * plan.n, code.i32(0), 4) : pointer;
   SmallVector<Value> sums(Cell::count); // Pairs, loaded when the region asks for them.
   auto load = [&](Cell cell) {
     Value &sum = sums[Cell{cell.m, cell.n8, cell.h, 0}.index()];
@@ -442,9 +454,9 @@ void emitSum(kernel::GemmOp op, GPUEmission &emission, const GemmPlan &plan, int
         r = code.select(code.less(r, plan.m), r, code.i32(plan.m - 1));
       if (plan.n % tileColumns)
         c = code.select(code.less(c, plan.n), c, code.i32(plan.n - 2));
-      Value address = code.atElement(pointer, r, plan.n, c, 4);
+      Value address = code.atElement(first, r, plan.n, c, 4);
       for (int64_t split = 0; split < plan.splits; ++split) {
-        Value part = code.load(pair, code.at(address, split * plan.m * plan.n * 4), 8);
+        Value part = code.load(pair, code.at(address, split * matrixBytes * plan.groups), 8);
         sum = sum ? code.fadd(sum, part) : part;
       }
     }
@@ -465,7 +477,7 @@ LogicalResult smelt::emitFastGemm(kernel::GemmOp op, GPUEmission &emission) {
   GemmPlan plan = GemmPlan::make(op, emission);
   int64_t partials = 0;
   if (plan.splits > 1)
-    partials = emission.allocateWorkspace(plan.splits * plan.m * plan.n * 4);
+    partials = emission.allocateWorkspace(plan.splits * plan.groups * plan.m * plan.n * 4);
   HopperGemm(op, emission, plan, partials).emit(emission.getTarget().multiprocessors);
   if (plan.splits > 1)
     emitSum(op, emission, plan, partials);

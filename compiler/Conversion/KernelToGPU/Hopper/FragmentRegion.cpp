@@ -1,5 +1,6 @@
 //===- FragmentRegion.cpp - A GEMM's result region on accumulators --------===//
 #include "compiler/Conversion/KernelToGPU/Hopper/FragmentRegion.h"
+#include "compiler/Conversion/KernelToGPU/Hopper/SkipCasts.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include <numbers>
 
@@ -96,7 +97,7 @@ static std::string whyNotOp(kernel::GemmOp gemm, Operation &op) {
                : "a norm needs whole rows, a tile has " + std::to_string(tileColumns) + " columns";
   if (auto rope = dyn_cast<RopeOp>(op))
     return fitsHeads(typeOf(rope.getX())) && !rope.getDocumentStart() &&
-                   isa<BlockArgument>(rope.getTable())
+                   isa<BlockArgument>(skipCasts(rope.getTable()))
                ? ""
                : "lm.rope of these heads or of positions in documents";
   return name + " is not written for fragments";
@@ -139,9 +140,10 @@ void FragmentRegion::evaluateScalars() {
 }
 
 void FragmentRegion::beginTile(Value tileRow, Value tileColumn,
-                               llvm::function_ref<Value(Cell)> elements) {
+                               llvm::function_ref<Value(Cell)> elements, Value tileGroup) {
   row = tileRow;
   column = tileColumn;
+  group = tileGroup;
   product = elements;
   known.clear();
 }
@@ -162,10 +164,9 @@ Value FragmentRegion::loadElement(Value pointer, Type type, Value index) {
 
 Value FragmentRegion::clampedRow(int m, int h) {
   Value r = code.add(row, 64 * m + 8 * h);
-  if (op.getM() % tileRows == 0)
-    return r;
-  Value last = code.i32(op.getM() - 1);
-  return code.select(code.less(r, op.getM()), r, last);
+  if (op.getM() % tileRows)
+    r = code.select(code.less(r, op.getM()), r, code.i32(op.getM() - 1));
+  return group ? code.add(r, code.mul(group, op.getM())) : r;
 }
 
 Value FragmentRegion::computeScalar(Operation *inner) {
@@ -327,7 +328,7 @@ Value FragmentRegion::rotate(RopeOp rope, Cell cell) {
   partner.n8 += isSecond ? -half : half;
   Cell firstCell = isSecond ? partner : cell;
   // Element j of the head; the table has cos in columns 0 … d/2−1 and sin behind.
-  Value table = rope.getTable();
+  Value table = skipCasts(rope.getTable());
   auto argument = dyn_cast<BlockArgument>(table);
   RankedTensorType type = typeOf(table);
   auto load = [&](int which) {
@@ -403,6 +404,11 @@ Value FragmentRegion::get(Value tensor, Cell cell) {
   return value;
 }
 
+static Value roundBF16(CodeBuilder &code, Value x) {
+  Value narrow = arith::TruncFOp::create(code.builder, code.loc, code.builder.getBF16Type(), x);
+  return arith::ExtFOp::create(code.builder, code.loc, code.f32Type(), narrow);
+}
+
 Value FragmentRegion::compute(Value tensor, Cell cell) {
   if (auto argument = dyn_cast<BlockArgument>(tensor))
     return computeInput(argument, cell);
@@ -422,7 +428,15 @@ Value FragmentRegion::compute(Value tensor, Cell cell) {
       .Case([&](RowScaleOp scale) {
         return code.fmul(get(scale.getX(), cell), getRowValue(scale.getG(), cell));
       })
-      .Case([&](CastOp cast) { return get(cast.getX(), cell); }) // Rounded when it is stored.
+      .Case([&](CastOp cast) {
+        Value x = get(cast.getX(), cell);
+        // What is yielded is rounded when it is stored.
+        bool rounds = typeOf(cast.getX()).getElementType().isF32() &&
+                      typeOf(cast.getResult()).getElementType().isBF16() &&
+                      !llvm::all_of(cast->getUsers(),
+                                    [](Operation *user) { return isa<kernel::YieldOp>(user); });
+        return rounds ? roundBF16(code, x) : x;
+      })
       .Case([&](ReshapeOp reshape) { return get(reshape.getX(), cell); })
       .Case([&](SplitOp split) { return get(split.getX(), cell); })
       .Case([&](UnaryOp unary) { return applyUnary(unary.getKind(), get(unary.getX(), cell)); })

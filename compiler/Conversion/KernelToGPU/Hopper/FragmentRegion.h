@@ -59,10 +59,11 @@ public:
   void unbindPairs() { staged.clear(); }
   /// Computes all rank-0 values; once, before the first tile.
   void evaluateScalars();
-  /// Begins a tile, or a part of it that lies inside one part of a split: this thread's first row,
-  /// its first column counted from where the part begins, and the product's elements (in registers,
-  /// or loaded when asked for).
-  void beginTile(Value row, Value column, llvm::function_ref<Value(Cell)> product);
+  /// Begins a tile, or a part of it that lies inside one part of a split: this thread's first row
+  /// in its group, its first column counted from where the part begins, and the product's elements
+  /// (in registers, or loaded when asked for). `group` is null for a product without groups.
+  void beginTile(Value row, Value column, llvm::function_ref<Value(Cell)> product,
+                 Value group = {});
   /// An element of a tensor of the region.
   Value get(Value tensor, Cell cell);
 
@@ -84,7 +85,7 @@ private:
   llvm::DenseMap<unsigned, Value> pointers;
   std::map<unsigned, std::function<std::pair<Value, Value>(Cell)>> staged;
   llvm::DenseMap<Value, Value> scalars;
-  Value row, column;
+  Value row, column, group;
   std::function<Value(Cell)> product;
   llvm::DenseMap<std::pair<Value, int>, Value> known;
 };

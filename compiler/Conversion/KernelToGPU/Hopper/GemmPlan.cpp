@@ -47,8 +47,6 @@ std::string smelt::whyNotHopperGemm(kernel::GemmOp op) { return GemmPlan::whyNot
 std::string GemmPlan::whyNot(kernel::GemmOp op, const GPUEmission &emission) {
   if (!emission.getTarget().hasWarpgroupMMA())
     return "the target has no wgmma";
-  if (op.getGroups() != 1)
-    return "it is a product of groups";
   if (std::string why = whyNotRegions(op); !why.empty())
     return why;
   for (auto [region, inputs, name] : {std::tuple(&op.getA(), op.getAInputs(), "a"),
@@ -96,8 +94,11 @@ static std::vector<unsigned> findStagedInputs(kernel::GemmOp op, const GPUEmissi
     unsigned index = input.getArgNumber() - 1;
     uint32_t argument = emission.getArgument(op.getResultInputs()[index]);
     // A RoPE table has a matrix' shape when a range is one head, but is read by other columns.
-    bool isTable =
-        llvm::any_of(input.getUsers(), [](Operation *user) { return isa<lm::RopeOp>(user); });
+    bool isTable = llvm::any_of(input.getUsers(), [](Operation *user) {
+      auto cast = dyn_cast<lm::CastOp>(user);
+      return isa<lm::RopeOp>(user) ||
+             (cast && llvm::any_of(cast->getUsers(), llvm::IsaPred<lm::RopeOp>));
+    });
     if (isMatrix && !isTable && type.getElementType().isBF16() && range.columns.width % 8 == 0 &&
         emission.getAlignment(argument) % 16 == 0)
       result.push_back(index);
@@ -139,6 +140,7 @@ GemmPlan GemmPlan::make(kernel::GemmOp op, const GPUEmission &emission) {
   plan.bType = *getOperandType(cast<RankedTensorType>(b.getType()).getElementType());
   plan.aMajor = op.getTransposeA() ? Major::MN : Major::K;
   plan.bMajor = op.getTransposeB() ? Major::K : Major::MN;
+  plan.groups = op.getGroups();
   plan.m = op.getM();
   plan.n = op.getN();
   plan.k = op.getK();
