@@ -35,6 +35,9 @@ struct NoGPUPass : PassWrapper<NoGPUPass, OperationPass<ModuleOp>> {
 
 llvm::StringRef whyNotGPURowOp(Operation *) { return "there are no GPU code generators"; }
 
+std::string whyNotHopperGemm(kernel::GemmOp) { return ""; }
+std::string whyNotHopperAttention(kernel::AttentionOp) { return ""; }
+
 std::optional<GPUKernels> lowerKernelsToGPU(ModuleOp module, const GPUTarget &target,
                                             const GPUAlignments &) {
   std::string why;
@@ -43,7 +46,7 @@ std::optional<GPUKernels> lowerKernelsToGPU(ModuleOp module, const GPUTarget &ta
   return std::nullopt;
 }
 
-std::unique_ptr<Pass> createPlanGPUWorkspacePass(std::string chip) {
+std::unique_ptr<Pass> createPlanGPUWorkspacePass(std::string chip, bool) {
   return std::make_unique<NoGPUPass>(std::move(chip));
 }
 

@@ -1,7 +1,8 @@
 """The kernels of tools/bench/gpu: their MLIR (write_cases.py), inputs, meaning in float64 and yardstick in PyTorch.
 
 A name is gemm_M_N_K_LAYOUT_EPILOGUE. LAYOUT: tn = a [M, K], b [N, K] (a linear layer); nn = a [M, K], b [K, N] (its input's gradient);
-nt = a [K, M], b [K, N] (its weight's gradient). EPILOGUE: plain (bf16), f32, relu2, drelu2, mix, qkv.
+nt = a [K, M], b [K, N] (its weight's gradient). M may be GxM: G such products below each other. EPILOGUE: plain (bf16), f32, relu2, drelu2, mix, qkv, accumulate (an f32
+gradient times a number plus the product in bf16), step (bf16 matrix times a number plus the product: Newton-Schulz).
 Or attention_T_H_d_WINDOW_DOCUMENTS_SHIFT: see document_starts; SHIFT: none, key (the record's features), half.
 """
 import dataclasses
@@ -29,7 +30,12 @@ def tensor(shape, dtype):
 
 def parse(name):
     _, m, n, k, layout, epilogue = name.split("_")
-    return int(m), int(n), int(k), layout, epilogue
+    return int(m.split("x")[-1]), int(n), int(k), layout, epilogue
+
+
+def groups_of(name):
+    m = name.split("_")[1]
+    return int(m.split("x")[0]) if "x" in m else 1
 
 
 def operand_shapes(m, n, k, layout):
@@ -38,8 +44,11 @@ def operand_shapes(m, n, k, layout):
 
 def gemm_mlir(name):
     m, n, k, layout, epilogue = parse(name)
-    a, b = (tensor(s, "bf16") for s in operand_shapes(m, n, k, layout))
-    flags = {"tn": " {transpose_b}", "nn": "", "nt": " {transpose_a}"}[layout]
+    groups = groups_of(name)
+    a, b = (tensor((groups * s[0], s[1]), "bf16") for s in operand_shapes(m, n, k, layout))
+    flags = [{"tn": "transpose_b", "nn": "", "nt": "transpose_a"}[layout], f"groups = {groups}" if groups > 1 else ""]
+    flags = " {" + ", ".join(filter(None, flags)) + "}" if any(flags) else ""
+    m *= groups
     c, bf = tensor((m, n), "f32"), tensor((m, n), "bf16")
     inputs, outputs, body = [], [bf], None
     cast = lambda x: f"%y = lm.cast {x} : {c} -> {bf} kernel.yield %y : {bf}"
@@ -56,6 +65,14 @@ def gemm_mlir(name):
         inputs = [bf, bf, "tensor<f32>", "tensor<f32>"]
         body = (f"%x = lm.cast %i0 : {bf} -> {c} %x0 = lm.cast %i1 : {bf} -> {c} %one = lm.constant dense<1.0> : tensor<f32> "
                 f"%1 = lm.mix %x, %x0, %c by %i2, %i3, %one : ({c}, {c}, {c}, tensor<f32>, tensor<f32>, tensor<f32>) -> {c} " + cast("%1"))
+    elif epilogue == "accumulate":
+        inputs, outputs = [c, "tensor<f32>"], [c]
+        body = (f"%n = lm.cast %c : {c} -> {bf} %w = lm.cast %n : {bf} -> {c} %one = lm.constant dense<1.0> : tensor<f32> "
+                f"%1 = lm.mix %i0, %w by %i1, %one : ({c}, {c}, tensor<f32>, tensor<f32>) -> {c} kernel.yield %1 : {c}")
+    elif epilogue == "step":
+        inputs = [bf, "tensor<f32>"]
+        body = (f"%x = lm.cast %i0 : {bf} -> {c} %one = lm.constant dense<1.0> : tensor<f32> "
+                f"%1 = lm.mix %x, %c by %i1, %one : ({c}, {c}, tensor<f32>, tensor<f32>) -> {c} " + cast("%1"))
     elif epilogue == "qkv":
         d, third = 128, n // 3
         heads, part = tensor((m, third // d, d), "f32"), tensor((m, third), "f32")
@@ -89,6 +106,9 @@ def gemm_mlir(name):
 def gemm_case(name):
     import torch
     m, n, k, layout, epilogue = parse(name)
+    groups = groups_of(name)
+    if groups > 1:
+        m *= groups
 
     def fill(inputs):
         inputs[0].copy_(torch.randn(inputs[0].shape, device="cuda"))
@@ -104,9 +124,10 @@ def gemm_case(name):
             x.copy_(value)
 
     def product(inputs, rows):
-        a, b = inputs[0], inputs[1]
-        a = (a.t() if layout == "nt" else a)[rows].double()
-        return a @ (b.t() if layout == "tn" else b).double()
+        a, b = (x.reshape(groups, -1, x.shape[1]) for x in inputs[:2])
+        a = (a.mT if layout == "nt" else a).reshape(m, k)[rows].double()
+        b = b.mT if layout == "tn" else b
+        return torch.stack([a[i] @ b[row // (m // groups)].double() for i, row in enumerate(rows.tolist())])
 
     def expect(inputs):
         rows = torch.unique(torch.tensor(([0, 1, 63, 64, 127, 128, 129, m - 2, m - 1] +
@@ -121,6 +142,8 @@ def gemm_case(name):
             return [(rows, z.clamp(min=0) ** 2, bound)]
         if epilogue == "drelu2":
             return [(rows, 2 * inputs[2][rows].double().sqrt() * z, bound)]
+        if epilogue in ("accumulate", "step"):
+            return [(rows, inputs[3].double() * inputs[2][rows].double() + z, bound)]
         if epilogue == "mix":
             x, x0, ca, cb = (i.double() if i.ndim == 0 else i[rows].double() for i in inputs[2:])
             return [(rows, ca * x + cb * x0 + z, bound)]
@@ -137,12 +160,17 @@ def gemm_case(name):
 
     def yardstick(inputs):
         a, b = inputs[0], inputs[1]
+        if groups > 1:
+            a, b = (x.reshape(groups, -1, x.shape[1]) for x in (a, b))
+            left, right = a.mT if layout == "nt" else a, b.mT if layout == "tn" else b
+            out = torch.empty(groups, m // groups, n, dtype=torch.bfloat16, device="cuda")
+            return lambda: torch.bmm(left, right, out=out)
         left = a.t() if layout == "nt" else a
         right = b.t() if layout == "tn" else b
         out = torch.empty(m, n, dtype=torch.bfloat16, device="cuda")
         return lambda: torch.mm(left, right, out=out)
 
-    return Case(name, f"gemm_{m}_{n}_{k}_{layout}", 2.0 * m * n * k, fill, expect, gemm_mlir(name), yardstick if m * n * k > 1e9 else None)
+    return Case(name, "_".join(name.split("_")[:5]), 2.0 * m * n * k, fill, expect, gemm_mlir(name), yardstick if m * n * k > 1e9 else None)
 
 
 def attention_mlir(name):
@@ -322,11 +350,13 @@ def find(name):
 LARGE = [(49152, 3072, 768, "tn", "plain"), (49152, 3072, 768, "tn", "relu2"), (49152, 3072, 768, "nn", "plain"), (49152, 3072, 768, "nn", "drelu2"),
          (49152, 768, 3072, "tn", "plain"), (49152, 768, 3072, "tn", "mix"), (49152, 768, 3072, "nn", "plain"),
          (49152, 2304, 768, "tn", "plain"), (49152, 2304, 768, "tn", "qkv"), (49152, 768, 768, "tn", "plain"),
-         (3072, 768, 49152, "nt", "f32"), (768, 768, 49152, "nt", "f32"), (2304, 768, 49152, "nt", "f32")]
+         ("40x768", 768, 768, "tn", "plain"), ("40x768", 768, 768, "nn", "step"), ("22x768", 768, 3072, "tn", "plain"), ("22x768", 3072, 768, "nn", "step"),
+         (3072, 768, 49152, "nt", "accumulate"), (3072, 768, 49152, "nt", "f32"), (768, 768, 49152, "nt", "f32"), (2304, 768, 49152, "nt", "f32")]
 # Ragged sizes, one row, one column block, k shorter than a stage.
 SMALL = [(1, 128, 64, "tn", "plain"), (1, 8, 8, "tn", "f32"), (130, 72, 136, "tn", "plain"), (257, 136, 200, "nn", "relu2"), (136, 264, 1000, "nt", "f32"),
          (500, 520, 72, "tn", "drelu2"), (384, 384, 128, "tn", "qkv"), (200, 384, 256, "tn", "qkv"), (127, 40, 4096, "nn", "f32"), (72, 200, 2048, "nt", "plain"),
-         (333, 768, 768, "tn", "mix")]
+         (333, 768, 768, "tn", "mix"), ("3x130", 72, 136, "tn", "plain"), ("5x96", 200, 72, "nn", "step"), ("2x100", 136, 2048, "nt", "accumulate"),
+         ("4x1", 16, 64, "tn", "f32"), (136, 264, 1000, "nt", "accumulate"), ("3x64", 64, 4096, "nt", "step")]
 ATTENTION = [(49152, 6, 128, 640, "docs", "none"), (49152, 6, 128, 640, "docs", "key"), (49152, 6, 128, 1408, "docs", "none"),
              (49152, 6, 128, 2048, "causal", "none"), (49152, 6, 128, 2048, "causal", "key"), (16384, 12, 64, 640, "docs", "none"),
              (1, 2, 64, 640, "docs", "none"), (1, 1, 128, 640, "docs", "key"), (131, 3, 64, 50, "docs", "half"), (1000, 2, 128, 200, "tiny", "key"),
