@@ -21,11 +21,20 @@ struct Shape {
   int64_t threads, group, rowsPerBlock, blocks;
 };
 
+int64_t countRowArguments(const GPURowProgram &program) {
+  return llvm::count_if(program.getBlock().getArguments(), [&](Value argument) {
+    return program.getFeatures(argument) >= 32 && !program.isTotal(argument);
+  });
+}
+
 Shape chooseShape(const GPURowProgram &program, const GPURowSlices &slices,
                   const GPUTarget &target) {
-  int64_t most = 8 * target.multiprocessors;
+  // Blocks that keep sums go on from row to row: as many as run at once, whose work is the same.
+  // Registers are not known here; they grow with the rows that are read together.
   bool bounded = !program.getSums().empty();
-  auto limit = [&](int64_t blocks) { return bounded ? std::min(blocks, most) : blocks; };
+  auto limit = [&](int64_t blocks, int64_t perMultiprocessor = 8) {
+    return bounded ? std::min(blocks, perMultiprocessor * target.multiprocessors) : blocks;
+  };
   if (program.isFlat()) {
     int64_t chunks = llvm::divideCeil(program.getWidestRow(), program.getVector());
     int64_t blocks = limit(llvm::divideCeil(chunks, 256));
@@ -37,8 +46,8 @@ Shape chooseShape(const GPURowProgram &program, const GPURowSlices &slices,
   if (width < 32)
     return {128, 1, 128, limit(llvm::divideCeil(rows, 128))};
   if (width <= 2048)
-    return {128, 32, 4, limit(llvm::divideCeil(rows, 4))};
-  return {256, 256, 1, limit(rows)};
+    return {128, 32, 4, limit(llvm::divideCeil(rows, 4), countRowArguments(program) < 4 ? 6 : 4)};
+  return {256, 256, 1, limit(rows, 4)};
 }
 
 /// Where a sum's numbers lie among a block's.
@@ -95,6 +104,9 @@ private:
 
   void emitRows() {
     GPUFunction function(emission, role, shape.threads);
+    if (slices.width && !program.getSums().empty()) // All blocks at once: see chooseShape.
+      function.getFunction()->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
+                                      function.builder().getI32IntegerAttr(8));
     ImplicitLocOpBuilder &b = function.builder();
     GPUBuilder g(b);
     Value thread = g.thread(), block = g.block();
