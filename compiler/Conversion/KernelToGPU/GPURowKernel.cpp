@@ -19,18 +19,12 @@ RankedTensorType tensorOf(Value value) { return cast<RankedTensorType>(value.get
 /// How rows (or their slices) meet threads.
 struct Shape {
   int64_t threads, group, rowsPerBlock, blocks;
+  int64_t together = 0; ///< Blocks of a multiprocessor that registers must allow; 0: any number.
 };
-
-int64_t countRowArguments(const GPURowProgram &program) {
-  return llvm::count_if(program.getBlock().getArguments(), [&](Value argument) {
-    return program.getFeatures(argument) >= 32 && !program.isTotal(argument);
-  });
-}
 
 Shape chooseShape(const GPURowProgram &program, const GPURowSlices &slices,
                   const GPUTarget &target) {
   // Blocks that keep sums go on from row to row: as many as run at once, whose work is the same.
-  // Registers are not known here; they grow with the rows that are read together.
   bool bounded = !program.getSums().empty();
   auto limit = [&](int64_t blocks, int64_t perMultiprocessor = 8) {
     return bounded ? std::min(blocks, perMultiprocessor * target.multiprocessors) : blocks;
@@ -41,12 +35,15 @@ Shape chooseShape(const GPURowProgram &program, const GPURowSlices &slices,
     return {256, blocks * 256, 1, blocks};
   }
   int64_t width = program.getWidestRow(), rows = program.getRows();
-  if (slices.width) // A warp a unit.
-    return {256, 32, 8, limit(llvm::divideCeil(rows * slices.units, 8))};
+  if (slices.width) { // A warp a unit; from row to row not always the same one.
+    int64_t blocks = limit(llvm::divideCeil(rows * slices.units, 8));
+    blocks -= bounded && blocks > 1 && blocks * 8 % slices.units == 0;
+    return {256, 32, 8, blocks, bounded ? 8 : 0};
+  }
   if (width < 32)
     return {128, 1, 128, limit(llvm::divideCeil(rows, 128))};
   if (width <= 2048)
-    return {128, 32, 4, limit(llvm::divideCeil(rows, 4), countRowArguments(program) < 4 ? 6 : 4)};
+    return {128, 32, 4, limit(llvm::divideCeil(rows, 4), 5), bounded && width <= 768 ? 5 : 0};
   return {256, 256, 1, limit(rows, 4)};
 }
 
@@ -104,9 +101,9 @@ private:
 
   void emitRows() {
     GPUFunction function(emission, role, shape.threads);
-    if (slices.width && !program.getSums().empty()) // All blocks at once: see chooseShape.
+    if (shape.together)
       function.getFunction()->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
-                                      function.builder().getI32IntegerAttr(8));
+                                      function.builder().getI32IntegerAttr(shape.together));
     ImplicitLocOpBuilder &b = function.builder();
     GPUBuilder g(b);
     Value thread = g.thread(), block = g.block();
