@@ -85,6 +85,21 @@ void eraseUnused(Region &region) {
       op->erase();
 }
 
+/// A kernel that only widened its inputs passes them on now: its readers read the inputs.
+void bypassIdentity(RowwiseOp op) {
+  Block &block = op.getBody().front();
+  auto isInput = [&](Value value) {
+    auto argument = dyn_cast<BlockArgument>(value);
+    return argument && argument.getOwner() == &block;
+  };
+  ValueRange yields = block.getTerminator()->getOperands();
+  if (!llvm::all_of(yields, isInput))
+    return;
+  for (auto [result, value] : llvm::zip_equal(op.getResults(), yields))
+    result.replaceAllUsesWith(op.getInputs()[cast<BlockArgument>(value).getArgNumber()]);
+  op.erase();
+}
+
 struct ChooseStoragePass : smelt::impl::ChooseStoragePassBase<ChooseStoragePass> {
   using Base::Base;
 
@@ -109,6 +124,10 @@ struct ChooseStoragePass : smelt::impl::ChooseStoragePassBase<ChooseStoragePass>
       for (Region &region : kernel->getRegions())
         eraseUnused(region);
     }
+    for (auto rowwise : llvm::make_early_inc_range(function.getOps<RowwiseOp>()))
+      if (llvm::all_of(rowwise.getResults(),
+                       [&](OpResult result) { return llvm::is_contained(chosen, result); }))
+        bypassIdentity(rowwise);
     stored += chosen.size();
   }
 };
