@@ -61,18 +61,11 @@ TEST(ManifestTest, RefusesEachBrokenField) {
       {"\"update\" never runs", [](Manifest &m) { m.training.updates.clear(); }},
       {"\"update\" appears twice",
        [](Manifest &m) { m.training.updates.push_back(m.training.updates[0]); }},
-      {"offset 2 does not lie within",
-       [](Manifest &m) {
-         m.training.updates[0].period = {2, 2};
-       }},
+      {"offset 2 does not lie within", [](Manifest &m) { m.training.updates[0].period = {2, 2}; }},
       {"\"nothing\" is no setting",
-       [](Manifest &m) {
-         m.training.validation.finalSettings = {{"nothing", 1}};
-       }},
+       [](Manifest &m) { m.training.validation.finalSettings = {{"nothing", 1}}; }},
       {"\"accumulate\" is no setting with segments",
-       [](Manifest &m) {
-         m.training.validation.finalSettings = {{"accumulate", 1}};
-       }},
+       [](Manifest &m) { m.training.validation.finalSettings = {{"accumulate", 1}}; }},
       {"start_token", [](Manifest &m) { m.data.order = SampleOrder::Documents; }},
       {"aligned needs a start_token", [](Manifest &m) { m.data.order = SampleOrder::Aligned; }},
       {"aligned needs ranks",
@@ -153,6 +146,13 @@ TEST(ManifestTest, RefusesBrokenTablesAndRows) {
   }
 }
 
+static uint32_t gradientOf(const Manifest &m) {
+  for (uint32_t i = 0; i < m.buffers.size(); ++i)
+    if (m.buffers[i].kind == BufferKind::Gradient)
+      return i;
+  return 0;
+}
+
 /// The example with a vector setting, a power, a copied state and final settings.
 static Manifest manifestWithSchedules() {
   Manifest m = exampleManifest();
@@ -195,6 +195,62 @@ TEST(ManifestTest, SchedulesRoundTrip) {
   EXPECT_EQ(parsed->training.validation.finalSettings.at("lr"), 0.25);
   EXPECT_EQ(parsed->training.updates[0].period.every, 28);
   EXPECT_EQ(parsed->training.updates[0].period.offset, 3);
+}
+
+/// The example for two ranks, whose update sums two buffers.
+static Manifest manifestWithRanks() {
+  Manifest m = exampleManifest();
+  for (Stage &stage : m.training.stages)
+    stage.microBatches *= 2;
+  m.training.ranks = 2;
+  for (Program &program : m.programs)
+    if (program.role == "update")
+      program.collectives = {{CollectiveKind::AllReduce, 0, {gradientOf(m)}},
+                             {CollectiveKind::AllReduce, 1, {gradientOf(m), gradientOf(m)}}};
+  return m;
+}
+
+TEST(ManifestTest, CollectivesRoundTrip) {
+  std::string text = writeManifest(manifestWithRanks());
+  StatusOr<Manifest> parsed = parseManifest(text);
+  ASSERT_TRUE(parsed.isOk()) << parsed.status().message();
+  EXPECT_EQ(writeManifest(*parsed), text);
+  EXPECT_EQ(parsed->training.ranks, 2);
+  const Program &update = *parsed->findProgramByRole("update");
+  ASSERT_EQ(update.collectives.size(), 2u);
+  EXPECT_EQ(update.collectives[1].before, 1u);
+  EXPECT_EQ(update.collectives[1].buffers, std::vector<uint32_t>(2, gradientOf(*parsed)));
+}
+
+TEST(ManifestTest, RefusesBrokenCollectives) {
+  struct Case {
+    const char *message;
+    std::function<void(Manifest &, Program &)> change;
+  };
+  const Case cases[] = {
+      {"do not divide among 3 ranks", [](Manifest &m, Program &) { m.training.ranks = 3; }},
+      {"there are collectives, but one rank", [](Manifest &m, Program &) { m.training.ranks = 1; }},
+      {"no place before launch 9", [](Manifest &, Program &p) { p.collectives[1].before = 9; }},
+      {"no place before launch 0",
+       [](Manifest &, Program &p) { std::swap(p.collectives[0], p.collectives[1]); }},
+      {"one has no buffers", [](Manifest &, Program &p) { p.collectives[0].buffers.clear(); }},
+      {"there is no buffer 99", [](Manifest &, Program &p) { p.collectives[0].buffers = {99}; }},
+      {"is i32",
+       [](Manifest &m, Program &p) {
+         p.collectives[0].buffers = {m.findProgramByRole("train")->inputs.at("tokens")};
+       }},
+  };
+  for (const Case &broken : cases) {
+    Manifest manifest = manifestWithRanks();
+    for (Program &program : manifest.programs)
+      if (program.role == "update") {
+        broken.change(manifest, program);
+        break;
+      }
+    Status status = validateManifest(manifest);
+    EXPECT_EQ(status.code(), StatusCode::Corrupt) << broken.message;
+    EXPECT_NE(status.message().find(broken.message), std::string::npos) << status.message();
+  }
 }
 
 TEST(ManifestTest, RefusesBrokenSchedules) {
