@@ -40,6 +40,10 @@ std::array<Value, 4> smelt::gpu::unpackF8(CodeBuilder &code, OperandType type, V
   return numbers;
 }
 
+Value smelt::gpu::permuteBytes(CodeBuilder &code, Value a, Value b, int64_t selector) {
+  return call(code, "llvm.nvvm.prmt", code.i32Type(), {a, b, code.i32(selector)});
+}
+
 ByteTransposer::ByteTransposer(CodeBuilder &code, Value thread, Value shared)
     : code(code), thread(thread), shared(shared) {
   lane = code.bitAnd(thread, 31);
@@ -56,8 +60,8 @@ Value ByteTransposer::place(Value columnBlock, int64_t inBlock, Value rowBlock) 
 }
 
 void ByteTransposer::put(int64_t index, const std::array<Value, 4> &words) {
-  auto permute = [&](Value a, Value b, int64_t selector) {
-    return call(code, "llvm.nvvm.prmt", code.i32Type(), {a, b, code.i32(selector)});
+  auto permute = [&](Value x, Value y, int64_t selector) {
+    return permuteBytes(code, x, y, selector);
   };
   Value low01 = permute(words[0], words[1], 0x5140), low23 = permute(words[2], words[3], 0x5140);
   Value high01 = permute(words[0], words[1], 0x7362), high23 = permute(words[2], words[3], 0x7362);

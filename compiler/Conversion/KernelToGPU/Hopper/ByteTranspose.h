@@ -19,6 +19,9 @@ Value packF8(CodeBuilder &code, OperandType type, llvm::ArrayRef<Value> four);
 /// The four f8 of an i32 as f32.
 std::array<Value, 4> unpackF8(CodeBuilder &code, OperandType type, Value word);
 
+/// Bytes of a and b (0–3 and 4–7), chosen by the selector's hexadecimal digits.
+Value permuteBytes(CodeBuilder &code, Value a, Value b, int64_t selector);
+
 class ByteTransposer {
 public:
   static constexpr int64_t tile = 128, threads = 256, sharedBytes = 4 * 32 * 33 * 4;

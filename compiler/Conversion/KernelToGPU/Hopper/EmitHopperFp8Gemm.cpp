@@ -4,13 +4,18 @@
 // copies operand tiles of 128 bytes of k by TMA into a ring; two consumer warp groups own 128 rows
 // each and share B.
 //
-// Hopper's f8 products keep about 14 bits of a sum, too few for sums of tens of thousands. So each
-// stage (128 of k) starts from zero in a small accumulator of 64 × 128, which is then added to the
-// f32 sums in registers: what cuBLASLt does without "fast accumulation". While one group adds, the
-// other multiplies.
+// Hopper's f8 products keep about 14 bits of a sum, too few for sums of tens of thousands. So every
+// two stages (256 of k) start from zero in a small accumulator of 64 × 128, which is then added to
+// the f32 sums in registers, in the way of cuBLASLt without "fast accumulation". While one group
+// adds, the other multiplies.
+//
+// wgmma takes f8 from shared memory K-major only, but A also from registers: an A with rows of k
+// (gᵀ of a weight's gradient) is loaded as it lies, and its fragments are put together by ldmatrix
+// and byte permutations. Otherwise operands are copied K-major by launches before (OperandCopy).
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Conversion/KernelToGPU/EmitKernels.h"
+#include "compiler/Conversion/KernelToGPU/Hopper/ByteTranspose.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/OperandCopy.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/TileStore.h"
 
@@ -22,10 +27,13 @@ namespace {
 
 class Fp8Gemm {
 public:
-  Fp8Gemm(kernel::GemmOp op, GPUEmission &emission, const KMajorOperand &a, const KMajorOperand &b)
-      : op(op), a(a), b(b), function(emission, "gemm", 384), code(function.builder(), op.getLoc()),
-        region(code, op),
-        mapA(function.addTensorMap(a.argument, a.describe(blockRows), a.byteOffset)),
+  /// With `a` null, A is stored with rows of k in buffer `rowsOfK`.
+  Fp8Gemm(kernel::GemmOp op, GPUEmission &emission, const KMajorOperand *a, uint32_t rowsOfK,
+          const KMajorOperand &b)
+      : op(op), fromRegisters(!a), aType(smelt::gpu::getMultipliedType(op, 0)), bType(b.type),
+        function(emission, "gemm", 384), code(function.builder(), op.getLoc()), region(code, op),
+        mapA(a ? function.addTensorMap(a->argument, a->describe(blockRows), a->byteOffset)
+               : function.addTensorMap(rowsOfK, describeRowsOfK(op.getM(), op.getK()))),
         mapB(function.addTensorMap(b.argument, b.describe(tileColumns), b.byteOffset)) {
     for (auto [i, input] : llvm::enumerate(op.getResultInputs()))
       region.bindInput(i, function.getPointer(input));
@@ -46,7 +54,7 @@ public:
     Value group = code.uniform(code.shiftRight(thread, 7));
     code.ifThen(code.equal(thread, 0), [&] {
       for (int64_t i = 0; i < 2 * stages; ++i)
-        initialiseBarrier(code, barriers->get(i), i < stages ? 1 : consumers);
+        initialiseBarrier(code, barriers->get(i), i < stages ? 1 : 4 * consumers); // A warp each.
       fenceBarriers(code);
     });
     code.barrierAll();
@@ -58,12 +66,29 @@ public:
 
 private:
   static constexpr int64_t consumers = 2, blockRows = consumers * tileRows, stages = 4;
+  /// Stages between additions to the sums.
+  static constexpr int64_t together = 2;
   static constexpr int64_t aBytes = blockRows * swizzleRow,
                            stageBytes = aBytes + tileColumns * swizzleRow;
 
+  /// Panels of 128 rows of the product and 128 of k, the rows of k in the order in which ldmatrix
+  /// wants them: of each 16, those with bit 1 clear (0, 1, 4, 5, 8, 9, 12, 13), then the others.
+  static GPUTensorMap describeRowsOfK(int64_t m, int64_t k) {
+    GPUTensorMap map;
+    map.element = GPUTensorMap::Element::F8;
+    map.sizes = {m, 2, 4, 2, k / 16};
+    map.strides = {m, 4 * m, 2 * m, 16 * m};
+    map.box = {tileRows, 2, 4, 2, swizzleRow / 16};
+    map.swizzle = 128;
+    return map;
+  }
+
   int64_t tilesN() { return (op.getN() + tileColumns - 1) / tileColumns; }
   int64_t tiles() { return (op.getM() + blockRows - 1) / blockRows * tilesN(); }
-  int64_t steps() { return (op.getK() + swizzleRow - 1) / swizzleRow; }
+  int64_t steps() {
+    int64_t blocks = (op.getK() + swizzleRow - 1) / swizzleRow;
+    return (blocks + together - 1) / together * together;
+  }
 
   void emitProducer() {
     NVVM::SetMaxRegisterOp::create(code.builder, code.loc, 40,
@@ -89,7 +114,13 @@ private:
                        expectBytes(code, full, code.i32(stageBytes));
                        Value k = code.mul(step, swizzleRow);
                        Value stage = code.at(shared, code.mul(at.stage, stageBytes));
-                       loadTile(code, mapA, stage, full, {k, row});
+                       if (fromRegisters)
+                         for (int64_t i = 0; i < consumers; ++i)
+                           loadTile(code, mapA, code.at(stage, i * tileRows * swizzleRow), full,
+                                    {code.add(row, i * tileRows), code.i32(0), code.i32(0),
+                                     code.i32(0), code.mul(step, swizzleRow / 16)});
+                       else
+                         loadTile(code, mapA, stage, full, {k, row});
                        loadTile(code, mapB, code.at(stage, aBytes), full, {k, column});
                        RingPosition next = ring->advance(at);
                        return {next.stage, next.parity};
@@ -102,6 +133,12 @@ private:
     FragmentThread fragment = getFragmentThread(code, thread);
     region.evaluateScalars();
     Value inBlock = code.mul(consumer, tileRows);
+    // Fragments of A: lane l loads 16 bytes of row l of 32 rows of k, swizzled.
+    Value panel = code.bitXor(fragment.warpInGroup, code.bitAnd(fragment.lane, 7));
+    Value lanes = code.at(
+        shared, code.add(code.mul(inBlock, swizzleRow), code.mul(fragment.lane, swizzleRow)));
+    for (int64_t m = 0; m < 2; ++m)
+      laneAddresses[m] = code.at(lanes, code.mul(code.bitXor(panel, 4 * m), 16));
     Value aAddress = code.add(sharedAddress, code.mul(consumer, tileRows * swizzleRow)),
           bAddress = code.add(sharedAddress, aBytes);
     RingPosition start = ring->start(/*producer=*/false);
@@ -109,60 +146,175 @@ private:
               [&](Value tile, ValueRange carried) -> SmallVector<Value> {
                 SmallVector<Value> state{carried[0], carried[1]};
                 state.append(Cell::count, code.f32(0));
-                state = code.loop(code.i32(0), code.i32(steps()), code.i32(1), state,
+                state = code.loop(code.i32(0), code.i32(steps()), code.i32(together), state,
                                   [&](Value, ValueRange before) {
-                                    return multiplyStage(before, aAddress, bAddress, fragment);
+                                    return multiplyStages(before, aAddress, bAddress, fragment);
                                   });
                 Value row = code.mul(code.div(tile, tilesN()), blockRows),
                       column = code.mul(code.rem(tile, tilesN()), tileColumns);
-                store(code.add(code.add(row, inBlock), fragment.row),
-                      code.add(column, fragment.pair), ArrayRef<Value>(state).drop_front(2));
+                Value first = code.add(row, inBlock);
+                auto run = [&] {
+                  store(first, code.add(column, fragment.pair), fragment,
+                        ArrayRef<Value>(state).drop_front(2));
+                };
+                // The second group may have no row.
+                op.getM() % blockRows ? code.ifThen(code.less(first, op.getM()), run) : run();
                 return {state[0], state[1]};
               });
   }
 
-  /// 4 products of 32 of k for each 64 rows, added to the sums.
-  SmallVector<Value> multiplyStage(ValueRange state, Value aAddress, Value bAddress,
-                                   const FragmentThread &fragment) {
-    RingPosition at{state[0], state[1]};
-    waitBarrier(code, ring->full(at.stage), at.parity);
-    Value offset = code.mul(at.stage, stageBytes);
-    Value aTile = describeTile(code, code.add(aAddress, offset), Major::K);
-    Value bTile = describeTile(code, code.add(bAddress, offset), Major::K);
-    Multiply shape{tileColumns, a.type, b.type, Major::K, Major::K};
+  /// 4 products of 32 of k for each 64 rows and stage, added to the sums.
+  SmallVector<Value> multiplyStages(ValueRange state, Value aAddress, Value bAddress,
+                                    const FragmentThread &fragment) {
+    SmallVector<RingPosition> at{{state[0], state[1]}};
+    SmallVector<Value> aTiles, bTiles;
+    for (int64_t i = 0; i < together; ++i) {
+      waitBarrier(code, ring->full(at[i].stage), at[i].parity);
+      Value offset = code.mul(at[i].stage, stageBytes);
+      aTiles.push_back(describeTile(code, code.add(aAddress, offset), Major::K));
+      bTiles.push_back(describeTile(code, code.add(bAddress, offset), Major::K));
+      at.push_back(ring->advance(at[i]));
+    }
+    Multiply shape{tileColumns, aType, bType, Major::K, Major::K};
     SmallVector<Value> sums;
     for (int64_t m = 0; m < 2; ++m) {
       Value part =
           LLVM::UndefOp::create(code.builder, code.loc, getAccumulatorType(code, tileColumns));
-      fenceMultiply(code);
-      for (int64_t step = 0; step < 4; ++step)
-        part =
-            multiply(code, shape, code.add(aTile, step * getStep(Major::K) + m * (panelBytes >> 4)),
-                     code.add(bTile, step * getStep(Major::K)), part, step == 0);
-      commitMultiply(code);
-      part = waitMultiply(code, 0, part);
+      for (int64_t i = 0; i < together; ++i) {
+        SmallVector<Value> words; // Of A, four for each 32 of k.
+        for (int64_t step = 0; fromRegisters && step < 4; ++step)
+          words.append(loadFragment(m, at[i].stage, step));
+        if (fromRegisters || i == 0)
+          fenceMultiply(code);
+        for (int64_t step = 0; step < 4; ++step) {
+          Value b = code.add(bTiles[i], step * getStep(Major::K));
+          bool isFirst = i == 0 && step == 0;
+          part =
+              fromRegisters
+                  ? multiplyFragment(ArrayRef<Value>(words).slice(4 * step, 4), b, part, isFirst)
+                  : multiply(code, shape,
+                             code.add(aTiles[i], step * getStep(Major::K) + m * (panelBytes >> 4)),
+                             b, part, isFirst);
+        }
+        // Two stages of fragments at once would not fit into the registers.
+        if (fromRegisters || i == together - 1) {
+          commitMultiply(code);
+          part = waitMultiply(code, 0, part, words);
+        }
+      }
       if (m == 1)
-        code.ifThen(fragment.isFirst, [&] { arriveBarrier(code, ring->empty(at.stage)); });
+        code.ifThen(code.equal(fragment.lane, 0), [&] {
+          for (int64_t i = 0; i < together; ++i)
+            arriveBarrier(code, ring->empty(at[i].stage));
+        });
       for (auto [i, value] : llvm::enumerate(unpackAccumulator(code, part)))
         sums.push_back(code.fadd(state[2 + m * 64 + i], value));
     }
-    RingPosition next = ring->advance(at);
-    SmallVector<Value> result{next.stage, next.parity};
+    SmallVector<Value> result{at.back().stage, at.back().parity};
     result.append(sums);
     return result;
   }
 
-  void store(Value row, Value column, ArrayRef<Value> sums) {
+  /// A[64, 32] of this warp group from its panel of A, whose smem rows are k: ldmatrix gives each
+  /// thread pairs of neighbouring rows of A at two k, bytes are sorted by row. So the thread's row
+  /// lane/4 of the fragment is row 2·(lane/4) of the warp's 16, and its row lane/4 + 8 the next
+  /// one.
+  SmallVector<Value> loadFragment(int64_t m, Value stage, int64_t step) {
+    MLIRContext *context = code.builder.getContext();
+    Value address =
+        code.at(code.at(laneAddresses[m], code.mul(stage, stageBytes)), step * 32 * swizzleRow);
+    SmallVector<Type> four(4, code.i32Type());
+    Value loaded = NVVM::LdMatrixOp::create(
+        code.builder, code.loc, LLVM::LLVMStructType::getLiteral(context, four), address,
+        uint32_t(4), NVVM::MMALayout::col, NVVM::LdStMatrixShapeAttr::get(context, 8, 8),
+        NVVM::LdStMatrixEltType::B16);
+    SmallVector<Value> words, result;
+    for (int64_t i = 0; i < 4; ++i)
+      words.push_back(
+          LLVM::ExtractValueOp::create(code.builder, code.loc, loaded, ArrayRef<int64_t>{i}));
+    for (int64_t i = 0; i < 4; i += 2)
+      for (int64_t selector : {0x6420, 0x7531})
+        result.push_back(permuteBytes(code, words[i], words[i + 1], selector));
+    return result;
+  }
+
+  /// No nvvm op takes A from registers.
+  Value multiplyFragment(ArrayRef<Value> words, Value b, Value accumulator, bool first) {
+    auto name = [](OperandType type) { return type == OperandType::E4M3 ? ".e4m3" : ".e5m2"; };
+    constexpr int64_t count = tileColumns / 2;
+    std::string text = std::string("wgmma.mma_async.sync.aligned.m64n128k32.f32") + name(aType) +
+                       name(bType) + " {";
+    std::string constraints;
+    for (int64_t i = 0; i < count; ++i) {
+      text += (i ? ", $" : "$") + std::to_string(i);
+      constraints += "=f,";
+    }
+    auto operand = [&](int64_t i) { return "$" + std::to_string(count + i); };
+    text += "}, {" + operand(0) + ", " + operand(1) + ", " + operand(2) + ", " + operand(3) +
+            "}, " + operand(4) + (first ? ", 0, 1, 1;" : ", 1, 1, 1;");
+    constraints += "r,r,r,r,l";
+    SmallVector<Value> operands(words);
+    operands.push_back(b);
+    for (int64_t i = 0; i < count; ++i)
+      constraints += "," + std::to_string(i);
+    operands.append(unpackAccumulator(code, accumulator));
+    MLIRContext *context = code.builder.getContext();
+    return LLVM::InlineAsmOp::create(
+               code.builder, code.loc, accumulator.getType(), operands,
+               code.builder.getStringAttr(text), code.builder.getStringAttr(constraints),
+               code.builder.getUnitAttr(), UnitAttr(),
+               LLVM::TailCallKindAttr::get(context, LLVM::TailCallKind::None),
+               LLVM::AsmDialectAttr::get(context, LLVM::AsmDialect::AD_ATT), ArrayAttr())
+        .getResult(0);
+  }
+
+  /// `first`: the group's first row; `column` the thread's.
+  void store(Value first, Value column, const FragmentThread &fragment, ArrayRef<Value> sums) {
     auto product = [&](Cell cell) { return sums[cell.index()]; };
-    region.beginTile(row, column, product);
-    for (auto [tensor, pointer] : outputs)
-      storePairs(code, pointer, cast<RankedTensorType>(tensor.getType()).getElementType(),
-                 op.getM(), op.getN(), row, column,
-                 [&, tensor = tensor](Cell cell) { return region.get(tensor, cell); });
+    // Rows of h = 0 and 1 lie 8 apart, or, from registers, below each other.
+    Value row = code.add(first, fragment.row);
+    if (fromRegisters)
+      row = code.add(first, code.add(code.mul(fragment.warpInGroup, 16),
+                                     code.mul(code.shiftRight(fragment.lane, 2), 2)));
+    for (int h = 0; h < 2; ++h) {
+      // The region takes a cell's row to be 64·m + 8·h further.
+      region.beginTile(fromRegisters && h ? code.sub(row, 7) : row, column, product);
+      for (int m = 0; m < 2; ++m)
+        storeRow(code.add(row, 64 * m + (fromRegisters ? h : 8 * h)), column, m, h);
+    }
+  }
+
+  void storeRow(Value row, Value column, int m, int h) {
+    auto write = [&] {
+      for (auto [tensor, pointer] : outputs) {
+        Type element = cast<RankedTensorType>(tensor.getType()).getElementType();
+        int64_t bytes = element.getIntOrFloatBitWidth() / 8;
+        Value base = code.atElement(pointer, row, op.getN(), column, bytes);
+        for (int n8 = 0; n8 < 16; ++n8) {
+          Value low = region.get(tensor, {m, n8, h, 0}), high = region.get(tensor, {m, n8, h, 1});
+          auto writePair = [&] {
+            Value address = code.at(base, 8 * n8 * bytes);
+            if (element.isBF16())
+              return code.store(code.packBF16(low, high), address, 4);
+            auto pair = VectorType::get(2, code.f32Type());
+            Value both = LLVM::UndefOp::create(code.builder, code.loc, pair);
+            both = LLVM::InsertElementOp::create(code.builder, code.loc, both, low, code.i32(0));
+            both = LLVM::InsertElementOp::create(code.builder, code.loc, both, high, code.i32(1));
+            code.store(both, address, 8);
+          };
+          if (op.getN() % tileColumns)
+            code.ifThen(code.less(code.add(column, 8 * n8), op.getN()), writePair);
+          else
+            writePair();
+        }
+      }
+    };
+    op.getM() % tileRows ? code.ifThen(code.less(row, op.getM()), write) : write();
   }
 
   kernel::GemmOp op;
-  const KMajorOperand &a, &b;
+  bool fromRegisters;
+  OperandType aType, bType;
   GPUFunction function;
   CodeBuilder code;
   FragmentRegion region;
@@ -171,7 +323,7 @@ private:
   SharedLayout layout;
   std::optional<BarrierArray> barriers;
   std::optional<Ring> ring;
-  Value shared, sharedAddress, thread;
+  Value shared, sharedAddress, thread, laneAddresses[2];
   int64_t grid = 0;
 };
 
@@ -181,7 +333,7 @@ std::string smelt::whyNotFp8Gemm(kernel::GemmOp op, const GPUEmission &emission)
   if (!emission.getTarget().hasWarpgroupMMA())
     return "the target has no wgmma";
   for (unsigned index : {0, 1})
-    if (gpu::getOperandType(op, index) == OperandType::BF16)
+    if (gpu::getMultipliedType(op, index) == OperandType::BF16)
       return "an operand is not f8";
   for (unsigned index : {0, 1})
     if (std::string reason = whyNotKMajor(op, index, emission); !reason.empty())
@@ -198,7 +350,12 @@ std::string smelt::whyNotFp8Gemm(kernel::GemmOp op, const GPUEmission &emission)
 }
 
 LogicalResult smelt::emitFp8Gemm(kernel::GemmOp op, GPUEmission &emission) {
-  KMajorOperand a = makeKMajor(op, 0, emission), b = makeKMajor(op, 1, emission);
-  Fp8Gemm(op, emission, a, b).emit(emission.getTarget().multiprocessors);
+  std::optional<uint32_t> rowsOfK = findRowsOfK(op, 0, emission);
+  KMajorOperand a;
+  if (!rowsOfK)
+    a = makeKMajor(op, 0, emission);
+  KMajorOperand b = makeKMajor(op, 1, emission);
+  Fp8Gemm(op, emission, rowsOfK ? nullptr : &a, rowsOfK.value_or(0), b)
+      .emit(emission.getTarget().multiprocessors);
   return success();
 }

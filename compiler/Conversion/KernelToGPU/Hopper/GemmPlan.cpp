@@ -1,5 +1,6 @@
 //===- GemmPlan.cpp - How a kernel.gemm runs on Hopper --------------------===//
 #include "compiler/Conversion/KernelToGPU/Hopper/GemmPlan.h"
+#include "compiler/Conversion/KernelToGPU/Hopper/HeadPlan.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/SkipCasts.h"
 #include "compiler/Conversion/KernelToGPU/LowerKernelsToGPU.h"
 #include "llvm/ADT/SetVector.h"
@@ -42,7 +43,9 @@ std::string GemmPlan::whyNotRegions(kernel::GemmOp op) {
   return FragmentRegion::whyNot(op);
 }
 
-std::string smelt::whyNotHopperGemm(kernel::GemmOp op) { return GemmPlan::whyNotRegions(op); }
+std::string smelt::whyNotHopperGemm(kernel::GemmOp op) {
+  return isHead(op) ? whyNotHeadRegion(op) : GemmPlan::whyNotRegions(op);
+}
 
 std::string GemmPlan::whyNot(kernel::GemmOp op, const GPUEmission &emission) {
   if (!emission.getTarget().hasWarpgroupMMA())

@@ -36,6 +36,21 @@ static Value getSplat(Value vector) {
   return constant && constant.getValue().isSplat() ? vector : Value();
 }
 
+bool smelt::gpu::isHead(kernel::GemmOp op) {
+  return !op.getResult().front().getOps<CrossEntropyOp>().empty();
+}
+
+std::string smelt::gpu::whyNotHeadRegion(kernel::GemmOp op) {
+  for (Operation &inner : op.getResult().front().without_terminator()) {
+    bool isScalarResult = inner.getNumResults() == 1 && isScalar(inner.getResult(0));
+    if (!isa<ScaleOp, SoftcapOp, CrossEntropyOp, SumOp, CountOp, CrossEntropyBackwardOp,
+             SoftcapBackwardOp, QuantizeOp, CastOp, ConstantOp, BroadcastOp>(inner) &&
+        !(isScalarResult && isScalarOp(&inner)))
+      return inner.getName().getStringRef().str() + " is not written for a head";
+  }
+  return "";
+}
+
 static bool dependsOnLoss(Value scalar) {
   Operation *definition = scalar.getDefiningOp();
   if (!definition)
@@ -129,7 +144,7 @@ std::string HeadPlan::match(kernel::GemmOp op, const GPUEmission &emission, Head
   for (unsigned index : {0, 1})
     if (std::string reason = whyNotKMajor(op, index, emission); !reason.empty())
       return reason;
-  OperandType a = smelt::gpu::getOperandType(op, 0), b = smelt::gpu::getOperandType(op, 1);
+  OperandType a = smelt::gpu::getMultipliedType(op, 0), b = smelt::gpu::getMultipliedType(op, 1);
   if ((a == OperandType::BF16) != (b == OperandType::BF16))
     return "one operand is f8, the other is not";
   if (plan.depth * getBytes(a) % 16)

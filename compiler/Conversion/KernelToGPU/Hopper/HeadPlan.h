@@ -85,6 +85,11 @@ private:
   Value factor; ///< Of x in cap, or null.
 };
 
+/// The result region has a cross-entropy.
+bool isHead(mlir::kernel::GemmOp op);
+/// Why fusion should not make this head: the region has an op that no head has. Half a head passes,
+/// since the rest is merged later.
+std::string whyNotHeadRegion(mlir::kernel::GemmOp op);
 /// Why the generators here do not take this kernel; empty if they do.
 std::string whyNotFastHead(mlir::kernel::GemmOp op, const GPUEmission &emission);
 mlir::LogicalResult emitFastHead(mlir::kernel::GemmOp op, GPUEmission &emission);

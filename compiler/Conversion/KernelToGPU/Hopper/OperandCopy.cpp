@@ -29,7 +29,7 @@ static OperandType typeOf(Type element) {
                                         : OperandType::BF16;
 }
 
-OperandType smelt::gpu::getOperandType(kernel::GemmOp op, unsigned index) {
+OperandType smelt::gpu::getMultipliedType(kernel::GemmOp op, unsigned index) {
   return typeOf(cast<RankedTensorType>(getYielded(op, index).getType()).getElementType());
 }
 
@@ -45,7 +45,8 @@ static Value getStored(kernel::GemmOp op, unsigned index) {
   Value operand = (index == 0 ? op.getAInputs() : op.getBInputs())[argument.getArgNumber()];
   Type element = cast<RankedTensorType>(operand.getType()).getElementType();
   bool isNarrow = element.isBF16() || typeOf(element) != OperandType::BF16;
-  return isNarrow && typeOf(element) == smelt::gpu::getOperandType(op, index) ? operand : Value();
+  return isNarrow && typeOf(element) == smelt::gpu::getMultipliedType(op, index) ? operand
+                                                                                 : Value();
 }
 
 /// The stored operand, if it lies as wgmma wants it.
@@ -57,6 +58,20 @@ static Value getInPlace(kernel::GemmOp op, unsigned index, const GPUEmission &em
   bool isAligned = op.getK() * type.getElementTypeBitWidth() / 8 % 16 == 0 &&
                    emission.getAlignment(emission.getArgument(operand)) % 16 == 0;
   return isAligned ? operand : Value();
+}
+
+std::optional<uint32_t> smelt::gpu::findRowsOfK(kernel::GemmOp op, unsigned index,
+                                                const GPUEmission &emission) {
+  Value operand = getStored(op, index);
+  if (!operand || isKMajor(op, index) ||
+      smelt::gpu::getMultipliedType(op, index) == OperandType::BF16)
+    return std::nullopt;
+  auto type = cast<RankedTensorType>(operand.getType());
+  uint32_t argument = emission.getArgument(operand);
+  if (type.getRank() != 2 || type.getDimSize(1) % 16 || op.getK() % 16 ||
+      emission.getAlignment(argument) % 16)
+    return std::nullopt;
+  return argument;
 }
 
 std::string smelt::gpu::whyNotKMajor(kernel::GemmOp op, unsigned index,
@@ -71,7 +86,7 @@ std::string smelt::gpu::whyNotKMajor(kernel::GemmOp op, unsigned index,
     return name + reason;
   if (isKMajor(op, index))
     return "";
-  if (smelt::gpu::getOperandType(op, index) == OperandType::BF16)
+  if (smelt::gpu::getMultipliedType(op, index) == OperandType::BF16)
     return name + "is bf16 and not K-major";
   return region.getFeatures() % 4 ? name + "has rows of no multiple of 4 to transpose" : "";
 }
@@ -204,7 +219,7 @@ void emitTransposedCopy(WordSource &source, GPUEmission &emission, Location loc,
 
 KMajorOperand smelt::gpu::makeKMajor(kernel::GemmOp op, unsigned index, GPUEmission &emission) {
   KMajorOperand result;
-  result.type = smelt::gpu::getOperandType(op, index);
+  result.type = smelt::gpu::getMultipliedType(op, index);
   result.rows = index == 0 ? op.getM() : op.getN();
   result.depth = op.getK();
   if (Value operand = getInPlace(op, index, emission)) {

@@ -26,8 +26,12 @@ struct KMajorOperand {
   GPUTensorMap describe(int64_t boxRows) const;
 };
 
+/// The buffer of an f8 operand that is stored with rows of k, if its boxes can be loaded as they
+/// are (see EmitHopperFp8Gemm); for operand a alone, which can be multiplied from registers.
+std::optional<uint32_t> findRowsOfK(mlir::kernel::GemmOp op, unsigned index,
+                                    const GPUEmission &emission);
 /// What region `index` (0: a, 1: b) is multiplied as: f8 if it yields that, else bf16.
-OperandType getOperandType(mlir::kernel::GemmOp op, unsigned index);
+OperandType getMultipliedType(mlir::kernel::GemmOp op, unsigned index);
 /// Why the operand cannot be had K-major; empty if it can.
 std::string whyNotKMajor(mlir::kernel::GemmOp op, unsigned index, const GPUEmission &emission);
 /// Adds the launch that writes it, if it takes one.

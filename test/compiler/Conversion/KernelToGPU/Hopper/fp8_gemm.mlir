@@ -6,13 +6,13 @@
 // RESOURCES-NOT: {{[1-9][0-9]*}} spilled
 // RESOURCES-NOT: serialized
 
-// f8 operands are multiplied K-major: g as it lies, w through a transposing launch. Every 128 of k starts from zero and is added in f32.
+// f8 operands are multiplied K-major: g as it lies, w through a transposing launch. Every 256 of k start from zero and are added in f32.
 // CHECK-LABEL: .entry smelt_dx(
 // CHECK: prmt.b32
 // CHECK-LABEL: .entry smelt_dx_1(
-// CHECK: wgmma.mma_async.sync.aligned.m64n128k32.f32.e5m2.e4m3
-// CHECK: wgmma.wait_group.sync.aligned 0
-// CHECK: add{{(.rn)?}}.f32
+// CHECK-DAG: wgmma.mma_async.sync.aligned.m64n128k32.f32.e5m2.e4m3
+// CHECK-DAG: wgmma.wait_group.sync.aligned 0
+// CHECK-DAG: add{{(.rn)?}}.f32
 func.func private @dx(%g: tensor<300x512xf8E5M2>, %w: tensor<512x128xf8E4M3FN>) -> tensor<300x128xbf16> {
   %0 = kernel.gemm a(%g) b(%w) result() : (tensor<300x512xf8E5M2>, tensor<512x128xf8E4M3FN>) -> tensor<300x128xbf16>
     a { ^bb0(%x: tensor<300x512xf8E5M2>): kernel.yield %x : tensor<300x512xf8E5M2> }
@@ -23,6 +23,24 @@ func.func private @dx(%g: tensor<300x512xf8E5M2>, %w: tensor<512x128xf8E4M3FN>) 
   return %0 : tensor<300x128xbf16>
 }
 
+// A weight's gradient: rows of g are k. Fragments of gᵀ come through ldmatrix and are sorted byte by byte; only x is transposed before.
+// CHECK-LABEL: .entry smelt_dw_1(
+// CHECK-DAG: cp.async.bulk.tensor.5d.shared::cluster.global
+// CHECK-DAG: ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16
+// CHECK-DAG: prmt.b32
+// CHECK-DAG: wgmma.mma_async.sync.aligned.m64n128k32.f32.e5m2.e4m3 {{.*}}}, {%r
+func.func private @dw(%g: tensor<256x512xf8E5M2>, %x: tensor<256x128xf8E4M3FN>) -> tensor<512x128xf32> {
+  %0 = kernel.gemm a(%g) b(%x) result() {transpose_a} : (tensor<256x512xf8E5M2>, tensor<256x128xf8E4M3FN>) -> tensor<512x128xf32>
+    a { ^bb0(%a: tensor<256x512xf8E5M2>): kernel.yield %a : tensor<256x512xf8E5M2> }
+    b { ^bb0(%b: tensor<256x128xf8E4M3FN>): kernel.yield %b : tensor<256x128xf8E4M3FN> }
+    result { ^bb0(%c: tensor<512x128xf32>): kernel.yield %c : tensor<512x128xf32> }
+  return %0 : tensor<512x128xf32>
+}
+
+// JSON: "dw"
+// JSON: "role": "transpose operand"
+// JSON: "role": "gemm"
+// JSON-NOT: "role"
 // JSON: "dx"
 // JSON: "role": "transpose operand"
 // JSON: "role": "gemm"
