@@ -11,7 +11,7 @@ std::string whyNotFastPath(const GPUEmission &emission) {
       .Case([&](kernel::GemmOp op) -> std::string {
         if (gpu::whyNotFastHead(op, emission).empty() || whyNotFp8Gemm(op, emission).empty())
           return "";
-        return whyNotFastGemm(op, emission);
+        return gpu::isHead(op) ? gpu::whyNotFastHead(op, emission) : whyNotFastGemm(op, emission);
       })
       .Case<kernel::AttentionOp, kernel::AttentionBackwardOp>(
           [&](auto op) { return whyNotFastAttention(op, emission); })
