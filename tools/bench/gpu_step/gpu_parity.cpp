@@ -36,6 +36,19 @@ const Stage &stageAt(const Training &training, int64_t step) {
   return training.stages.back();
 }
 
+Gradients readGradients(Session &session) {
+  Gradients gradients;
+  Snapshot snapshot = take(session.snapshot({BufferKind::Gradient}));
+  for (const auto &[name, view] : snapshot.tensors()) {
+    if (name.find("bank.") != std::string::npos)
+      continue; // Its ranges come by their own names.
+    std::vector<double> &values = gradients[name];
+    for (size_t at = 0, size = dtypeBytes(view.dtype); at < view.data.size(); at += size)
+      values.push_back(loadElement(view.dtype, view.data.data() + at));
+  }
+  return gradients;
+}
+
 Run runBundle(const std::string &path, int64_t first, int64_t steps) {
   Run run{path, {}, {}};
   auto session = take(Session::open(path));
@@ -55,13 +68,7 @@ Run runBundle(const std::string &path, int64_t first, int64_t steps) {
     }
     run.losses.push_back(sum / double(program.tokens * stage.microBatches));
     if (step == first)
-      for (const auto &[name, view] : take(session->snapshot({BufferKind::Gradient})).tensors()) {
-        if (name.find("bank.") != std::string::npos)
-          continue;
-        std::vector<double> &values = run.gradients[name];
-        for (size_t at = 0, size = dtypeBytes(view.dtype); at < view.data.size(); at += size)
-          values.push_back(loadElement(view.dtype, view.data.data() + at));
-      }
+      run.gradients = readGradients(*session);
     for (const Update &update : manifest.training.updates)
       if (update.period.isDue(step - first))
         check(session->run(*manifest.findProgram(update.program)));

@@ -20,6 +20,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 #include <map>
 
 using namespace smelt::runtime;
@@ -114,48 +115,67 @@ bool compareResults(const char *what, const Results &first, const Results &secon
   return !differing;
 }
 
+/// The bytes of a launch's buffers; the memory is used again for the next launch.
+class LaunchBytes {
+public:
+  void read(Session &session, const std::vector<uint32_t> &arguments) {
+    bytes_.resize(std::max(bytes_.size(), arguments.size()));
+    for (size_t i = 0; i < arguments.size(); ++i) {
+      const Buffer &buffer = session.manifest().buffers[arguments[i]];
+      size_t size = *shapeBytes(buffer.shape, buffer.dtype);
+      if (bytes_[i].size() < size)
+        bytes_[i].resize(size);
+      sizes_.resize(bytes_.size());
+      sizes_[i] = size;
+      check(session.device().copyOut(buffer.offset, std::span(bytes_[i]).first(size)));
+    }
+  }
+  std::span<const std::byte> operator[](size_t i) const {
+    return std::span(bytes_[i]).first(sizes_[i]);
+  }
+
+private:
+  std::vector<std::vector<std::byte>> bytes_;
+  std::vector<size_t> sizes_;
+};
+
+bool isSame(std::span<const std::byte> a, std::span<const std::byte> b) {
+  return std::memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
 /// Runs every launch twice from the same bytes and names those that give other bits.
 void findRaces(Session &session, const Program &program) {
   std::vector<DeviceLaunch> launches = session.resolve(program);
-  const std::vector<Buffer> &buffers = session.manifest().buffers;
+  LaunchBytes before, after, again;
   size_t found = 0;
   for (size_t i = 0; i < launches.size() && found < 8; ++i) {
+    const Launch &launch = program.launches[i];
     DeviceProgram one = take(session.device().addProgram({launches[i]}));
-    std::vector<std::vector<std::byte>> before, after;
-    const std::vector<uint32_t> &arguments = program.launches[i].arguments;
-    auto readAll = [&] {
-      std::vector<std::vector<std::byte>> all;
-      for (uint32_t argument : arguments) {
-        all.emplace_back(*shapeBytes(buffers[argument].shape, buffers[argument].dtype));
-        check(session.device().copyOut(buffers[argument].offset, all.back()));
-      }
-      return all;
-    };
-    before = readAll();
+    before.read(session, launch.arguments);
     check(session.device().run(one));
-    after = readAll();
-    for (size_t k = 0; k < arguments.size(); ++k)
-      if (before[k] != after[k])
-        check(session.device().copyIn(buffers[arguments[k]].offset, before[k]));
+    after.read(session, launch.arguments);
+    for (size_t k = 0; k < launch.arguments.size(); ++k)
+      if (!isSame(before[k], after[k]))
+        check(session.device().copyIn(launches[i].offsets[k], before[k]));
     check(session.device().run(one));
-    std::vector<std::vector<std::byte>> again = readAll();
-    for (size_t k = 0; k < arguments.size(); ++k)
-      if (after[k] != again[k]) {
-        size_t count = 0, where = after[k].size();
-        for (size_t b = 0; b < after[k].size(); ++b)
-          if (after[k][b] != again[k][b]) {
-            where = std::min(where, b);
-            ++count;
-          }
-        ++found;
-        std::printf(
-            "launch %zu \"%s\" (%s): argument %zu, %s, %zu of %zu bytes differ, the first at %zu\n",
-            i, program.launches[i].label.c_str(),
-            session.manifest().kernels[launches[i].kernel].name.c_str(), k,
-            buffers[arguments[k]].name.c_str(), count, after[k].size(), where);
-      }
+    again.read(session, launch.arguments);
+    for (size_t k = 0; k < launch.arguments.size(); ++k) {
+      if (isSame(after[k], again[k]))
+        continue;
+      size_t count = 0, where = after[k].size();
+      for (size_t b = after[k].size(); b-- > 0;)
+        if (after[k][b] != again[k][b]) {
+          where = b;
+          ++count;
+        }
+      ++found;
+      std::printf("launch %zu \"%s\" (%s): %s, %zu of %zu bytes differ, the first at %zu\n", i,
+                  launch.label.c_str(), session.manifest().kernels[launch.kernel].name.c_str(),
+                  session.manifest().buffers[launch.arguments[k]].name.c_str(), count,
+                  after[k].size(), where);
+    }
   }
-  std::printf("%zu launches give other bits when they run again\n", found);
+  std::printf("%zu results are other bits when their launch runs again\n", found);
 }
 
 /// The medians of single runs, each waited for.
@@ -200,6 +220,7 @@ void printHostTime(Session &session, const Program &program, const Batch &batch,
 
 int main(int argc, char **argv) {
   Options options = parse(argc, argv);
+  std::setvbuf(stdout, nullptr, _IOLBF, 0); // A run that is stopped has said what it knew.
   Clock::time_point begin = Clock::now();
   auto session = take(Session::open(options.bundle));
   const Manifest &manifest = session->manifest();
