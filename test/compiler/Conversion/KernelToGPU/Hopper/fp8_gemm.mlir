@@ -56,3 +56,16 @@ func.func private @forward(%a: tensor<64x256xf8E4M3FN>, %w: tensor<128x256xf8E4M
     result { ^bb0(%c: tensor<64x128xf32>): kernel.yield %c : tensor<64x128xf32> }
   return %0 : tensor<64x128xf32>
 }
+
+// A block has 256 rows: with 384 the last one's second half stores nothing (it would lie behind the matrix).
+// CHECK-LABEL: .entry smelt_half(
+// CHECK: wgmma.wait_group.sync.aligned 0
+// CHECK: setp.{{[a-z]+}}.u32 %p{{[0-9]+}}, %r{{[0-9]+}}, {{383|384}};
+// CHECK: st.global
+func.func private @half(%a: tensor<384x256xf8E4M3FN>, %w: tensor<128x256xf8E4M3FN>) -> tensor<384x128xf32> {
+  %0 = kernel.gemm a(%a) b(%w) result() {transpose_b} : (tensor<384x256xf8E4M3FN>, tensor<128x256xf8E4M3FN>) -> tensor<384x128xf32>
+    a { ^bb0(%x: tensor<384x256xf8E4M3FN>): kernel.yield %x : tensor<384x256xf8E4M3FN> }
+    b { ^bb0(%x: tensor<128x256xf8E4M3FN>): kernel.yield %x : tensor<128x256xf8E4M3FN> }
+    result { ^bb0(%c: tensor<384x128xf32>): kernel.yield %c : tensor<384x128xf32> }
+  return %0 : tensor<384x128xf32>
+}
