@@ -342,6 +342,9 @@ std::string smelt::whyNotFp8Gemm(kernel::GemmOp op, const GPUEmission &emission)
     return "rows of the product are odd";
   if (std::string reason = FragmentRegion::whyNot(op); !reason.empty())
     return reason;
+  // Rows outside the product are left out before the region runs: a norm's lanes must all run.
+  if (op.getM() % tileRows && !op.getResult().front().getOps<lm::RMSNormOp>().empty())
+    return "a norm of rows that do not fill the tiles";
   auto yield = cast<kernel::YieldOp>(op.getResult().front().getTerminator());
   for (Value output : yield.getValues())
     if (*FragmentRegion::findColumns(op, output) != ColumnRange{0, op.getN()})
