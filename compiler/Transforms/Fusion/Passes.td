@@ -67,6 +67,10 @@ def FuseRowwiseIntoEmbeddingBackwardPass : FusionPass<"smelt-fuse-rowwise-into-e
   let summary = "Computes the rows that a table's gradient adds up where they are added";
 }
 
+def RecomputeFromStoredPass : FusionPass<"smelt-recompute-from-stored"> {
+  let summary = "Computes scaled slices of a stored product where they are read, instead of storing them as well";
+}
+
 def OutlineKernelsPass : Pass<"smelt-outline-kernels", "::mlir::ModuleOp"> {
   let summary = "Moves each kernel op into a private function; identical kernels share one";
   let description = [{
