@@ -125,9 +125,15 @@ public:
   /// `staging` is null where outputs are stored as pairs; `blocks` of 8 columns are done.
   void run(const TileCoordinates &tile, const FragmentThread &thread, CellValue product,
            StagingArea *staging, Value parity, int blocks = 16) {
-    for (const GemmRange &range : plan.ranges)
+    for (auto [index, range] : llvm::enumerate(plan.ranges)) {
+      // A range before this one may have left stores on their way out of the staging area.
+      bool isFree =
+          llvm::none_of(ArrayRef(plan.ranges).take_front(index), [&](const GemmRange &before) {
+            return before.columns.overlaps(range.columns);
+          });
       inRange(range, tile,
-              [&] { runRange(range, tile, thread, product, staging, parity, blocks); });
+              [&] { runRange(range, tile, thread, product, staging, parity, blocks, isFree); });
+    }
   }
 
 private:
@@ -152,7 +158,7 @@ private:
   }
 
   void runRange(const GemmRange &range, const TileCoordinates &tile, const FragmentThread &thread,
-                CellValue product, StagingArea *staging, Value parity, int blocks) {
+                CellValue product, StagingArea *staging, Value parity, int blocks, bool isFree) {
     StagingArea::Place place = getPlace(range, tile);
     Value row = code.add(tile.row, thread.row), pair = code.add(place.column, thread.pair);
     region.beginTile(row, pair, product, tile.group);
@@ -162,7 +168,6 @@ private:
         region.bindPairs(
             index, [staging, i = unsigned(i)](Cell cell) { return staging->readInput(i, cell); });
     }
-    bool isFree = true;
     for (unsigned index : range.outputs) {
       const GemmOutput &output = plan.outputs[index];
       auto value = [&](Cell cell) { return region.get(output.tensor, cell); };

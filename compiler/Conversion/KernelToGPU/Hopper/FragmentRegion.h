@@ -35,6 +35,9 @@ struct Cell {
 /// Columns of the product that an output of the region covers.
 struct ColumnRange {
   int64_t offset = 0, width = 0;
+  bool overlaps(const ColumnRange &other) const {
+    return offset < other.offset + other.width && other.offset < offset + width;
+  }
   bool operator==(const ColumnRange &other) const {
     return offset == other.offset && width == other.width;
   }

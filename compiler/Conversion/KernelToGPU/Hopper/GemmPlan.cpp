@@ -171,8 +171,15 @@ GemmPlan GemmPlan::make(kernel::GemmOp op, const GPUEmission &emission) {
                     return output.isStaged;
                   });
   size_t inputs = 0;
+  // Inputs wait in the staging area while the tile is multiplied: no other range may store there
+  // before they are read.
+  auto isAlone = [&](const GemmRange &range) {
+    return llvm::none_of(plan.ranges, [&](const GemmRange &other) {
+      return &other != &range && other.columns.overlaps(range.columns);
+    });
+  };
   for (GemmRange &range : plan.ranges)
-    if (isStaged) {
+    if (isStaged && isAlone(range)) {
       range.stagedInputs = findStagedInputs(op, emission, plan, range);
       inputs = std::max(inputs, range.stagedInputs.size());
     }
