@@ -2,7 +2,8 @@
 
 A name is gemm_M_N_K_LAYOUT_EPILOGUE. LAYOUT: tn = a [M, K], b [N, K] (a linear layer); nn = a [M, K], b [K, N] (its input's gradient);
 nt = a [K, M], b [K, N] (its weight's gradient). M may be GxM: G such products below each other. EPILOGUE: plain (bf16), f32, relu2, drelu2, mix, qkv, accumulate (an f32
-gradient times a number plus the product in bf16), step (bf16 matrix times a number plus the product: Newton-Schulz).
+gradient times a number plus the product in bf16), step (bf16 matrix times a number plus the product: Newton-Schulz), parts (the product, and its thirds: scaled, with a norm per head, with a
+bf16 matrix added: outputs that overlap, as a layer's QKV in training has).
 Or attention_T_H_d_WINDOW_DOCUMENTS_SHIFT: see document_starts; SHIFT: none, key (the record's features), half.
 """
 import dataclasses
@@ -73,6 +74,16 @@ def gemm_mlir(name):
         inputs = [bf, "tensor<f32>"]
         body = (f"%x = lm.cast %i0 : {bf} -> {c} %one = lm.constant dense<1.0> : tensor<f32> "
                 f"%1 = lm.mix %x, %c by %i1, %one : ({c}, {c}, tensor<f32>, tensor<f32>) -> {c} " + cast("%1"))
+    elif epilogue == "parts":
+        third = n // 3
+        heads, part = tensor((m, third // 128, 128), "f32"), tensor((m, third), "f32")
+        narrow = [tensor((m, third), "bf16"), tensor((m, third // 128, 128), "bf16"), tensor((m, third), "bf16")]
+        inputs, outputs = [narrow[2], "tensor<f32>"], [bf, *narrow]
+        body = (f"%s:3 = lm.split %c : ({c}) -> ({part}, {part}, {part}) %t = lm.scale %s#0, %i1 : {part}, tensor<f32> "
+                f"%h = lm.reshape %s#1 : {part} -> {heads} %n = lm.rms_norm %h {{eps = {EPS:.9e} : f64}} : {heads} "
+                f"%x = lm.cast %i0 : {narrow[2]} -> {part} %v = lm.add %s#2, %x : {part} %o0 = lm.cast %t : {part} -> {narrow[0]} "
+                f"%o1 = lm.cast %n : {heads} -> {narrow[1]} %o2 = lm.cast %v : {part} -> {narrow[2]} "
+                f"%o = lm.cast %c : {c} -> {bf} kernel.yield %o, %o0, %o1, %o2 : {', '.join(outputs)}")
     elif epilogue == "qkv":
         d, third = 128, n // 3
         heads, part = tensor((m, third // d, d), "f32"), tensor((m, third), "f32")
@@ -148,6 +159,11 @@ def gemm_case(name):
             x, x0, ca, cb = (i.double() if i.ndim == 0 else i[rows].double() for i in inputs[2:])
             return [(rows, ca * x + cb * x0 + z, bound)]
         third, outputs = n // 3, []
+        if epilogue == "parts":
+            q, k, v = z.split(third, 1)
+            k = k.reshape(len(rows), -1, 128)
+            k = k * torch.rsqrt((k * k).mean(-1, keepdim=True) + EPS)
+            return [(rows, x, bound) for x in (z, q * inputs[3].double(), k, v + inputs[2][rows].double())]
         for i in range(3):
             h = z[:, i * third:(i + 1) * third].reshape(len(rows), -1, 128)
             if i < 2:
@@ -349,12 +365,12 @@ def find(name):
 
 LARGE = [(49152, 3072, 768, "tn", "plain"), (49152, 3072, 768, "tn", "relu2"), (49152, 3072, 768, "nn", "plain"), (49152, 3072, 768, "nn", "drelu2"),
          (49152, 768, 3072, "tn", "plain"), (49152, 768, 3072, "tn", "mix"), (49152, 768, 3072, "nn", "plain"),
-         (49152, 2304, 768, "tn", "plain"), (49152, 2304, 768, "tn", "qkv"), (49152, 768, 768, "tn", "plain"),
+         (49152, 2304, 768, "tn", "plain"), (49152, 2304, 768, "tn", "qkv"), (49152, 2304, 768, "tn", "parts"), (49152, 768, 768, "tn", "plain"),
          ("40x768", 768, 768, "tn", "plain"), ("40x768", 768, 768, "nn", "step"), ("22x768", 768, 3072, "tn", "plain"), ("22x768", 3072, 768, "nn", "step"),
          (3072, 768, 49152, "nt", "accumulate"), (3072, 768, 49152, "nt", "f32"), (768, 768, 49152, "nt", "f32"), (2304, 768, 49152, "nt", "f32")]
 # Ragged sizes, one row, one column block, k shorter than a stage.
 SMALL = [(1, 128, 64, "tn", "plain"), (1, 8, 8, "tn", "f32"), (130, 72, 136, "tn", "plain"), (257, 136, 200, "nn", "relu2"), (136, 264, 1000, "nt", "f32"),
-         (500, 520, 72, "tn", "drelu2"), (384, 384, 128, "tn", "qkv"), (200, 384, 256, "tn", "qkv"), (127, 40, 4096, "nn", "f32"), (72, 200, 2048, "nt", "plain"),
+         (500, 520, 72, "tn", "drelu2"), (384, 384, 128, "tn", "qkv"), (500, 384, 256, "tn", "parts"), (200, 384, 256, "tn", "qkv"), (127, 40, 4096, "nn", "f32"), (72, 200, 2048, "nt", "plain"),
          (333, 768, 768, "tn", "mix"), ("3x130", 72, 136, "tn", "plain"), ("5x96", 200, 72, "nn", "step"), ("2x100", 136, 2048, "nt", "accumulate"),
          ("4x1", 16, 64, "tn", "f32"), (136, 264, 1000, "nt", "accumulate"), ("3x64", 64, 4096, "nt", "step")]
 ATTENTION = [(49152, 6, 128, 640, "docs", "none"), (49152, 6, 128, 640, "docs", "key"), (49152, 6, 128, 1408, "docs", "none"),
