@@ -116,7 +116,12 @@ struct KernelToGPUPass : PassWrapper<KernelToGPUPass, OperationPass<ModuleOp>> {
 } // namespace
 
 std::string whyNotHopperAttention(kernel::AttentionOp op) {
-  return op.getOutputs().size() > 1 ? "the Hopper generator stores one tensor of attention" : "";
+  if (op.getOutputs().size() > 1)
+    return "the Hopper generator stores one tensor of attention";
+  for (Operation &inner : op.getResult().front())
+    if (!isa<lm::CastOp, lm::ReshapeOp, kernel::YieldOp>(inner))
+      return "the Hopper generator stores attention as it is";
+  return "";
 }
 
 std::optional<GPUKernels> lowerKernelsToGPU(ModuleOp module, const GPUTarget &target,
