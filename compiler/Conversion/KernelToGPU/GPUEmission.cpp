@@ -120,6 +120,16 @@ Value GPUFunction::allocateShared(int64_t bytes, int64_t alignment) {
   return LLVM::AddressOfOp::create(b, global);
 }
 
+Value GPUFunction::allocateCounter() {
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(emission.getModule().getBody());
+  auto global = LLVM::GlobalOp::create(b, b.getI32Type(), /*isConstant=*/false,
+                                       LLVM::Linkage::Internal, launch.symbol + "_counter",
+                                       b.getI32IntegerAttr(0), /*alignment=*/4, /*addrSpace=*/1);
+  b.setInsertionPointToStart(&function.getBody().front());
+  return LLVM::AddressOfOp::create(b, global);
+}
+
 Value GPUFunction::getDynamicShared() {
   LLVM::GlobalOp global = makeShared(b, emission.getModule(), "smelt_dynamic_shared", 0, 1024,
                                      LLVM::Linkage::External);

@@ -84,6 +84,9 @@ public:
 
   /// !llvm.ptr<3> to `bytes` of static shared memory (16-byte aligned unless said otherwise).
   mlir::Value allocateShared(int64_t bytes, int64_t alignment = 16);
+  /// !llvm.ptr<1> to an i32 of this function in global memory, 0 when the module is loaded: launches
+  /// leave 0 behind.
+  mlir::Value allocateCounter();
   /// !llvm.ptr<3> to the launch's dynamic shared memory, 1024-byte aligned.
   mlir::Value getDynamicShared();
 

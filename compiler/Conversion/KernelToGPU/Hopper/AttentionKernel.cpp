@@ -60,6 +60,39 @@ void AttentionKernel::specialise(int64_t producerRegisters, int64_t consumerRegi
       });
 }
 
+void AttentionKernel::produceItems(TileOrder &order, const Ring &ring, ValueRange carried,
+                                   llvm::function_ref<SmallVector<Value>(Value, ValueRange)> body) {
+  SmallVector<Value> start{block};
+  start.append(carried.begin(), carried.end());
+  SmallVector<Value> end = code.loopWhile(
+      start,
+      [&](ValueRange values) {
+        return std::pair(order.isItem(code, values[0]), SmallVector<Value>(values));
+      },
+      [&](ValueRange values) { return body(values[0], values.drop_front()); });
+  // The ring's position comes first of what is carried.
+  waitBarrier(code, ring.empty(end[1]), end[2]);
+  announce(end[1], end[0]);
+  arriveBarrier(code, ring.full(end[1]));
+}
+
+SmallVector<Value> AttentionKernel::consumeItems(
+    TileOrder &order, const Ring &ring, ValueRange carried,
+    llvm::function_ref<SmallVector<Value>(const Item &, ValueRange)> body) {
+  return code.loopWhile(
+      carried,
+      [&](ValueRange values) {
+        waitBarrier(code, ring.full(values[0]), values[1]);
+        Value item = code.uniform(code.load(code.i32Type(), itemPlace(values[0]), 4));
+        SmallVector<Value> passed(values);
+        passed.push_back(item);
+        return std::pair(order.isItem(code, item), passed);
+      },
+      [&](ValueRange values) {
+        return body(locate(order, values.back()), values.drop_back());
+      });
+}
+
 Value AttentionKernel::clampRow(Value row) {
   if (plan.tokens % attentionRows == 0)
     return row;

@@ -10,6 +10,7 @@
 
 #include "compiler/Conversion/KernelToGPU/Hopper/AsyncCopy.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/AttentionPlan.h"
+#include "compiler/Conversion/KernelToGPU/Hopper/TileOrder.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/TileStore.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/WarpGroupMultiply.h"
 
@@ -36,6 +37,29 @@ protected:
   /// One thread of warp 0 of group 0, with few registers; groups 1 and 2 with many.
   void specialise(int64_t producerRegisters, int64_t consumerRegisters,
                   llvm::function_ref<void()> produce, llvm::function_ref<void()> consume);
+
+  /// A tile of `attentionRows` rows of one head, as values of the running kernel.
+  struct Item {
+    Value tile, head, row;
+  };
+  Item locate(TileOrder &order, Value item) {
+    Value tile = order.getTile(code, item);
+    return {tile, order.getHead(code, item), code.mul(tile, attentionRows)};
+  }
+  /// The producer's loop over items: `body(item, carried)` loads one, asking `order` for the next
+  /// (first of what it returns), and passes on what it carries. Then the consumers are told.
+  void produceItems(TileOrder &order, const Ring &ring, ValueRange carried,
+                    llvm::function_ref<llvm::SmallVector<Value>(Value, ValueRange)> body);
+  /// The producer puts an item's number beside the stage before the stage is full …
+  void announce(Value stage, Value item) { code.store(item, itemPlace(stage), 4); }
+  /// … and consumers find it there: the loop over items, from the first two of `carried`, which
+  /// are the position in the ring.
+  llvm::SmallVector<Value>
+  consumeItems(TileOrder &order, const Ring &ring, ValueRange carried,
+               llvm::function_ref<llvm::SmallVector<Value>(const Item &, ValueRange)> body);
+  /// Shared memory for `stages` announced items.
+  void allocateItems(int64_t stages) { itemOffset = layout.allocate(4 * stages, 16); }
+  Value itemPlace(Value stage) { return code.at(shared, code.add(code.mul(stage, 4), itemOffset)); }
 
   Value clampRow(Value row);
   Value loadIndex(Value pointer, Value row) {
@@ -65,6 +89,7 @@ protected:
   CodeBuilder code;
   SharedLayout layout;
   Value shared, sharedAddress, thread, block, consumer;
+  int64_t itemOffset = 0;
   std::optional<BarrierArray> barriers;
   FragmentThread fragment;
 

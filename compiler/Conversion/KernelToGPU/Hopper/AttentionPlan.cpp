@@ -42,8 +42,8 @@ static std::string whyNotSource(const RegionSource &source, bool isKey,
       !shift.getHeads().empty())
     return "has a shift that is no change of rows alone";
   for (int64_t bound : shift.getFeatures())
-    if (bound % 32)
-      return "has shifted features that do not begin at a multiple of 32";
+    if (bound % 16)
+      return "has shifted features that do not begin at a multiple of 16";
   return "";
 }
 
@@ -82,11 +82,57 @@ AttentionPlan AttentionPlan::make(Region &q, OperandRange qInputs, Region &k, Op
       features = {0, plan.width};
   }
   for (int64_t bound : features)
-    if (bound % 64)
-      plan.keyGroup = 32;
+    while (bound % plan.keyGroup)
+      plan.keyGroup /= 2;
   plan.k.shifted.assign(plan.width / plan.keyGroup, false);
   for (size_t i = 0; i < features.size(); i += 2)
     for (int64_t feature = features[i]; feature < features[i + 1]; feature += plan.keyGroup)
       plan.k.shifted[feature / plan.keyGroup] = true;
   return plan;
+}
+
+/// The gate and whether the region computes nothing else.
+static std::pair<BlockArgument, bool> findGate(kernel::AttentionOp op) {
+  auto yield = cast<kernel::YieldOp>(op.getResult().front().getTerminator());
+  Value value = yield.getValues()[0];
+  BlockArgument gate;
+  while (Operation *definition = value.getDefiningOp()) {
+    if (auto conversion = dyn_cast<lm::CastOp>(definition)) {
+      value = conversion.getX();
+    } else if (auto reshape = dyn_cast<lm::ReshapeOp>(definition)) {
+      value = reshape.getX();
+    } else if (auto scale = dyn_cast<lm::RowScaleOp>(definition)) {
+      auto factor = dyn_cast<BlockArgument>(skipCasts(scale.getG()));
+      if (gate || !factor || cast<RankedTensorType>(scale.getX().getType()).getRank() != 3)
+        return {gate, false};
+      gate = factor;
+      value = scale.getX();
+    } else {
+      return {gate, false};
+    }
+  }
+  return {gate, value == op.getResult().front().getArgument(0)};
+}
+
+std::string AttentionResult::whyNot(kernel::AttentionOp op, const GPUEmission &emission) {
+  if (op.getOutputs().size() != 1)
+    return "the result region gives several tensors";
+  auto [gate, isAll] = findGate(op);
+  if (!isAll)
+    return "the result region computes more than a factor per head";
+  if (gate) {
+    Type element = cast<RankedTensorType>(gate.getType()).getElementType();
+    if (!element.isF32() && !element.isBF16())
+      return "the factor per head is neither f32 nor bf16";
+  }
+  if (!cast<RankedTensorType>(op.getOutputs()[0].getType()).getElementType().isBF16())
+    return "the output is not stored in bf16";
+  if (emission.getAlignment(emission.getArgument(op.getOutputs()[0])) % 16)
+    return "the output does not begin at a multiple of 16 bytes";
+  return "";
+}
+
+AttentionResult AttentionResult::make(kernel::AttentionOp op) {
+  BlockArgument gate = findGate(op).first;
+  return {gate ? op.getResultInputs()[gate.getArgNumber() - 1] : Value()};
 }

@@ -11,6 +11,13 @@ namespace smelt::gpu {
 /// Queries and keys of a tile.
 inline constexpr int64_t attentionRows = 128;
 
+/// What the forward kernel's result region does: nothing, or a factor per token and head.
+struct AttentionResult {
+  mlir::Value gate; ///< [T, H], f32 or bf16; null: none.
+  static std::string whyNot(mlir::kernel::AttentionOp op, const GPUEmission &emission);
+  static AttentionResult make(mlir::kernel::AttentionOp op);
+};
+
 /// Where q, k or v comes from: a stored bf16 [T, H, d], for keys with a token shift.
 struct AttentionOperand {
   uint32_t argument = 0;
@@ -21,8 +28,8 @@ struct AttentionOperand {
 struct AttentionPlan {
   int64_t tokens = 0, heads = 0, width = 0;
   AttentionOperand q, k, v;
-  /// Features of a key that one copy moves: 64, or 32 where the shifted features begin at an odd
-  /// multiple of 32.
+  /// Features of a key that one copy moves: 64, or 32 or 16 where that divides what is
+  /// shifted.
   int64_t keyGroup = 64;
   bool hasShift = false;
 

@@ -140,6 +140,32 @@ CodeBuilder::loop(Value first, Value end, Value step, ValueRange carried,
   return SmallVector<Value>(op.getResults());
 }
 
+SmallVector<Value> CodeBuilder::loopWhile(
+    ValueRange carried,
+    llvm::function_ref<std::pair<Value, SmallVector<Value>>(ValueRange)> condition,
+    llvm::function_ref<SmallVector<Value>(ValueRange)> body) {
+  OpBuilder::InsertionGuard guard(builder);
+  OperationState state(loc, scf::WhileOp::getOperationName());
+  state.addOperands(carried);
+  Region *before = state.addRegion(), *after = state.addRegion();
+  auto addBlock = [&](Region *region, TypeRange types) {
+    Block *block = new Block;
+    region->push_back(block);
+    block->addArguments(types, SmallVector<Location>(types.size(), loc));
+    builder.setInsertionPointToEnd(block);
+    return block;
+  };
+  OpBuilder::InsertPoint here = builder.saveInsertionPoint();
+  Block *test = addBlock(before, carried.getTypes());
+  auto [holds, passed] = condition(test->getArguments());
+  scf::ConditionOp::create(builder, loc, holds, passed);
+  Block *step = addBlock(after, ValueRange(passed).getTypes());
+  scf::YieldOp::create(builder, loc, body(step->getArguments()));
+  builder.restoreInsertionPoint(here);
+  state.addTypes(ValueRange(passed).getTypes());
+  return SmallVector<Value>(builder.create(state)->getResults());
+}
+
 Value CodeBuilder::threadIndex() { return NVVM::ThreadIdXOp::create(builder, loc, i32Type()); }
 Value CodeBuilder::blockIndex() { return NVVM::BlockIdXOp::create(builder, loc, i32Type()); }
 Value CodeBuilder::gridSize() { return NVVM::GridDimXOp::create(builder, loc, i32Type()); }

@@ -101,6 +101,12 @@ public:
   llvm::SmallVector<Value>
   loop(Value first, Value end, Value step, ValueRange carried,
        llvm::function_ref<llvm::SmallVector<Value>(Value iv, ValueRange carried)> body);
+  /// while (condition(carried)) carried = body(what condition passes on); the condition gives its
+  /// truth first. Returns what it passes on when it is false.
+  llvm::SmallVector<Value>
+  loopWhile(ValueRange carried,
+            llvm::function_ref<std::pair<Value, llvm::SmallVector<Value>>(ValueRange)> condition,
+            llvm::function_ref<llvm::SmallVector<Value>(ValueRange)> body);
 
   //===- Threads ------------------------------------------------------------===//
   Value threadIndex();

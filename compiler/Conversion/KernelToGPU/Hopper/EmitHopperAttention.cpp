@@ -28,6 +28,7 @@ class HopperAttention : AttentionKernel {
 public:
   HopperAttention(kernel::AttentionOp op, GPUEmission &emission, const AttentionPlan &plan)
       : AttentionKernel(emission, plan, "attention", op.getLoc()),
+        order(plan.tiles(), plan.heads, /*descending=*/true), result(AttentionResult::make(op)),
         tileBytes(attentionRows * plan.width * 2) {
     mapQ = addMap(plan.q.argument, 64, attentionRows);
     mapK = addMap(plan.k.argument, plan.keyGroup, attentionRows);
@@ -37,6 +38,10 @@ public:
     first = function.getPointer(op.getFirst());
     scale = function.getPointer(op.getScale());
     lse = function.getPointer(op.getLse());
+    if (result.gate) {
+      gate = function.getPointer(result.gate);
+      gateElement = cast<RankedTensorType>(result.gate.getType()).getElementType();
+    }
   }
 
   void emit(int64_t multiprocessors) {
@@ -44,6 +49,8 @@ public:
     kOffset = layout.allocate(stages * tileBytes, 1024);
     vOffset = layout.allocate(stages * tileBytes, 1024);
     int64_t barrierOffset = layout.allocate(8 * (6 * stages + 1), 16);
+    allocateItems(stages);
+    order.allocate(layout);
     beginBody();
     // A full barrier has one producer, an empty one two consumers; the last is the first keys'.
     initialiseBarriers(barrierOffset, 6 * stages + 1,
@@ -51,8 +58,10 @@ public:
     q.emplace(code, *barriers, 0, stages);
     k.emplace(code, *barriers, 2 * stages, stages);
     v.emplace(code, *barriers, 4 * stages, stages);
-    items = plan.tiles() * plan.heads;
-    grid = std::min(items, multiprocessors);
+    int64_t grid = std::min(order.countItems(), multiprocessors);
+    order.prepare(code, function, shared, grid, [&](Value tile) {
+      return code.sub(tile, code.shiftRight(loadFirst(code.mul(tile, attentionRows)), 7));
+    });
     specialise(24, 240, [&] { emitProducer(); }, [&] { emitConsumer(); });
     function.finish({grid, 1, 1}, layout.getBytes());
   }
@@ -60,22 +69,14 @@ public:
 private:
   static constexpr int64_t stages = 2;
 
-  struct Item {
-    Value tile, head, query;
-  };
-  /// Heads fastest: neighbours share keys and values in L2. Late tiles, which see most, come first.
-  Item locate(Value work) {
-    Value tile = code.sub(code.i32(plan.tiles() - 1), code.div(work, plan.heads));
-    return {tile, code.rem(work, plan.heads), code.mul(tile, attentionRows)};
-  }
   Value loadFirst(Value row) { return loadIndex(first, clampRow(row)); }
 
   //===- Producer -----------------------------------------------------------===//
 
   void emitProducer() {
     Value zero = code.i32(0), one = code.i32(1);
-    code.loop(block, code.i32(items), code.i32(grid), {zero, one, zero, one, zero, one, zero},
-              [&](Value work, ValueRange carried) { return produce(work, carried); });
+    produceItems(order, *q, {zero, one, zero, one, zero, one, zero},
+                 [&](Value work, ValueRange carried) { return produce(work, carried); });
   }
 
   Value place(int64_t offset, Value stage) {
@@ -83,7 +84,6 @@ private:
   }
 
   void loadRows(Value map, Ring &ring, int64_t offset, RingPosition at, Value head, Value row) {
-    waitBarrier(code, ring.empty(at.stage), at.parity);
     Value full = ring.full(at.stage);
     expectBytes(code, full, code.i32(tileBytes));
     loadHalves(map, place(offset, at.stage), full, head, row, attentionRows);
@@ -100,9 +100,11 @@ private:
     RingPosition qAt{carried[0], carried[1]}, kAt{carried[2], carried[3]},
         vAt{carried[4], carried[5]};
     Value parity = carried[6];
-    Item item = locate(work);
-    Value lowest = code.shiftRight(loadFirst(item.query), 7);
-    loadRows(mapQ, *q, qOffset, qAt, item.head, item.query);
+    Item item = locate(order, work);
+    Value lowest = code.shiftRight(loadFirst(item.row), 7);
+    waitBarrier(code, q->empty(qAt.stage), qAt.parity);
+    announce(qAt.stage, work);
+    loadRows(mapQ, *q, qOffset, qAt, item.head, item.row);
     parity = loadKeyTile(kAt, item.head, item.tile, parity);
     kAt = k->advance(kAt);
     SmallVector<Value> state =
@@ -112,15 +114,18 @@ private:
                     RingPosition kHere{inner[0], inner[1]}, vHere{inner[2], inner[3]};
                     Value here = code.sub(item.tile, step);
                     Value next = loadKeyTile(kHere, item.head, code.sub(here, 1), inner[4]);
+                    waitBarrier(code, v->empty(vHere.stage), vHere.parity);
                     loadRows(mapV, *v, vOffset, vHere, item.head, code.mul(here, attentionRows));
                     RingPosition kNext = k->advance(kHere), vNext = v->advance(vHere);
                     return {kNext.stage, kNext.parity, vNext.stage, vNext.parity, next};
                   });
     vAt = {state[2], state[3]};
+    Value next = order.takeNext(code);
+    waitBarrier(code, v->empty(vAt.stage), vAt.parity);
     loadRows(mapV, *v, vOffset, vAt, item.head, code.mul(lowest, attentionRows));
     vAt = v->advance(vAt);
     qAt = q->advance(qAt);
-    return {qAt.stage, qAt.parity, state[0], state[1], vAt.stage, vAt.parity, state[4]};
+    return {next, qAt.stage, qAt.parity, state[0], state[1], vAt.stage, vAt.parity, state[4]};
   }
 
   //===- Consumers ----------------------------------------------------------===//
@@ -184,19 +189,17 @@ private:
     other = code.sub(code.i32(turnBarrier + 1), consumer);
     code.ifThen(code.equal(consumer, 1), [&] { code.barrierArrive(code.i32(turnBarrier), 256); });
     Value zero = code.i32(0);
-    SmallVector<Value> end = code.loop(
-        block, code.i32(items), code.i32(grid), {zero, zero, zero, zero, zero, zero, code.i32(-1)},
-        [&](Value work, ValueRange carried) { return consume(work, carried); });
+    consumeItems(order, *q, {zero, zero, zero, zero, zero, zero, code.i32(-1)},
+                 [&](const Item &item, ValueRange carried) { return consume(item, carried); });
     code.ifThen(fragment.isFirst, [&] { waitStores(code, 0, /*read=*/false); });
   }
 
-  SmallVector<Value> consume(Value work, ValueRange carried) {
+  SmallVector<Value> consume(const Item &item, ValueRange carried) {
     RingPosition qAt{carried[0], carried[1]}, kAt{carried[2], carried[3]},
         vAt{carried[4], carried[5]};
     Value pending = carried[6];
-    Item item = locate(work);
-    Value lowest = code.shiftRight(loadFirst(item.query), 7);
-    Value lastFirst = loadFirst(code.add(item.query, attentionRows - 1));
+    Value lowest = code.shiftRight(loadFirst(item.row), 7);
+    Value lastFirst = loadFirst(code.add(item.row, attentionRows - 1));
     // The first block that every query sees whole from below, at most the diagonal one.
     Value whole = code.shiftRight(code.add(lastFirst, attentionRows - 1), 7);
     whole = code.select(code.less(whole, item.tile), whole, item.tile);
@@ -204,14 +207,13 @@ private:
     Value rowInTile = code.add(code.mul(consumer, 64), fragment.row);
     RowPair rows, firstKey, diagonal;
     for (int r = 0; r < 2; ++r) {
-      rows[r] = code.add(item.query, code.add(rowInTile, 8 * r));
+      rows[r] = code.add(item.row, code.add(rowInTile, 8 * r));
       firstKey[r] =
           code.sub(loadFirst(rows[r]), fragment.pair); // Relative to the thread's first column.
       diagonal[r] = code.sub(code.add(rowInTile, 8 * r), fragment.pair);
     }
     Value queries = describeTile(
         code, code.add(address(qOffset, qAt.stage), code.mul(consumer, 64 * 128)), Major::K);
-    waitBarrier(code, q->full(qAt.stage), qAt.parity);
     waitBarrier(code, k->full(kAt.stage), kAt.parity);
     fenceMultiply(code);
     Value scores = multiplyKeys(queries, kAt.stage);
@@ -279,6 +281,15 @@ private:
     return Running::unpack(end);
   }
 
+  Value loadGate(Value row, Value head) {
+    Value index = code.add(code.mul(clampRow(row), plan.heads), head);
+    if (gateElement.isF32())
+      return code.load(gateElement, code.at(gate, code.mul(index, 4)), 4);
+    Value bits = code.load(code.builder.getI16Type(), code.at(gate, code.mul(index, 2)), 2);
+    Value wide = arith::ExtUIOp::create(code.builder, code.loc, code.i32Type(), bits);
+    return code.unpackBF16(wide).first;
+  }
+
   SmallVector<Value> finish(const Item &item, const Running &running, RingPosition qAt,
                             RowPair rows) {
     waitBarrier(code, v->full(running.v.stage), running.v.parity);
@@ -290,6 +301,8 @@ private:
     RowPair inverse;
     for (int r = 0; r < 2; ++r) {
       inverse[r] = code.approximate("rcp.approx.ftz.f32", totals[r]);
+      if (gate)
+        inverse[r] = code.fmul(inverse[r], loadGate(rows[r], item.head));
       Value writes = code.equal(fragment.pair, 0);
       if (plan.tokens % attentionRows)
         writes = code.logicalAnd(writes, code.less(rows[r], plan.tokens));
@@ -306,14 +319,17 @@ private:
       values[i] = code.fmul(values[i], inverse[i / 2 % 2]);
     // Through this group's part of the Q buffer, which it has read.
     storeHead(code.at(place(qOffset, qAt.stage), code.mul(consumer, 64 * swizzleRow)),
-              attentionRows, mapO, item.head, code.add(item.query, code.mul(consumer, 64)), values);
+              attentionRows, mapO, item.head, code.add(item.row, code.mul(consumer, 64)), values);
     RingPosition vNext = v->advance(running.v), qNext = q->advance(qAt);
     return {qNext.stage, qNext.parity, running.k.stage, running.k.parity,
             vNext.stage, vNext.parity, qAt.stage};
   }
 
-  int64_t tileBytes, items = 0, grid = 0, qOffset = 0, kOffset = 0, vOffset = 0;
-  Value mapQ, mapK, mapV, mapO, keys, first, scale, lse, mine, other;
+  TileOrder order;
+  AttentionResult result;
+  Type gateElement;
+  int64_t tileBytes, qOffset = 0, kOffset = 0, vOffset = 0;
+  Value mapQ, mapK, mapV, mapO, keys, first, scale, lse, gate, mine, other;
   std::optional<Ring> q, k, v;
   std::optional<OnlineSoftmax> softmax;
 };
@@ -321,18 +337,8 @@ private:
 } // namespace
 
 std::string smelt::whyNotFastAttention(kernel::AttentionOp op, const GPUEmission &emission) {
-  auto yield = cast<kernel::YieldOp>(op.getResult().front().getTerminator());
-  if (op.getOutputs().size() != 1)
-    return "the result region gives several tensors";
-  Value output = skipCasts(yield.getValues()[0], /*narrowing=*/true);
-  if (auto reshape = output.getDefiningOp<lm::ReshapeOp>())
-    output = skipCasts(reshape.getX(), /*narrowing=*/true);
-  if (output != op.getResult().front().getArgument(0))
-    return "the result region computes something";
-  if (!cast<RankedTensorType>(op.getOutputs()[0].getType()).getElementType().isBF16())
-    return "the output is not stored in bf16";
-  if (emission.getAlignment(emission.getArgument(op.getOutputs()[0])) % 16)
-    return "the output does not begin at a multiple of 16 bytes";
+  if (std::string why = AttentionResult::whyNot(op, emission); !why.empty())
+    return why;
   return AttentionPlan::whyNot(op.getQ(), op.getQInputs(), op.getK(), op.getKInputs(), op.getV(),
                                op.getVInputs(), op.getHeadsType(), emission);
 }

@@ -162,6 +162,18 @@ Value FragmentRegion::loadElement(Value pointer, Type type, Value index) {
   llvm_unreachable("whyNot admits f32 and bf16");
 }
 
+std::pair<Value, Value> FragmentRegion::loadPairAt(Value address, Type type) {
+  if (type.isBF16())
+    return code.unpackBF16(code.load(code.i32Type(), address, 4));
+  Value both = code.load(VectorType::get(2, code.f32Type()), address, 8);
+  return {LLVM::ExtractElementOp::create(code.builder, code.loc, both, code.i32(0)),
+          LLVM::ExtractElementOp::create(code.builder, code.loc, both, code.i32(1))};
+}
+
+std::pair<Value, Value> FragmentRegion::loadPair(Value pointer, Type type, Value index) {
+  return loadPairAt(code.at(pointer, code.mul(index, type.getIntOrFloatBitWidth() / 8)), type);
+}
+
 Value FragmentRegion::clampedRow(int m, int h) {
   Value r = code.add(row, 64 * m + 8 * h);
   if (op.getM() % tileRows)
@@ -331,20 +343,25 @@ Value FragmentRegion::rotate(RopeOp rope, Cell cell) {
   Value table = skipCasts(rope.getTable());
   auto argument = dyn_cast<BlockArgument>(table);
   RankedTensorType type = typeOf(table);
+  // Both elements of a pair come in one load.
   auto load = [&](int which) {
-    Value &value = known[{table, (which + 2) * Cell::count + firstCell.index()}];
-    if (!value) {
-      int64_t firstColumn = firstCell.n8 % (2 * half) * 8 + firstCell.p + which * head / 2;
-      Value quadColumn = code.rem(column, 8); // 2·(lane mod 4): tiles begin at multiples of 8.
-      Value index =
-          code.add(code.add(code.mul(clampedRow(cell.m, cell.h), type.getDimSize(1)), quadColumn),
-                   firstColumn);
-      Value loaded =
-          loadElement(pointers.lookup(argument.getArgNumber() - 1), type.getElementType(), index);
-      known[{table, (which + 2) * Cell::count + firstCell.index()}] = loaded;
-      return loaded;
-    }
-    return value;
+    auto key = [&](int p) {
+      Cell pair = firstCell;
+      pair.p = p;
+      return std::pair(table, (which + 2) * Cell::count + pair.index());
+    };
+    if (Value value = known.lookup(key(firstCell.p)))
+      return value;
+    int64_t firstColumn = firstCell.n8 % (2 * half) * 8 + which * head / 2;
+    Value quadColumn = code.rem(column, 8); // 2·(lane mod 4): tiles begin at multiples of 8.
+    Value index =
+        code.add(code.add(code.mul(clampedRow(cell.m, cell.h), type.getDimSize(1)), quadColumn),
+                 firstColumn);
+    auto [low, high] =
+        loadPair(pointers.lookup(argument.getArgNumber() - 1), type.getElementType(), index);
+    known[key(0)] = low;
+    known[key(1)] = high;
+    return firstCell.p ? high : low;
   };
   Value cosine = load(0), sine = load(1);
   if (rope.getInverse())
@@ -380,14 +397,7 @@ Value FragmentRegion::computeInput(BlockArgument argument, Cell cell) {
       first = code.atElement(pointer, r, width, column, bytes);
     address = code.at(first, 8 * cell.n8 * bytes);
   }
-  std::pair<Value, Value> pair;
-  if (type.getElementType().isBF16()) {
-    pair = code.unpackBF16(code.load(code.i32Type(), address, 4));
-  } else {
-    Value both = code.load(VectorType::get(2, code.f32Type()), address, 8);
-    pair = {LLVM::ExtractElementOp::create(code.builder, code.loc, both, code.i32(0)),
-            LLVM::ExtractElementOp::create(code.builder, code.loc, both, code.i32(1))};
-  }
+  std::pair<Value, Value> pair = loadPairAt(address, type.getElementType());
   known[{argument, other.index()}] = cell.p ? pair.first : pair.second;
   return cell.p ? pair.second : pair.first;
 }

@@ -80,6 +80,9 @@ private:
   Value getNormFactor(mlir::lm::RMSNormOp op, Cell cell);
   Value rotate(mlir::lm::RopeOp op, Cell cell);
   Value loadElement(Value pointer, Type type, Value index);
+  /// Two neighbours, the first at an even index.
+  std::pair<Value, Value> loadPair(Value pointer, Type type, Value index);
+  std::pair<Value, Value> loadPairAt(Value address, Type type);
   Value clampedRow(int m, int h);
 
   CodeBuilder &code;

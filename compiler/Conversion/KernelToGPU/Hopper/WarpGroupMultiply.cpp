@@ -5,13 +5,14 @@ using namespace mlir;
 using namespace smelt::gpu;
 
 // Fields of a descriptor, in 16-byte units: start address (bits 0–13), leading offset (16–29),
-// stride offset (32–45: 8 rows); the swizzle in bits 62–63 is 1 for 128 bytes, 2 for 64.
+// stride offset (32–45: 8 rows); the swizzle in bits 62–63 is 1 for 128 bytes, 2 for 64,
+// 3 for 32.
 Value smelt::gpu::describeTile(CodeBuilder &code, Value address, Major major, int64_t panel,
                                int64_t swizzle) {
   Value start = code.bitAnd(code.shiftRight(address, 4), 0x3fff);
   Value wide = arith::ExtUIOp::create(code.builder, code.loc, code.builder.getI64Type(), start);
   int64_t leading = major == Major::MN ? panel >> 4 : 1;
-  int64_t kind = swizzle == 128 ? 1 : 2;
+  int64_t kind = swizzle == 128 ? 1 : swizzle == 64 ? 2 : 3;
   return code.bitOr(wide, int64_t(uint64_t(kind) << 62 | uint64_t(8 * swizzle >> 4) << 32 |
                                   uint64_t(leading) << 16));
 }

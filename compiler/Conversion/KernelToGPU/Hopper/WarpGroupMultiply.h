@@ -27,8 +27,8 @@ enum class Major { K, MN };
 inline constexpr int64_t swizzleRow = 128, panelBytes = 64 * swizzleRow;
 
 /// The 64-bit description of a tile at a shared address (in bytes, an i32). `panel`: bytes from one
-/// panel of 64 rows or columns of the product to the next (MN-major); `swizzle` is 128, or 64 for
-/// K-major rows of 64 bytes.
+/// panel of 64 rows or columns of the product to the next (MN-major); `swizzle` is 128, or 64 or 32
+/// for rows of so many bytes.
 Value describeTile(CodeBuilder &code, Value address, Major major, int64_t panel = panelBytes,
                    int64_t swizzle = swizzleRow);
 /// How far a description moves for the next k step of 32 bytes.

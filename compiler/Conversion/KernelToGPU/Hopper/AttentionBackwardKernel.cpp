@@ -1,0 +1,60 @@
+//===- AttentionBackwardKernel.cpp - What attention's gradients share -----===//
+#include "compiler/Conversion/KernelToGPU/Hopper/AttentionBackwardKernel.h"
+#include <numbers>
+
+using namespace mlir;
+using namespace smelt;
+using namespace smelt::gpu;
+
+PreparedAttention PreparedAttention::allocate(GPUEmission &emission, const AttentionPlan &plan) {
+  int64_t padded = getPadded(plan), blocks = padded / blockRows;
+  PreparedAttention places;
+  places.delta = emission.allocateWorkspace(padded * plan.heads * 4);
+  places.lse = emission.allocateWorkspace(padded * plan.heads * 4);
+  places.first = emission.allocateWorkspace(padded * 4);
+  places.lastWhole = emission.allocateWorkspace(blocks * 4);
+  places.lastAny = emission.allocateWorkspace(blocks * 4);
+  return places;
+}
+
+AttentionBackwardKernel::AttentionBackwardKernel(kernel::AttentionBackwardOp op,
+                                                 GPUEmission &emission, const AttentionPlan &plan,
+                                                 StringRef role, const PreparedAttention &places)
+    : AttentionKernel(emission, plan, role, op.getLoc()),
+      scalePointer(function.getPointer(op.getScale())), first(function.getPointer(op.getFirst())),
+      delta(function.getWorkspace(places.delta)), lse(function.getWorkspace(places.lse)) {}
+
+void AttentionBackwardKernel::loadScale() {
+  scale = code.load(code.f32Type(), scalePointer, 4);
+  scaleLog2e = code.fmul(scale, code.f32(std::numbers::log2e));
+}
+
+Value AttentionBackwardKernel::exponential(Value score, Value lse2) {
+  return code.approximate("ex2.approx.ftz.f32", code.fma(score, scaleLog2e, code.fneg(lse2)));
+}
+
+SmallVector<Value> AttentionBackwardKernel::packPairs(ArrayRef<Value> values) {
+  SmallVector<Value> words;
+  for (size_t i = 0; i < values.size(); i += 2)
+    words.push_back(code.packBF16(values[i], values[i + 1]));
+  return words;
+}
+
+Value AttentionBackwardKernel::zeroHead() {
+  SmallVector<Value> zeros(plan.width / 2, code.f32(0));
+  return packAccumulator(code, zeros);
+}
+
+Value AttentionBackwardKernel::multiplyRows(Value acc, ArrayRef<Value> weights, Value address,
+                                            int64_t rows) {
+  Value tile = describe(address, Major::MN, rows);
+  for (int64_t step = 0; step < blockRows / 16; ++step)
+    acc = multiplyRegisters(code, plan.width, weights.slice(4 * step, 4),
+                            code.add(tile, step * (16 * swizzleRow >> 4)), acc);
+  return acc;
+}
+
+Value AttentionBackwardKernel::clamp(Value x, Value low, Value high) {
+  x = code.select(code.less(x, high), x, high);
+  return code.select(code.less(x, low), low, x);
+}

@@ -1,0 +1,73 @@
+//===- AttentionBackwardKernel.h - What attention's gradients share -*- C++ -*-===//
+//
+// Three launches: prepare, queries (dQ), keys (dK and dV); see EmitHopperAttentionBackward.cpp.
+//
+//===----------------------------------------------------------------------===//
+#ifndef SMELT_COMPILER_CONVERSION_KERNELTOGPU_HOPPER_ATTENTIONBACKWARDKERNEL_H
+#define SMELT_COMPILER_CONVERSION_KERNELTOGPU_HOPPER_ATTENTIONBACKWARDKERNEL_H
+
+#include "compiler/Conversion/KernelToGPU/Hopper/AttentionKernel.h"
+
+namespace smelt::gpu {
+
+/// Keys of a block of the queries kernel, queries of a block of the keys kernel: a warp group's
+/// share of a tile, so that a block is on the diagonal of one group, or of none.
+inline constexpr int64_t blockRows = attentionRows / 2;
+
+/// What the first launch leaves for the others, as offsets in the workspace.
+struct PreparedAttention {
+  int64_t delta;     ///< δ[h, t] = Σ dO·O, f32.
+  int64_t lse;       ///< [h, t], base 2, f32.
+  int64_t first;     ///< [t]
+  int64_t lastWhole; ///< [j]: the last query that sees key 64·j, so all keys of the block.
+  int64_t lastAny;   ///< [j]: the last query that sees key 64·j + 63.
+
+  static PreparedAttention allocate(GPUEmission &emission, const AttentionPlan &plan);
+};
+/// Entries of a head's row, or of `first`.
+inline int64_t getPadded(const AttentionPlan &plan) { return plan.tiles() * attentionRows; }
+
+class AttentionBackwardKernel : protected AttentionKernel {
+protected:
+  AttentionBackwardKernel(mlir::kernel::AttentionBackwardOp op, GPUEmission &emission,
+                          const AttentionPlan &plan, llvm::StringRef role,
+                          const PreparedAttention &places);
+
+  void loadScale();
+  Value exponential(Value score, Value lse2);
+  /// bf16 pairs: the A operand of the next product.
+  llvm::SmallVector<Value> packPairs(llvm::ArrayRef<Value> values);
+  Value zeroHead();
+  Value describe(Value address, Major major = Major::K, int64_t rows = attentionRows,
+                 int64_t swizzle = 128) {
+    return describeTile(code, address, major, halfBytes(rows), swizzle);
+  }
+  Value addressOf(int64_t offset, Value stage, int64_t bytes) {
+    return code.add(sharedAddress, code.add(code.mul(stage, bytes), offset));
+  }
+  Value placeOf(int64_t offset, Value stage, int64_t bytes) {
+    return code.at(shared, code.add(code.mul(stage, bytes), offset));
+  }
+  void release(const Ring &ring, Value stage) {
+    code.ifThen(fragment.isFirst, [&] { arriveBarrier(code, ring.empty(stage)); });
+  }
+  /// The threads of a warp group wait for each other: before a stage is released that they did not
+  /// multiply, since a thread that has not seen it full would wait for a later turn of the ring.
+  void meet() { code.barrier(code.add(consumer, ownBarrier), 128); }
+  /// acc += weights[64, 64]·B with B 64 rows of halves `rows` high.
+  Value multiplyRows(Value acc, llvm::ArrayRef<Value> weights, Value address, int64_t rows);
+  /// `x` between `low` and `high`.
+  Value clamp(Value x, Value low, Value high);
+
+  Value scalePointer, first, delta, lse, scale, scaleLog2e;
+};
+
+void emitAttentionPrepare(mlir::kernel::AttentionBackwardOp op, GPUEmission &emission,
+                          const AttentionPlan &plan, const PreparedAttention &places);
+void emitAttentionQueries(mlir::kernel::AttentionBackwardOp op, GPUEmission &emission,
+                          const AttentionPlan &plan, const PreparedAttention &places);
+void emitAttentionKeys(mlir::kernel::AttentionBackwardOp op, GPUEmission &emission,
+                       const AttentionPlan &plan, const PreparedAttention &places);
+
+} // namespace smelt::gpu
+#endif

@@ -1,0 +1,339 @@
+//===- EmitHopperAttentionQueries.cpp - dQ of attention on Hopper ---------===//
+//
+// A tile is 128 queries of a head, 64 a warp group; blocks of 64 keys go from the diagonal down.
+// One thread loads Q and dO (double-buffered) and rings of K and V. A group issues S and dP of a
+// block and, behind them, dQ += dS·K of the block before, so that the exponentials run under
+// products of its own too. dQ leaves through the group's rows of the Q buffer.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/Conversion/KernelToGPU/Hopper/AttentionBackwardKernel.h"
+
+using namespace mlir;
+using namespace smelt;
+using namespace smelt::gpu;
+
+namespace {
+
+class QueriesKernel : AttentionBackwardKernel {
+public:
+  QueriesKernel(kernel::AttentionBackwardOp op, GPUEmission &emission, const AttentionPlan &plan,
+                const PreparedAttention &places)
+      : AttentionBackwardKernel(op, emission, plan, "attention backward: queries", places),
+        order(plan.tiles(), plan.heads, /*descending=*/true),
+        tileBytes(attentionRows * plan.width * 2), blockBytes(blockRows * plan.width * 2) {
+    mapQ = addMap(plan.q.argument, 64, attentionRows);
+    mapG = addMap(emission.getArgument(op.getDout()), 64, attentionRows);
+    mapK = addMap(plan.k.argument, plan.keyGroup, blockRows);
+    mapV = addMap(plan.v.argument, 64, blockRows);
+    mapDQ = addMap(emission.getArgument(op.getDq()), 64, 64);
+    keys = function.getPointer(plan.k.argument);
+  }
+
+  void emit(int64_t multiprocessors) {
+    qOffset = layout.allocate(queryStages * tileBytes, 1024);
+    gOffset = layout.allocate(queryStages * tileBytes, 1024);
+    kOffset = layout.allocate(keyStages * blockBytes, 1024);
+    vOffset = layout.allocate(valueStages * blockBytes, 1024);
+    int64_t count = 2 * (queryStages + keyStages + valueStages);
+    int64_t barrierOffset = layout.allocate(8 * (count + 1), 16);
+    allocateItems(queryStages);
+    order.allocate(layout);
+    beginBody();
+    // Rings of queries, keys and values: a full barrier has one producer, an empty one two
+    // consumers; the last is the first keys'.
+    constexpr int64_t k0 = 2 * queryStages, v0 = k0 + 2 * keyStages;
+    initialiseBarriers(barrierOffset, count + 1, [&](int64_t i) -> int64_t {
+      bool isEmpty = i < k0   ? i >= queryStages
+                     : i < v0 ? i - k0 >= keyStages
+                              : i < count && i - v0 >= valueStages;
+      return isEmpty ? 2 : 1;
+    });
+    q.emplace(code, *barriers, 0, queryStages);
+    k.emplace(code, *barriers, k0, keyStages);
+    v.emplace(code, *barriers, v0, valueStages);
+    firstKeys = barriers->get(count);
+    int64_t grid = std::min(order.countItems(), multiprocessors);
+    order.prepare(code, function, shared, grid, [&](Value tile) {
+      return code.sub(code.add(tile, tile), getLowest(code.mul(tile, attentionRows)));
+    });
+    specialise(24, 240, [&] { produce(); }, [&] { consume(); });
+    function.finish({grid, 1, 1}, layout.getBytes());
+  }
+
+private:
+  static constexpr int64_t queryStages = 2, keyStages = 3, valueStages = 2;
+
+  Value loadFirst(Value row) { return loadIndex(first, clampRow(row)); }
+  /// The lowest block of keys that a query sees.
+  Value getLowest(Value row) { return code.shiftRight(loadFirst(row), 6); }
+  /// The block after those that a tile sees.
+  Value getEnd(const Item &item) {
+    return code.mul(code.add(item.tile, 1), attentionRows / blockRows);
+  }
+
+  void produce() {
+    Value zero = code.i32(0), one = code.i32(1);
+    produceItems(order, *q, {zero, one, zero, one, zero, one, zero},
+                 [&](Value work, ValueRange carried) { return produceTile(work, carried); });
+  }
+
+  SmallVector<Value> produceTile(Value work, ValueRange carried) {
+    RingPosition qAt{carried[0], carried[1]};
+    Item item = locate(order, work);
+    Value lowest = getLowest(item.row), end = getEnd(item);
+    waitBarrier(code, q->empty(qAt.stage), qAt.parity);
+    announce(qAt.stage, work);
+    Value full = q->full(qAt.stage);
+    expectBytes(code, full, code.i32(2 * tileBytes));
+    loadHalves(mapQ, placeOf(qOffset, qAt.stage, tileBytes), full, item.head, item.row,
+               attentionRows);
+    loadHalves(mapG, placeOf(gOffset, qAt.stage, tileBytes), full, item.head, item.row,
+               attentionRows);
+    SmallVector<Value> state = code.loop(
+        code.i32(0), code.sub(end, lowest), code.i32(1), carried.drop_front(2),
+        [&](Value step, ValueRange inner) -> SmallVector<Value> {
+          RingPosition kAt{inner[0], inner[1]}, vAt{inner[2], inner[3]};
+          Value here = code.sub(code.sub(end, step), 1), row = code.mul(here, blockRows);
+          waitBarrier(code, k->empty(kAt.stage), kAt.parity);
+          Value parity = loadKeys(mapK, keys, placeOf(kOffset, kAt.stage, blockBytes),
+                                  k->full(kAt.stage), firstKeys, inner[4], item.head, row,
+                                  code.equal(here, 0), blockRows);
+          waitBarrier(code, v->empty(vAt.stage), vAt.parity);
+          expectBytes(code, v->full(vAt.stage), code.i32(blockBytes));
+          loadHalves(mapV, placeOf(vOffset, vAt.stage, blockBytes), v->full(vAt.stage), item.head,
+                     row, blockRows);
+          RingPosition kNext = k->advance(kAt), vNext = v->advance(vAt);
+          return {kNext.stage, kNext.parity, vNext.stage, vNext.parity, parity};
+        });
+    RingPosition qNext = q->advance(qAt);
+    SmallVector<Value> result{order.takeNext(code), qNext.stage, qNext.parity};
+    result.append(state);
+    return result;
+  }
+
+  //===- Consumers ----------------------------------------------------------===//
+
+  /// What goes from block to block: dQ, dS of the last block (bf16 pairs) and where its keys are.
+  struct Running {
+    RingPosition k, v;
+    Value pending; ///< The stage of keys that `slopes` belong to.
+    SmallVector<Value> slopes;
+    Value dq;
+
+    SmallVector<Value> pack() const {
+      SmallVector<Value> values{k.stage, k.parity, v.stage, v.parity, pending, dq};
+      values.append(slopes);
+      return values;
+    }
+    static Running unpack(ValueRange values) {
+      return {{values[0], values[1]},
+              {values[2], values[3]},
+              values[4],
+              SmallVector<Value>(values.drop_front(6)),
+              values[5]};
+    }
+  };
+
+  /// A tile as one warp group sees it.
+  struct Rows {
+    Value row[2], firstKey[2], lse2[2], delta[2];
+    Value queries, gradients; ///< Descriptions of the group's Q and dO.
+  };
+
+  void consume() {
+    loadScale();
+    Value zero = code.i32(0);
+    consumeItems(order, *q, {zero, zero, zero, zero, zero, zero},
+                 [&](const Item &item, ValueRange carried) { return consumeTile(item, carried); });
+    code.ifThen(fragment.isFirst, [&] { waitStores(code, 0, /*read=*/false); });
+  }
+
+  Rows loadRows(const Item &item, Value stage) {
+    Rows rows;
+    Value inTile = code.add(code.mul(consumer, 64), fragment.row);
+    for (int r = 0; r < 2; ++r) {
+      rows.row[r] = code.add(item.row, code.add(inTile, 8 * r));
+      Value clamped = clampRow(rows.row[r]);
+      rows.firstKey[r] = loadIndex(first, clamped);
+      Value place = code.mul(code.add(code.mul(item.head, getPadded(plan)), clamped), 4);
+      rows.lse2[r] = code.load(code.f32Type(), code.at(lse, place), 4);
+      rows.delta[r] = code.load(code.f32Type(), code.at(delta, place), 4);
+    }
+    Value own = code.mul(consumer, 64 * swizzleRow);
+    rows.queries = describe(code.add(addressOf(qOffset, stage, tileBytes), own));
+    rows.gradients = describe(code.add(addressOf(gOffset, stage, tileBytes), own));
+    return rows;
+  }
+
+  SmallVector<Value> consumeTile(const Item &item, ValueRange carried) {
+    RingPosition qAt{carried[0], carried[1]};
+    Value lowest = getLowest(item.row), end = getEnd(item);
+    // This group's blocks: the one on its diagonal, those that all its queries see whole, the edge.
+    Value group = code.add(item.row, code.mul(consumer, 64));
+    Value diagonal = code.shiftRight(group, 6), lowestOwn = getLowest(group);
+    Value whole =
+        code.shiftRight(code.add(loadFirst(code.add(group, blockRows - 1)), blockRows - 1), 6);
+    whole = clamp(whole, lowestOwn, diagonal);
+    Rows rows = loadRows(item, qAt.stage);
+
+    SmallVector<Value> ring(carried.drop_front(2));
+    ring = skip(code.sub(code.sub(end, diagonal), 1), ring);
+    Running running = begin(rows, diagonal, ring);
+    running = blocks(running, rows, diagonal, whole, /*masked=*/false);
+    running = blocks(running, rows, whole, lowestOwn, /*masked=*/true);
+    fenceMultiply(code);
+    Value dq = multiplyKeyGroups(running.dq, running.slopes,
+                                 addressOf(kOffset, running.pending, blockBytes));
+    commitMultiply(code);
+    dq = waitMultiply(code, 0, dq, running.slopes);
+    release(*k, running.pending);
+    ring = skip(code.sub(lowestOwn, lowest), {running.k.stage, running.k.parity, running.v.stage,
+                                              running.v.parity});
+    SmallVector<Value> values = unpackAccumulator(code, dq);
+    for (Value &value : values)
+      value = code.fmul(value, scale);
+    // Through this group's part of Q, which it has read.
+    Value own = code.mul(consumer, 64 * swizzleRow);
+    storeHead(code.at(placeOf(qOffset, qAt.stage, tileBytes), own), attentionRows, mapDQ, item.head,
+              group, values);
+    code.ifThen(fragment.isFirst, [&] {
+      waitStores(code, 0, /*read=*/true);
+      arriveBarrier(code, q->empty(qAt.stage));
+    });
+    RingPosition qNext = q->advance(qAt);
+    SmallVector<Value> result{qNext.stage, qNext.parity};
+    result.append(ring);
+    return result;
+  }
+
+  /// Passes over `count` blocks that the other group alone sees.
+  SmallVector<Value> skip(Value count, ValueRange ring) {
+    return code.loop(code.i32(0), count, code.i32(1), ring,
+                     [&](Value, ValueRange inner) -> SmallVector<Value> {
+                       RingPosition kAt{inner[0], inner[1]}, vAt{inner[2], inner[3]};
+                       waitBarrier(code, k->full(kAt.stage), kAt.parity);
+                       waitBarrier(code, v->full(vAt.stage), vAt.parity);
+                       meet();
+                       release(*k, kAt.stage);
+                       release(*v, vAt.stage);
+                       RingPosition kNext = k->advance(kAt), vNext = v->advance(vAt);
+                       return {kNext.stage, kNext.parity, vNext.stage, vNext.parity};
+                     });
+  }
+
+  /// The products S and dP of a block, two groups of multiplications in flight.
+  std::pair<Value, Value> multiplyBlock(const Rows &rows, RingPosition kAt, RingPosition vAt) {
+    waitBarrier(code, k->full(kAt.stage), kAt.parity);
+    fenceMultiply(code);
+    Value keyTile =
+        describe(addressOf(kOffset, kAt.stage, blockBytes), Major::K, blockRows, 2 * plan.keyGroup);
+    Value scores = multiplyHeads(rows.queries, attentionRows, keyTile, plan.keyGroup, blockRows);
+    commitMultiply(code);
+    waitBarrier(code, v->full(vAt.stage), vAt.parity);
+    fenceMultiply(code);
+    Value products =
+        multiplyHeads(rows.gradients, attentionRows,
+                      describe(addressOf(vOffset, vAt.stage, blockBytes), Major::K, blockRows), 64,
+                      blockRows);
+    commitMultiply(code);
+    return {scores, products};
+  }
+
+  /// P of a block; keys above the row (`causal`) and below its first (`low`) are left out.
+  SmallVector<Value> weigh(ArrayRef<Value> scores, const Rows &rows, Value block, bool causal,
+                           bool low) {
+    Value column = code.add(code.mul(block, blockRows), fragment.pair);
+    SmallVector<Value> weights;
+    for (size_t i = 0; i < scores.size(); ++i) {
+      int r = int(i / 2 % 2);
+      Value weight = exponential(scores[i], rows.lse2[r]);
+      Value key = code.add(column, int64_t(8 * (i / 4) + i % 2));
+      if (causal)
+        weight = code.select(code.compare(arith::CmpIPredicate::sle, key, rows.row[r]), weight,
+                             code.f32(0));
+      if (low)
+        weight = code.select(code.compare(arith::CmpIPredicate::sge, key, rows.firstKey[r]), weight,
+                             code.f32(0));
+      weights.push_back(weight);
+    }
+    return weights;
+  }
+
+  SmallVector<Value> getSlopes(ArrayRef<Value> weights, Value products, const Rows &rows) {
+    SmallVector<Value> dp = unpackAccumulator(code, products), slopes;
+    for (size_t i = 0; i < dp.size(); ++i)
+      slopes.push_back(code.fmul(weights[i], code.fsub(dp[i], rows.delta[i / 2 % 2])));
+    return slopes;
+  }
+
+  /// The block on the diagonal.
+  Running begin(const Rows &rows, Value diagonal, ValueRange ring) {
+    RingPosition kAt{ring[0], ring[1]}, vAt{ring[2], ring[3]};
+    auto [scores, products] = multiplyBlock(rows, kAt, vAt);
+    scores = waitMultiply(code, 1, scores);
+    SmallVector<Value> weights = weigh(unpackAccumulator(code, scores), rows, diagonal,
+                                       /*causal=*/true, /*low=*/true);
+    products = waitMultiply(code, 0, products);
+    release(*v, vAt.stage);
+    SmallVector<Value> slopes = getSlopes(weights, products, rows);
+    return {k->advance(kAt), v->advance(vAt), kAt.stage, packPairs(slopes), zeroHead()};
+  }
+
+  /// Blocks from − 1 down to `to`.
+  Running blocks(const Running &start, const Rows &rows, Value from, Value to, bool masked) {
+    SmallVector<Value> end = code.loop(
+        code.i32(0), code.sub(from, to), code.i32(1), start.pack(),
+        [&](Value step, ValueRange carried) {
+          Running running = Running::unpack(carried);
+          auto [scores, products] = multiplyBlock(rows, running.k, running.v);
+          fenceMultiply(code);
+          Value dq = multiplyKeyGroups(running.dq, running.slopes,
+                                       addressOf(kOffset, running.pending, blockBytes));
+          commitMultiply(code);
+          scores = waitMultiply(code, 2, scores);
+          SmallVector<Value> weights =
+              weigh(unpackAccumulator(code, scores), rows, code.sub(code.sub(from, step), 1),
+                    /*causal=*/false, masked);
+          products = waitMultiply(code, 1, products);
+          release(*v, running.v.stage);
+          SmallVector<Value> slopes = getSlopes(weights, products, rows);
+          // Not packed before the wait: the words being read must keep their registers.
+          dq = waitMultiply(code, 0, dq, running.slopes);
+          release(*k, running.pending);
+          return Running{k->advance(running.k), v->advance(running.v), running.k.stage,
+                         packPairs(slopes), dq}
+              .pack();
+        });
+    return Running::unpack(end);
+  }
+
+  /// dQ += dS·K: a product per group of features, since narrow groups are panels of their own.
+  Value multiplyKeyGroups(Value dq, ArrayRef<Value> words, Value address) {
+    if (plan.keyGroup == 64)
+      return multiplyRows(dq, words, address, blockRows);
+    SmallVector<Value> registers = unpackAccumulator(code, dq), result;
+    int64_t perGroup = plan.keyGroup / 2;
+    for (int64_t group = 0; group < plan.width / plan.keyGroup; ++group) {
+      Value part = packAccumulator(code, ArrayRef(registers).slice(group * perGroup, perGroup));
+      Value tile = describe(code.add(address, group * keyGroupBytes(blockRows)), Major::MN,
+                            blockRows, 2 * plan.keyGroup);
+      for (int64_t step = 0; step < blockRows / 16; ++step)
+        part = multiplyRegisters(code, plan.keyGroup, words.slice(4 * step, 4),
+                                 code.add(tile, step * (16 * 2 * plan.keyGroup >> 4)), part);
+      result.append(unpackAccumulator(code, part));
+    }
+    return packAccumulator(code, result);
+  }
+
+  TileOrder order;
+  int64_t tileBytes, blockBytes, qOffset = 0, gOffset = 0, kOffset = 0, vOffset = 0;
+  Value mapQ, mapG, mapK, mapV, mapDQ, keys, firstKeys;
+  std::optional<Ring> q, k, v;
+};
+
+} // namespace
+
+void smelt::gpu::emitAttentionQueries(kernel::AttentionBackwardOp op, GPUEmission &emission,
+                                      const AttentionPlan &plan, const PreparedAttention &places) {
+  QueriesKernel(op, emission, plan, places).emit(emission.getTarget().multiprocessors);
+}
