@@ -194,18 +194,24 @@ def attention_mlir(name):
     t, h, d = int(t), int(h), int(d)
     heads, wide, rows, lse = tensor((t, h, d), "bf16"), tensor((t, h, d), "f32"), tensor((t,), "i32"), tensor((t, h), "f32")
     load = lambda x: f"{{ ^bb0(%{x}b: {heads}): %{x}w = lm.cast %{x}b : {heads} -> {wide} kernel.yield %{x}w : {wide} }}"
-    features = {"none": None, "key": f"{d // 4}, {d // 2}, {3 * d // 4}, {d}", "half": f"{d // 2}, {d}"}[shift]
+    features = {"none": None, "gated": None, "key": f"{d // 4}, {d // 2}, {3 * d // 4}, {d}", "half": f"{d // 2}, {d}"}[shift]
     key = load("k")
     if features:
         key = (f"{{ ^bb0(%kb: {heads}): %kw = lm.cast %kb : {heads} -> {wide} %ks = lm.token_shift replace cross %kw "
                f"{{features = array<i64: {features}>, heads = array<i64>}} : ({wide}) -> {wide} kernel.yield %ks : {wide} }}")
-    return f"""func.func private @{name}(%q: {heads}, %k: {heads}, %v: {heads}, %first: {rows}, %scale: tensor<f32>) -> ({heads}, {lse}) {{
-  %0:2 = kernel.attention q(%q) k(%k) v(%v) result() first(%first) scale(%scale) : ({heads}, {heads}, {heads}, {rows}, tensor<f32>) -> ({heads}, {lse})
+    flat, result, gate, gates = tensor((t, h * d), "bf16"), heads, "", ""
+    last = f"^bb0(%o: {wide}): %y = lm.cast %o : {wide} -> {heads} kernel.yield %y : {heads}"
+    if shift == "gated":
+        result, gate, gates = flat, "%gate", f"{lse}, "
+        last = (f"^bb0(%o: {wide}, %g: {lse}): %s = lm.row_scale %o, %g : {wide}, {lse} %c = lm.cast %s : {wide} -> {heads} "
+                f"%y = lm.reshape %c : {heads} -> {flat} kernel.yield %y : {flat}")
+    return f"""func.func private @{name}(%q: {heads}, %k: {heads}, %v: {heads}, %first: {rows}, %scale: tensor<f32>{f", %gate: {lse}" if gate else ""}) -> ({result}, {lse}) {{
+  %0:2 = kernel.attention q(%q) k(%k) v(%v) result({gate}) first(%first) scale(%scale) : ({heads}, {heads}, {heads}, {gates}{rows}, tensor<f32>) -> ({result}, {lse})
     q {load("q")}
     k {key}
     v {load("v")}
-    result {{ ^bb0(%o: {wide}): %y = lm.cast %o : {wide} -> {heads} kernel.yield %y : {heads} }}
-  return %0#0, %0#1 : {heads}, {lse}
+    result {{ {last} }}
+  return %0#0, %0#1 : {result}, {lse}
 }}
 """
 
@@ -222,15 +228,22 @@ def backward_mlir(name):
         *regions, f"  return %0#0, %0#1, %0#2 : {heads}, {heads}, {heads}", "}", ""])
 
 
+def first_keys(t, window, kind):
+    """The first key of each token: its document's, or `window` tokens before it (kind blocks: before its block of 128)."""
+    import torch
+    here = torch.arange(t) // 128 * 128 if kind == "blocks" else torch.arange(t)
+    return torch.maximum(torch.tensor(document_starts(t, kind)), here - window)
+
+
 def document_starts(t, kind):
-    """causal: documents of 2048 tokens; docs: log-normal lengths with median 400, cut at 2048; tiny: 1, 3, 124, then short ones."""
+    """causal: documents of 2048 tokens; docs, blocks: log-normal lengths with median 400, cut at 2048; tiny: 1, 3, 124, then short ones."""
     import numpy
     random = numpy.random.default_rng(t)
     starts, begin = [], 0
     while begin < t:
         length = 2048
         if kind != "causal":
-            length = min(max(2, int(random.lognormal(math.log(400 if kind == "docs" else 20), 1.04))), 2048)
+            length = min(max(2, int(random.lognormal(math.log(20 if kind == "tiny" else 400), 1.04))), 2048)
         if kind == "tiny" and len(starts) < 3:
             length = (1, 3, 124)[len(starts)]
         starts.append(begin)
@@ -244,7 +257,7 @@ def attention_case(name):
     import torch
     _, t, h, d, window, kind, shift = name.split("_")
     t, h, d, window = int(t), int(h), int(d), int(window)
-    first = torch.maximum(torch.tensor(document_starts(t, kind)), torch.arange(t) - window)
+    first = first_keys(t, window, kind)
     pairs = int((torch.arange(t) - first + 1).sum())
 
     def fill(inputs):
@@ -252,13 +265,15 @@ def attention_case(name):
             x.copy_(torch.randn(x.shape, device="cuda"))
         inputs[3].copy_(first)
         inputs[4].fill_(0.1)
+        for gate in inputs[5:]:
+            gate.copy_(torch.rand(gate.shape, device="cuda"))
 
     def expect(inputs):
         q, k, v = inputs[:3]
         rows = sorted({0, 1, 63, 64, 127, 128, 129, t - 2, t - 1} | set(torch.randint(0, t, (24,)).tolist()))
         rows = [r for r in rows if 0 <= r < t]
         outputs, logs = [], []
-        groups = {"none": [], "key": [(d // 4, d // 2), (3 * d // 4, d)], "half": [(d // 2, d)]}[shift]
+        groups = {"none": [], "gated": [], "key": [(d // 4, d // 2), (3 * d // 4, d)], "half": [(d // 2, d)]}[shift]
         for r in rows:
             lo = int(first[r])
             key = k[lo:r + 1].double()
@@ -269,8 +284,11 @@ def attention_case(name):
             logs.append(scores.logsumexp(-1))
             outputs.append(torch.einsum("hj,jhd->hd", scores.softmax(-1), v[lo:r + 1].double()))
         index = torch.tensor(rows, device="cuda")
+        outputs = torch.stack(outputs)
+        if shift == "gated":
+            outputs = (outputs * inputs[5][index].double()[:, :, None]).flatten(1)
         # P is rounded to bf16 (2^-9 each), and the output; lse in f32 from approximate log and exp.
-        return [(index, torch.stack(outputs), 5e-3), (index, torch.stack(logs), 2e-6)]
+        return [(index, outputs, 5e-3), (index, torch.stack(logs), 2e-6)]
 
     def yardstick(inputs):
         n = t // 2048
@@ -286,7 +304,7 @@ def backward_case(name):
     base = attention_case(name.replace("backward", "attention"))
     _, t, h, d, window, kind, shift = name.split("_")
     t, h, d, window = int(t), int(h), int(d), int(window)
-    first = torch.maximum(torch.tensor(document_starts(t, kind)), torch.arange(t) - window)
+    first = first_keys(t, window, kind)
     groups = {"none": [], "key": [(d // 4, d // 2), (3 * d // 4, d)], "half": [(d // 2, d)]}[shift]
 
     def shifted(k):
@@ -376,9 +394,12 @@ SMALL = [(1, 128, 64, "tn", "plain"), (1, 8, 8, "tn", "f32"), (130, 72, 136, "tn
 ATTENTION = [(49152, 6, 128, 640, "docs", "none"), (49152, 6, 128, 640, "docs", "key"), (49152, 6, 128, 1408, "docs", "none"),
              (49152, 6, 128, 2048, "causal", "none"), (49152, 6, 128, 2048, "causal", "key"), (16384, 12, 64, 640, "docs", "none"),
              (1, 2, 64, 640, "docs", "none"), (1, 1, 128, 640, "docs", "key"), (131, 3, 64, 50, "docs", "half"), (1000, 2, 128, 200, "tiny", "key"),
-             (2048, 6, 128, 2048, "causal", "key"), (777, 5, 128, 100000, "docs", "half"), (4096, 2, 64, 300, "tiny", "none")]
+             (2048, 6, 128, 2048, "causal", "key"), (777, 5, 128, 100000, "docs", "half"), (4096, 2, 64, 300, "tiny", "none"),
+             (3000, 8, 128, 384, "blocks", "none")]
+GATED = [(1000, 3, 128, 200, "docs", "gated"), (16384, 6, 128, 640, "docs", "gated")]
 ALL = ["_".join(["gemm", *map(str, case)]) for case in LARGE + SMALL] + [
-    "_".join([kind, *map(str, case)]) for kind in ("attention", "backward") for case in ATTENTION]
+    "_".join([kind, *map(str, case)]) for kind in ("attention", "backward") for case in ATTENTION] + [
+    "_".join(["attention", *map(str, case)]) for case in GATED]
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["head"]:

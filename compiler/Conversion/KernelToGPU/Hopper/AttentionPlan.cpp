@@ -42,8 +42,8 @@ static std::string whyNotSource(const RegionSource &source, bool isKey,
       !shift.getHeads().empty())
     return "has a shift that is no change of rows alone";
   for (int64_t bound : shift.getFeatures())
-    if (bound % 16)
-      return "has shifted features that do not begin at a multiple of 16";
+    if (bound % 32)
+      return "has shifted features that do not begin at a multiple of 32";
   return "";
 }
 

@@ -20,6 +20,9 @@ func.func private @plain(%q: tensor<256x2x64xbf16>, %first: tensor<256xi32>, %s:
 }
 
 // A key offset adds no launch and no buffer: keys come in boxes of 32 features, as many launches and parameters as before.
+// JSON: "gated":
+// JSON: "role": "attention"
+// JSON: "threads": 384
 // JSON: "plain":
 // JSON: "role": "attention"
 // JSON-NOT: "role"
@@ -39,4 +42,22 @@ func.func private @shifted(%q: tensor<256x2x128xbf16>, %first: tensor<256xi32>, 
     v { ^bb0(%a: tensor<256x2x128xbf16>): kernel.yield %a : tensor<256x2x128xbf16> }
     result { ^bb0(%a: tensor<256x2x128xbf16>): kernel.yield %a : tensor<256x2x128xbf16> }
   return %0#0, %0#1 : tensor<256x2x128xbf16>, tensor<256x2xf32>
+}
+
+// A factor per head in the result region is multiplied where the rows are divided by their sums.
+func.func private @gated(%q: tensor<200x2x64xbf16>, %first: tensor<200xi32>, %s: tensor<f32>, %g: tensor<200x2xf32>) -> (tensor<200x128xbf16>, tensor<200x2xf32>) {
+  %0:2 = kernel.attention q(%q) k(%q) v(%q) result(%g) first(%first) scale(%s)
+      : (tensor<200x2x64xbf16>, tensor<200x2x64xbf16>, tensor<200x2x64xbf16>, tensor<200x2xf32>, tensor<200xi32>, tensor<f32>) -> (tensor<200x128xbf16>, tensor<200x2xf32>)
+    q { ^bb0(%a: tensor<200x2x64xbf16>): kernel.yield %a : tensor<200x2x64xbf16> }
+    k { ^bb0(%a: tensor<200x2x64xbf16>):
+      %1 = lm.token_shift replace cross %a {features = array<i64: 32, 64>, heads = array<i64>} : (tensor<200x2x64xbf16>) -> tensor<200x2x64xbf16>
+      kernel.yield %1 : tensor<200x2x64xbf16> }
+    v { ^bb0(%a: tensor<200x2x64xbf16>): kernel.yield %a : tensor<200x2x64xbf16> }
+    result { ^bb0(%a: tensor<200x2x64xbf16>, %b: tensor<200x2xf32>):
+      %0 = lm.cast %a : tensor<200x2x64xbf16> -> tensor<200x2x64xf32>
+      %1 = lm.row_scale %0, %b : tensor<200x2x64xf32>, tensor<200x2xf32>
+      %2 = lm.cast %1 : tensor<200x2x64xf32> -> tensor<200x2x64xbf16>
+      %3 = lm.reshape %2 : tensor<200x2x64xbf16> -> tensor<200x128xbf16>
+      kernel.yield %3 : tensor<200x128xbf16> }
+  return %0#0, %0#1 : tensor<200x128xbf16>, tensor<200x2xf32>
 }
