@@ -33,7 +33,11 @@ def prepare():
     shutil.rmtree(FOLDER, ignore_errors=True)
     os.makedirs(os.path.join(FOLDER, "models"))
     os.symlink(BUILD, os.path.join(FOLDER, "build"))
-    shutil.copy(os.path.join(SOURCE, "test/tools/smelt/Inputs/small.json"), os.path.join(FOLDER, "models/tiny.json"))
+    # As many tokens a step as in the real one: the READMEs' micro-batches divide them.
+    with open(os.path.join(SOURCE, "test/tools/smelt/Inputs/small.json"), encoding="utf-8") as small:
+        spec = small.read().replace('"tokens": 256', '"tokens": 2048')
+    with open(os.path.join(FOLDER, "models/tiny.json"), "w", encoding="utf-8") as tiny:
+        tiny.write(spec)
     with open(os.path.join(SOURCE, "LICENSE"), encoding="utf-8") as file:
         licence = file.read()
     with open(os.path.join(FOLDER, "text.txt"), "w", encoding="utf-8") as file:

@@ -275,7 +275,7 @@ private:
     runtime::Training &training = manifest.training;
     training.steps = getInteger(config, "steps");
     training.seed = getInteger(config, "seed");
-    training.ranks = getInteger(config, "ranks", 1);
+    training.ranks = getInteger(config, "job_ranks", 1);
     training.checkpointEvery = getInteger(config, "checkpoint_every");
     training.checkpointKeep = getInteger(config, "checkpoint_keep");
     DictionaryAttr validation = getDictionary(config, "validation");

@@ -66,7 +66,7 @@ struct DistributePass : smelt::impl::DistributePassBase<DistributePass> {
         return error << "; training.micro_batch sets their size";
       }
     NamedAttrList withRanks(training), config(run.getConfig());
-    withRanks.set("ranks", builder.getI64IntegerAttr(ranks));
+    withRanks.set("job_ranks", builder.getI64IntegerAttr(ranks));
     config.set("training", withRanks.getDictionary(&getContext()));
     run.setConfigAttr(config.getDictionary(&getContext()));
     return success();

@@ -8,7 +8,7 @@ def DistributePass : Pass<"smelt-distribute", "::mlir::ModuleOp"> {
   let summary = "Let the ranks of a job share a step";
   let description = [{
     The ranks deal out the micro-batches of each step among themselves, so gradients are sums over all ranks: each update program begins by
-    summing those that it reads, in buckets of one element type. The run gets `ranks`. The micro-batches of every stage must
+    summing those that it reads, in buckets of one element type. The run gets `job_ranks`. The micro-batches of every stage must
     divide among the ranks. With one rank nothing changes.
 
     ```mlir

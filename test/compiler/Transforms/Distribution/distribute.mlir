@@ -12,9 +12,9 @@
 
 // ONE-NOT: all_reduce
 // ONE-NOT: ranks
-// TWO: ranks = 2 : i64
-// THREE: ranks = 3 : i64
-// SIXTEEN: ranks = 16 : i64
+// TWO: job_ranks = 2 : i64
+// THREE: job_ranks = 3 : i64
+// SIXTEEN: job_ranks = 16 : i64
 // FIVE: distribute.mlir:[[#@LINE+2]]:1: error: the 48 micro-batches of a step do not divide among 5 ranks (from step 0 on); training.micro_batch sets their size
 // NONE: cannot be run by 0 ranks
 train.run {training = {steps = 10 : i64, stages = [{first = 0 : i64, last = 4 : i64, micro_batches = 48 : i64}, {first = 5 : i64, last = 9 : i64, micro_batches = 96 : i64}]}}
