@@ -16,7 +16,7 @@
 
 namespace smelt::runtime {
 
-class RankGroup;
+class Peers;
 
 class Collective {
 public:
@@ -24,6 +24,8 @@ public:
 
   virtual int rank() const = 0;
   virtual int size() const = 0;
+  /// "Gloo 0.5.0"; what ranks must agree about.
+  virtual std::string version() const = 0;
 
   /// Replaces the elements (f32, bf16 or f64) by their sums over all ranks.
   virtual Status allReduce(std::span<std::byte> data, DType type) = 0;
@@ -39,10 +41,8 @@ public:
   virtual Status barrier() = 0;
 };
 
-/// "Gloo 0.5.0"; what ranks must agree about.
-std::string collectiveVersion();
-
-/// Gloo over TCP, for buffers in host memory. Connects all ranks of the group.
-StatusOr<std::unique_ptr<Collective>> makeGlooCollective(RankGroup &group);
+/// Gloo over TCP, for buffers in host memory. Connects all ranks. Gloo lies in a plugin
+/// (GlooPlugin.cpp), so that machines without it start everything that does not ask for it.
+StatusOr<std::unique_ptr<Collective>> makeGlooCollective(Peers &peers);
 
 } // namespace smelt::runtime

@@ -235,6 +235,11 @@ std::optional<LostRank> RankGroup::waitForLoss(milliseconds patience) {
   return connection_->lost;
 }
 
+Status RankGroup::explain(const std::string &what, milliseconds patience) {
+  std::optional<LostRank> lost = waitForLoss(patience);
+  return Status(StatusCode::RankLost, lost ? lost->message() : what);
+}
+
 void RankGroup::leave() {
   if (connection_->left.exchange(true))
     return;

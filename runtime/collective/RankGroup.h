@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
+#include "runtime/collective/Peers.h"
 #include "runtime/collective/RankEnvironment.h"
 
 #include <chrono>
@@ -34,27 +35,25 @@ struct RankGroupOptions {
   std::function<void(const LostRank &)> onLost = {};
 };
 
-class RankGroup {
+class RankGroup : public Peers {
 public:
   /// Meets the other ranks; returns when all are there.
   static StatusOr<std::unique_ptr<RankGroup>> join(const RankEnvironment &environment,
                                                    RankGroupOptions options = {});
   /// Without leave() before, the others hold this rank for lost.
-  ~RankGroup();
+  ~RankGroup() override;
 
-  int rank() const;
-  int size() const;
-  /// This machine's address on the way to rank 0.
-  const std::string &localAddress() const;
+  int rank() const override;
+  int size() const override;
+  const std::string &localAddress() const override;
 
   /// Tells what this rank does from now on ("forward"); `phase` must be a literal.
   void enter(const char *phase);
   const char *phase() const;
 
-  /// A word for all ranks; each key once.
-  Status set(const std::string &key, const std::string &value);
-  /// Waits until some rank has set the key.
-  StatusOr<std::string> get(const std::string &key);
+  Status set(const std::string &key, const std::string &value) override;
+  StatusOr<std::string> get(const std::string &key) override;
+  Status explain(const std::string &what, std::chrono::milliseconds patience) override;
   /// Fails on every rank, with both values named, unless all ranks have the same `value`; then the
   /// ranks have left.
   Status agree(const std::string &what, const std::string &value);
@@ -63,7 +62,7 @@ public:
 
   /// If a rank is lost, or is found to be so within `patience`: who.
   std::optional<LostRank> waitForLoss(std::chrono::milliseconds patience);
-  std::chrono::milliseconds timeout() const;
+  std::chrono::milliseconds timeout() const override;
   /// This rank ends in order. Rank 0 waits until the others have left.
   void leave();
 

@@ -45,7 +45,7 @@ Status checkAgreement(const TrainOptions &options, Session &session, const Check
       {"the first step", std::to_string(start.step)},
       {"the number of training tokens", std::to_string(data.train.size())},
       {"the number of validation tokens", std::to_string(data.validation.size())},
-      {"the runtime", concat("bundle format ", kBundleVersion, ", ", collectiveVersion())},
+      {"the runtime", concat("bundle format ", kBundleVersion, ", ", ranks.collective().version())},
   };
   for (const auto &[what, value] : values)
     SMELT_RETURN_IF_ERROR(ranks.group().agree(what, value));

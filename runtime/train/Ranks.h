@@ -17,6 +17,7 @@ public:
   int rank() const { return group_->rank(); }
   int size() const { return group_->size(); }
   RankGroup &group() { return *group_; }
+  Collective &collective() { return *collective_; }
 
   /// All ranks' sums of `data`, in phase "collective".
   Status sum(std::span<std::byte> data, DType type);

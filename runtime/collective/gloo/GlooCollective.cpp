@@ -1,7 +1,5 @@
-#include "runtime/collective/Collective.h"
-#include "runtime/collective/RankGroup.h"
+#include "runtime/collective/gloo/GlooPlugin.h"
 
-#if SMELT_HAVE_GLOO
 #include <gloo/allgather.h>
 #include <gloo/allreduce.h>
 #include <gloo/barrier.h>
@@ -13,11 +11,9 @@
 
 #include <cstring>
 #include <vector>
-#endif
 
 namespace smelt::runtime {
 
-#if SMELT_HAVE_GLOO
 namespace {
 
 /// Thrown through Gloo, which knows no Status; caught in this file.
@@ -26,14 +22,14 @@ struct StoreFailure : std::runtime_error {
 };
 
 /// Where Gloo's ranks find each other's addresses.
-class GroupStore : public gloo::rendezvous::Store {
+class PeerStore : public gloo::rendezvous::Store {
 public:
-  explicit GroupStore(RankGroup &group) : group_(group) {}
+  explicit PeerStore(Peers &peers) : peers_(peers) {}
   void set(const std::string &key, const std::vector<char> &data) override {
-    check(group_.set("gloo/" + key, std::string(data.begin(), data.end())));
+    check(peers_.set("gloo/" + key, std::string(data.begin(), data.end())));
   }
   std::vector<char> get(const std::string &key) override {
-    StatusOr<std::string> value = group_.get("gloo/" + key);
+    StatusOr<std::string> value = peers_.get("gloo/" + key);
     check(value.status());
     return {value->begin(), value->end()};
   }
@@ -50,7 +46,7 @@ private:
     if (!status.isOk())
       throw StoreFailure(status.message());
   }
-  RankGroup &group_;
+  Peers &peers_;
 };
 
 template <typename T> void addElements(void *to, const void *a, const void *b, size_t count) {
@@ -60,11 +56,14 @@ template <typename T> void addElements(void *to, const void *a, const void *b, s
 
 class GlooCollective : public Collective {
 public:
-  GlooCollective(RankGroup &group, std::shared_ptr<gloo::Context> context)
-      : group_(group), context_(std::move(context)) {}
+  GlooCollective(Peers &peers, std::shared_ptr<gloo::Context> context)
+      : peers_(peers), context_(std::move(context)) {}
 
   int rank() const override { return context_->rank; }
   int size() const override { return context_->size; }
+  std::string version() const override {
+    return concat("Gloo ", GLOO_VERSION_MAJOR, ".", GLOO_VERSION_MINOR, ".", GLOO_VERSION_PATCH);
+  }
 
   Status allReduce(std::span<std::byte> data, DType type) override {
     if (type == DType::BF16)
@@ -173,49 +172,38 @@ private:
       function();
       return Status::ok();
     } catch (const std::exception &failure) {
-      if (auto lost = group_.waitForLoss(group_.timeout() + std::chrono::seconds(2)))
-        return Status(StatusCode::RankLost, lost->message());
-      return Status(StatusCode::RankLost, concat("a collective failed: ", failure.what()));
+      return peers_.explain(concat("a collective failed: ", failure.what()),
+                            peers_.timeout() + std::chrono::seconds(2));
     }
   }
 
-  RankGroup &group_;
+  Peers &peers_;
   std::shared_ptr<gloo::Context> context_;
   uint32_t tag_ = 0;
 };
 
 } // namespace
 
-std::string collectiveVersion() {
-  return concat("Gloo ", GLOO_VERSION_MAJOR, ".", GLOO_VERSION_MINOR, ".", GLOO_VERSION_PATCH);
-}
+} // namespace smelt::runtime
 
-StatusOr<std::unique_ptr<Collective>> makeGlooCollective(RankGroup &group) {
+using namespace smelt::runtime;
+
+extern "C" int smeltGlooInterface() { return kGlooPluginInterface; }
+
+extern "C" Collective *smeltGlooMake(Peers &peers, Status &failure) {
   try {
-    auto context = std::make_shared<gloo::rendezvous::Context>(group.rank(), group.size());
+    auto context = std::make_shared<gloo::rendezvous::Context>(peers.rank(), peers.size());
     // Ranks may be far apart (one compiles, one validates); who is lost, the heartbeat tells.
     context->setTimeout(std::chrono::hours(1));
     gloo::transport::tcp::attr attributes;
-    attributes.hostname = group.localAddress();
+    attributes.hostname = peers.localAddress();
     auto device = gloo::transport::tcp::CreateDevice(attributes);
-    GroupStore store(group);
+    PeerStore store(peers);
     context->connectFullMesh(store, device);
-    return std::unique_ptr<Collective>(new GlooCollective(group, std::move(context)));
-  } catch (const std::exception &failure) {
-    if (auto lost = group.waitForLoss(std::chrono::milliseconds(0)))
-      return Status(StatusCode::RankLost, lost->message());
-    return Status(StatusCode::RankLost, concat("Gloo cannot connect the ranks: ", failure.what()));
+    return new GlooCollective(peers, std::move(context));
+  } catch (const std::exception &error) {
+    failure = peers.explain(concat("Gloo cannot connect the ranks: ", error.what()),
+                            std::chrono::milliseconds(0));
+    return nullptr;
   }
 }
-
-#else
-
-std::string collectiveVersion() { return "no Gloo"; }
-
-StatusOr<std::unique_ptr<Collective>> makeGlooCollective(RankGroup &) {
-  return usageError("this smelt was built without Gloo (package libgloo-dev): it runs on one rank");
-}
-
-#endif
-
-} // namespace smelt::runtime
