@@ -160,10 +160,10 @@ def gemm_case(name):
             return [(rows, ca * x + cb * x0 + z, bound)]
         third, outputs = n // 3, []
         if epilogue == "parts":
-            q, k, v = z.split(third, 1)
-            k = k.reshape(len(rows), -1, 128)
-            k = k * torch.rsqrt((k * k).mean(-1, keepdim=True) + EPS)
-            return [(rows, x, bound) for x in (z, q * inputs[3].double(), k, v + inputs[2][rows].double())]
+            queries, keys, values = z.split(third, 1)
+            keys = keys.reshape(len(rows), -1, 128)
+            keys = keys * torch.rsqrt((keys * keys).mean(-1, keepdim=True) + EPS)
+            return [(rows, x, bound) for x in (z, queries * inputs[3].double(), keys, values + inputs[2][rows].double())]
         for i in range(3):
             h = z[:, i * third:(i + 1) * third].reshape(len(rows), -1, 128)
             if i < 2:
