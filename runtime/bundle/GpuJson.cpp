@@ -76,6 +76,8 @@ GpuLaunch readGpuLaunch(JsonObject &object, Status &failure) {
   launch.threads = static_cast<uint32_t>(object.unsignedInteger("threads", 1024));
   launch.sharedBytes = static_cast<uint32_t>(object.unsignedInteger("shared_bytes", 1 << 20));
   launch.cluster = static_cast<uint32_t>(object.unsignedInteger("cluster", 16));
+  if (object.has("persistent"))
+    launch.persistent = object.boolean("persistent");
   size_t index = 0;
   for (const json &element : object.array("parameters")) {
     JsonObject parameter(element, concat(object.pathOf("parameters"), "[", index++, "]"), failure);
@@ -111,13 +113,13 @@ ordered_json gpuLaunchJson(const GpuLaunch &launch) {
     }
     }
   }
-  return {{"symbol", launch.symbol},
-          {"role", launch.role},
-          {"grid", launch.grid},
-          {"threads", launch.threads},
-          {"shared_bytes", launch.sharedBytes},
-          {"cluster", launch.cluster},
-          {"parameters", std::move(parameters)}};
+  ordered_json json = {{"symbol", launch.symbol},   {"role", launch.role},
+                       {"grid", launch.grid},       {"threads", launch.threads},
+                       {"shared_bytes", launch.sharedBytes}, {"cluster", launch.cluster}};
+  if (launch.persistent)
+    json["persistent"] = true;
+  json["parameters"] = std::move(parameters);
+  return json;
 }
 
 } // namespace smelt::runtime

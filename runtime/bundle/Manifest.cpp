@@ -8,6 +8,7 @@ namespace smelt::runtime {
 namespace {
 constexpr const char *kBufferKinds[] = {"parameter", "state",  "gradient", "setting",
                                         "input",     "output", "constant", "workspace"};
+constexpr const char *kCollectiveKinds[] = {"all_reduce", "reduce_scatter", "all_gather"};
 constexpr const char *kSampleOrders[] = {"random", "contiguous", "documents", "aligned"};
 
 template <typename Enum, size_t N>
@@ -32,6 +33,13 @@ std::optional<BufferKind> parseBufferKind(std::string_view name) {
   return parseEnum<BufferKind>(kBufferKinds, name);
 }
 
+const char *collectiveKindName(CollectiveKind kind) {
+  return kCollectiveKinds[static_cast<size_t>(kind)];
+}
+std::optional<CollectiveKind> parseCollectiveKind(std::string_view name) {
+  return parseEnum<CollectiveKind>(kCollectiveKinds, name);
+}
+
 const char *sampleOrderName(SampleOrder order) { return kSampleOrders[static_cast<size_t>(order)]; }
 std::optional<SampleOrder> parseSampleOrder(std::string_view name) {
   return parseEnum<SampleOrder>(kSampleOrders, name);
@@ -39,6 +47,17 @@ std::optional<SampleOrder> parseSampleOrder(std::string_view name) {
 
 const Program *Manifest::findProgram(std::string_view wanted) const {
   return findByName(programs, wanted);
+}
+
+const Program *Manifest::findLastOfStep(const Program &program, int64_t step) const {
+  std::vector<std::string> due;
+  for (const Update &update : training.updates)
+    if (update.period.isDue(step))
+      due.push_back(update.program);
+  for (const Program &other : programs)
+    if (other.last && other.last->program == program.name && other.last->updates == due)
+      return &other;
+  return nullptr;
 }
 
 const Program *Manifest::findProgramByRole(std::string_view role) const {

@@ -12,6 +12,7 @@
 #include "runtime/base/SealedFolder.h"
 #include "runtime/base/Status.h"
 #include "runtime/device/GpuLaunch.h"
+#include "runtime/device/ProgramEntry.h"
 
 #include <cstdint>
 #include <map>
@@ -30,6 +31,9 @@ inline constexpr uint64_t kBufferAlignment = 64;
 enum class BufferKind { Parameter, State, Gradient, Setting, Input, Output, Constant, Workspace };
 const char *bufferKindName(BufferKind kind);
 std::optional<BufferKind> parseBufferKind(std::string_view name);
+
+const char *collectiveKindName(CollectiveKind kind);
+std::optional<CollectiveKind> parseCollectiveKind(std::string_view name);
 
 enum class InitKind { Zeros, Constant, Uniform, Normal, Values, Copy };
 
@@ -119,16 +123,30 @@ struct Launch {
   std::vector<std::string> steps;  ///< Paths of the spec steps that ended here.
   uint64_t flops = 0;
   uint64_t bytes = 0; ///< Read and written.
+  /// Numbers of collectives of the communication lane that must have ended before.
+  std::vector<uint32_t> wait = {};
+  /// The most multiprocessors of its persistent functions; 0: what they were compiled for.
+  uint32_t sms = 0;
 };
-
-enum class CollectiveKind { AllReduce };
 
 /// Communication between the ranks of a job, before launch number `before` of its program.
 struct CollectiveStep {
   CollectiveKind kind = CollectiveKind::AllReduce;
   uint32_t before = 0;
-  /// All-reduce: each becomes its sum over all ranks. One element type; one message.
+  /// One element type; one message.
   std::vector<uint32_t> buffers = {};
+  /// On the communication lane (ProgramEntry.h), beside the launches that follow, until one that
+  /// waits for it or the end of the program.
+  bool onLane = false;
+  std::vector<uint32_t> wait = {}; ///< As a launch's; only of those on the main lane.
+};
+
+/// A program of role train that is one whole end of a step: what `program` does with the last
+/// micro-batch, then what the programs `updates` do, with their collectives beside both.
+struct LastOfStep {
+  std::string program;
+  std::vector<std::string> updates; ///< In the order in which they run.
+  uint32_t updatesFrom = 0;         ///< The first launch of the updates.
 };
 
 /// Roles: "setup", "train", "update", "evaluate", "generate".
@@ -143,6 +161,7 @@ struct Program {
   std::map<std::string, uint32_t> outputs;
   std::vector<Launch> launches;
   std::vector<CollectiveStep> collectives = {}; ///< In order of `before`.
+  std::optional<LastOfStep> last = {};
 };
 
 /// Training steps `first`..`last` (0-based, inclusive) run `program` `microBatches` times each.
@@ -236,6 +255,9 @@ struct Manifest {
 
   /// The program of that name; null if there is none.
   const Program *findProgram(std::string_view name) const;
+  /// The program that is `program` on a step's last micro-batch and exactly the updates that are
+  /// due after `step`; null if there is none: then they run one after the other.
+  const Program *findLastOfStep(const Program &program, int64_t step) const;
   /// The first program of that role; null if there is none.
   const Program *findProgramByRole(std::string_view role) const;
   const Setting *findSetting(std::string_view name) const;

@@ -134,6 +134,15 @@ Kernel readKernel(JsonObject &object, Status &failure) {
   return kernel;
 }
 
+/// The list of indices called `key`; none if it is not there.
+std::vector<uint32_t> readIndices(JsonObject &object, const char *key) {
+  std::vector<uint32_t> result;
+  if (object.has(key))
+    for (int64_t index : object.integers(key, 0, static_cast<int64_t>(kMaxIndex)))
+      result.push_back(static_cast<uint32_t>(index));
+  return result;
+}
+
 Launch readLaunch(JsonObject &object) {
   Launch launch;
   launch.kernel = static_cast<uint32_t>(object.unsignedInteger("kernel", kMaxIndex));
@@ -146,16 +155,28 @@ Launch readLaunch(JsonObject &object) {
     launch.flops = object.unsignedInteger("flops", kAny);
   if (object.has("bytes"))
     launch.bytes = object.unsignedInteger("bytes", kAny);
+  launch.wait = readIndices(object, "wait");
+  if (object.has("sms"))
+    launch.sms = static_cast<uint32_t>(object.unsignedInteger("sms", 1 << 16));
   return launch;
 }
 
 CollectiveStep readCollective(JsonObject &object) {
   CollectiveStep step;
-  if (std::string kind = object.text("kind"); kind != "all_reduce")
+  std::string kind = object.text("kind");
+  if (auto parsed = parseCollectiveKind(kind))
+    step.kind = *parsed;
+  else
     object.fail(concat("unknown kind \"", kind, "\""));
   step.before = static_cast<uint32_t>(object.unsignedInteger("before", kMaxIndex));
   for (int64_t buffer : object.integers("buffers", 0, static_cast<int64_t>(kMaxIndex)))
     step.buffers.push_back(static_cast<uint32_t>(buffer));
+  if (object.has("lane")) {
+    if (std::string lane = object.text("lane"); lane != "communication")
+      object.fail(concat("unknown lane \"", lane, "\""));
+    step.onLane = true;
+  }
+  step.wait = readIndices(object, "wait");
   return step;
 }
 
@@ -184,6 +205,9 @@ Program readProgram(JsonObject &object, Status &failure) {
   if (object.has("collectives"))
     program.collectives =
         readArray<CollectiveStep>(object, "collectives", failure, readCollective);
+  if (object.has("last_of"))
+    program.last = {object.text("last_of"), object.texts("updates"),
+                    static_cast<uint32_t>(object.unsignedInteger("updates_from", kMaxIndex))};
   return program;
 }
 

@@ -6,6 +6,7 @@
 
 #include "runtime/bundle/GpuJson.h"
 #include "runtime/bundle/Manifest.h"
+#include "runtime/bundle/ValidateLanes.h"
 
 #include <algorithm>
 #include <cmath>
@@ -312,6 +313,8 @@ Status checkProgram(const Manifest &manifest, const Program &program) {
     SMELT_RETURN_IF_ERROR(
         checkLaunch(manifest, program.launches[i]).withContext(concat("launch ", i)));
   SMELT_RETURN_IF_ERROR(checkCollectives(manifest, program));
+  SMELT_RETURN_IF_ERROR(checkLanes(manifest, program));
+  SMELT_RETURN_IF_ERROR(checkLastOfStep(manifest, program));
   return checkRole(manifest, program);
 }
 

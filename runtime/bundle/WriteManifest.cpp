@@ -79,12 +79,25 @@ ordered_json kernelJson(const Kernel &kernel) {
 }
 
 ordered_json launchJson(const Launch &launch) {
-  return {{"kernel", launch.kernel}, {"arguments", launch.arguments}, {"label", launch.label},
-          {"steps", launch.steps},   {"flops", launch.flops},         {"bytes", launch.bytes}};
+  ordered_json json = {
+      {"kernel", launch.kernel}, {"arguments", launch.arguments}, {"label", launch.label},
+      {"steps", launch.steps},   {"flops", launch.flops},         {"bytes", launch.bytes}};
+  if (!launch.wait.empty())
+    json["wait"] = launch.wait;
+  if (launch.sms)
+    json["sms"] = launch.sms;
+  return json;
 }
 
 ordered_json collectiveJson(const CollectiveStep &step) {
-  return {{"kind", "all_reduce"}, {"before", step.before}, {"buffers", step.buffers}};
+  ordered_json json = {{"kind", collectiveKindName(step.kind)},
+                       {"before", step.before},
+                       {"buffers", step.buffers}};
+  if (step.onLane)
+    json["lane"] = "communication";
+  if (!step.wait.empty())
+    json["wait"] = step.wait;
+  return json;
 }
 
 ordered_json trainingJson(const Training &training, const Manifest &manifest) {
@@ -173,6 +186,9 @@ void appendProgram(std::string &out, const Program &program) {
              ",\"outputs\":",
              dump(program.outputs.empty() ? ordered_json::object() : ordered_json(program.outputs)),
              ",\n ");
+  if (program.last)
+    out += concat("\"last_of\":", dump(program.last->program), ",\"updates\":",
+                  dump(program.last->updates), ",\"updates_from\":", program.last->updatesFrom, ",\n ");
   appendArray(out, "launches", program.launches, launchJson);
   if (!program.collectives.empty()) {
     out += ",\n ";

@@ -9,6 +9,7 @@
 
 #include "runtime/base/Status.h"
 #include "runtime/device/GpuLaunch.h"
+#include "runtime/device/ProgramEntry.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -25,12 +26,6 @@ struct DeviceKernel {
   std::vector<GpuLaunch> gpu = {};
 };
 
-/// One launch: a kernel and the arena offsets of its arguments.
-struct DeviceLaunch {
-  uint32_t kernel = 0;
-  std::vector<uint64_t> offsets;
-};
-
 /// Names a program of a device.
 struct DeviceProgram {
   size_t index = 0;
@@ -42,20 +37,14 @@ struct DeviceWrite {
   std::span<const std::byte> from;
 };
 
-/// A range of the arena.
-struct DeviceRange {
-  uint64_t offset = 0;
-  uint64_t bytes = 0;
-};
-
 /// Names a read that was started.
 struct DeviceRead {
   size_t index = 0;
 };
 
-/// When one part of one launch ran.
+/// When one part of one launch ran, or one collective.
 struct LaunchTime {
-  size_t launch = 0;
+  size_t launch = 0; ///< Number of the launch or entry.
   size_t part = 0;  ///< Of DeviceKernel::gpu; a CPU's launches have one part.
   double start = 0; ///< Milliseconds after the first launch began.
   double milliseconds = 0;
@@ -94,6 +83,14 @@ public:
   /// Resolves launches against the arena and the module.
   virtual StatusOr<DeviceProgram> addProgram(const std::vector<DeviceLaunch> &launches) = 0;
 
+  /// Does the device run collectives itself, beside the host? If not, the host runs them between
+  /// parts of programs.
+  virtual bool runsCollectives() const { return false; }
+  /// The same for a program with collectives.
+  virtual StatusOr<DeviceProgram> addEntries(const std::vector<DeviceEntry> &) {
+    return internalError("this device runs no collectives");
+  }
+
   /// Starts a program's launches, in order, after everything that was started before.
   virtual Status run(DeviceProgram program) = 0;
   /// Returns when everything that was run has finished.
@@ -103,6 +100,10 @@ public:
   /// Runs launches as `run` would, but one by one; returns when each of their parts began and how
   /// long it took, once all have finished.
   virtual StatusOr<std::vector<LaunchTime>> runTimed(const std::vector<DeviceLaunch> &launches) = 0;
+  /// The same for a program with collectives, both lanes side by side.
+  virtual StatusOr<std::vector<LaunchTime>> runTimedEntries(const std::vector<DeviceEntry> &) {
+    return internalError("this device runs no collectives");
+  }
 };
 
 } // namespace smelt::runtime

@@ -42,6 +42,8 @@ struct GpuLaunch {
   uint32_t sharedBytes = 0; ///< Dynamic shared memory.
   uint32_t cluster = 1; ///< Blocks of a cluster; the function itself says so too.
   std::vector<GpuParameter> parameters;
+  /// Its blocks take turns at the work, so that any smaller grid along x does it too.
+  bool persistent = false;
 };
 
 } // namespace smelt::runtime
