@@ -1,6 +1,7 @@
 //===- RowEmitter.cpp - Pulling chunks of a region's values ---------------===//
 #include "compiler/Conversion/KernelToCPU/NumberFormats.h"
 #include "compiler/Conversion/KernelToCPU/RowEmitterScope.h"
+#include "compiler/Conversion/RowTables.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -194,7 +195,14 @@ Value RowEmitter::loadSource(unsigned argument, Value row, const FeatureChunk &c
   return sameType ? made : rounded(made, value);
 }
 
+Value RowEmitter::roundedAs(Value table, Value made) {
+  auto cast = table.getDefiningOp<CastOp>();
+  return cast ? rounded(roundedAs(cast.getX(), made), table) : made;
+}
+
 Value RowEmitter::loadTable(Value table, Value tableRow, int64_t width, const FeatureChunk &chunk) {
+  if (auto cast = table.getDefiningOp<CastOp>())
+    return rounded(loadTable(cast.getX(), tableRow, width, chunk), table);
   Value at = arith::AddIOp::create(b, loc, rowBase(b, loc, tableRow, {}, width), first(chunk));
   if (auto argument = dyn_cast<BlockArgument>(table))
     return loadMemory(sources[argument.getArgNumber()].memory, at, chunk);

@@ -67,6 +67,8 @@ private:
   mlir::Value loadMemory(mlir::Value memory, mlir::Value base, const FeatureChunk &chunk);
   void storeMemory(mlir::Value memory, mlir::Value base, const FeatureChunk &chunk,
                    mlir::Value value);
+  /// A number of a table's source, rounded as the table's casts do.
+  mlir::Value roundedAs(mlir::Value table, mlir::Value made);
   mlir::Value loadTable(mlir::Value argument, mlir::Value tableRow, int64_t width,
                         const FeatureChunk &chunk);
   void storeResult(unsigned index, mlir::Value row, const FeatureChunk &chunk);

@@ -1,6 +1,7 @@
 //===- RowGate.cpp - Gates from a row's first features --------------------===//
 #include "compiler/Conversion/KernelToCPU/NumberFormats.h"
 #include "compiler/Conversion/KernelToCPU/RowEmitterScope.h"
+#include "compiler/Conversion/RowTables.h"
 
 using namespace mlir;
 using namespace mlir::lm;
@@ -49,10 +50,11 @@ Value RowEmitter::computeGate(Operation *op, Value row, const FeatureChunk &chun
       valid.lanes = std::min<int64_t>(chunk.lanes, width - chunk.offset);
       return loadTable(w, g, width, valid); // Other lanes are 0.
     }
-    auto argument = cast<BlockArgument>(w);
+    auto argument = cast<BlockArgument>(getTableSource(w));
     Value base =
         arith::AddIOp::create(b, loc, arith::MulIOp::create(b, loc, g, index(width)), first(chunk));
-    return loadNumbers(b, loc, typeOf(chunk), sources[argument.getArgNumber()].memory, base, mask);
+    return roundedAs(
+        w, loadNumbers(b, loc, typeOf(chunk), sources[argument.getArgNumber()].memory, base, mask));
   };
   Value sum;
   for (int64_t g = 0; g < gates; ++g) {

@@ -1,6 +1,7 @@
 //===- RowProgram.cpp - What a region of row ops needs to run -------------===//
 #include "compiler/Conversion/KernelToCPU/RowProgram.h"
 #include "compiler/Conversion/KernelToCPU/NumberFormats.h"
+#include "compiler/Conversion/RowTables.h"
 
 using namespace mlir;
 using namespace mlir::lm;
@@ -12,16 +13,9 @@ RankedTensorType tensorOf(Value value) { return dyn_cast<RankedTensorType>(value
 bool isRankZero(Value value) { return tensorOf(value).getRank() == 0; }
 bool isIndices(Value value) { return tensorOf(value).getElementType().isInteger(32); }
 
-/// Operand holds the same for every row (a scalar, weights, a table) or is a list of indices.
-bool isUniformOperand(OpOperand &use) {
-  Operation *op = use.getOwner();
-  if (isRankZero(use.get()) || isIndices(use.get()))
-    return true;
-  if (isa<EmbeddingOp>(op))
-    return use.getOperandNumber() == 0;
-  if (isa<GateOp, GateBackwardOp, RopeOp>(op))
-    return use.getOperandNumber() == 1;
-  return isa<ExpandGroupsOp>(op);
+/// The operand is not read at the op's own row as numbers: uniform, or a list of indices.
+bool isNoRow(OpOperand &use) {
+  return isUniformOperand(use) || isIndices(use.get()) || isTable(use.get());
 }
 
 /// Works element by element whatever the shape.
@@ -106,7 +100,7 @@ void RowProgram::analyse(bool mayFlatten) {
     }
     flattenable &= isFlattenable(&op);
     for (OpOperand &use : op.getOpOperands()) {
-      if (!isUniformOperand(use)) {
+      if (!isNoRow(use)) {
         noteRows(&op, use.get());
         if (auto argument = dyn_cast<BlockArgument>(use.get()))
           rowArguments.insert(argument.getArgNumber());
@@ -116,7 +110,7 @@ void RowProgram::analyse(bool mayFlatten) {
     }
     for (Value result : op.getResults())
       if (!(isa<GateBackwardOp>(op) && result == op.getResult(1)) &&
-          !isa<ConstantOp, GroupSumOp>(op))
+          !isa<ConstantOp, GroupSumOp>(op) && !isTable(result))
         noteRows(&op, result);
     if (auto sum = dyn_cast<GroupSumOp>(op)) {
       int64_t count = tensorOf(sum.getResult()).getDimSize(0);
@@ -176,7 +170,7 @@ bool RowProgram::isElementwiseIn(unsigned argument) const {
       bool plain = isa<AddOp, MultiplyOp, MixOp, ScaleOp, UnaryOp, UnaryBackwardOp, CastOp,
                        SoftcapOp, SoftcapBackwardOp, ReshapeOp, QuantizeOp, JoinMasterOp>(op) ||
                    (isa<RowScaleOp, CrossEntropyBackwardOp>(op) && use.getOperandNumber() == 0);
-      if (!plain || isUniformOperand(use))
+      if (!plain || isNoRow(use))
         return false;
       work.push_back(op->getResult(0));
     }

@@ -1,5 +1,6 @@
 //===- GPURowProgram.cpp - What a region of row ops needs to run ----------===//
 #include "compiler/Conversion/KernelToGPU/GPURowProgram.h"
+#include "compiler/Conversion/RowTables.h"
 
 using namespace mlir;
 using namespace mlir::lm;
@@ -16,25 +17,6 @@ int64_t featuresOf(RankedTensorType type) {
   for (int64_t i = 1; i < type.getRank(); ++i)
     features *= type.getDimSize(i);
   return features;
-}
-
-/// Operand holds the same for every row (a scalar, weights, a table).
-bool isUniformOperand(OpOperand &use) {
-  Operation *op = use.getOwner();
-  if (isRankZero(use.get()))
-    return true;
-  if (isa<EmbeddingOp, ExpandGroupsOp>(op))
-    return use.getOperandNumber() == 0;
-  return isa<GateOp, GateBackwardOp, RopeOp>(op) && use.getOperandNumber() == 1;
-}
-
-/// Rows of the value are looked up by an index of their own: a table, weights (maybe after a cast).
-bool isTable(Value value) {
-  return !value.use_empty() && llvm::all_of(value.getUses(), [](OpOperand &use) {
-    if (isa<CastOp>(use.getOwner()))
-      return isTable(use.getOwner()->getResult(0));
-    return !isRankZero(use.get()) && isUniformOperand(use);
-  });
 }
 
 bool isFlattenable(Operation *op) {
@@ -230,10 +212,10 @@ bool GPURowProgram::isElementwiseIn(unsigned argument) const {
       Operation *op = use.getOwner();
       if (op == block.getTerminator())
         continue;
-      bool plain = isa<AddOp, MultiplyOp, MixOp, ScaleOp, UnaryOp, UnaryBackwardOp, CastOp,
-                       SoftcapOp, SoftcapBackwardOp, ReshapeOp, AtLeastOp, QuantizeOp,
-                       JoinMasterOp>(op) ||
-                   (isa<RowScaleOp, CrossEntropyBackwardOp>(op) && use.getOperandNumber() == 0);
+      bool plain =
+          isa<AddOp, MultiplyOp, MixOp, ScaleOp, UnaryOp, UnaryBackwardOp, CastOp, SoftcapOp,
+              SoftcapBackwardOp, ReshapeOp, AtLeastOp, QuantizeOp, JoinMasterOp>(op) ||
+          (isa<RowScaleOp, CrossEntropyBackwardOp>(op) && use.getOperandNumber() == 0);
       if (!plain || isUniformOperand(use))
         return false;
       work.push_back(op->getResult(0));
