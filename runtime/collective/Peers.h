@@ -24,6 +24,8 @@ public:
   /// Waits until some rank has set the key.
   virtual StatusOr<std::string> get(const std::string &key) = 0;
 
+  /// Is a rank lost, or found to be so within `patience`?
+  virtual bool anyLost(std::chrono::milliseconds patience) = 0;
   /// Why something broke: the rank that is lost, or is found to be within `patience`; else `what`.
   virtual Status explain(const std::string &what, std::chrono::milliseconds patience) = 0;
   virtual std::chrono::milliseconds timeout() const = 0;

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <future>
 #include <mutex>
 #include <poll.h>
 #include <unistd.h>
@@ -36,13 +37,18 @@ struct RankGroup::Connection {
   bool ready = false;
   std::map<std::string, std::string> words;
   std::optional<LostRank> lost;
+  uint64_t sums = 0;
 
+  std::mutex willMutex;
+  std::function<void()> will;
+
+  std::atomic<uint64_t> progress = 0;
   std::atomic<bool> stop = false, left = false;
   std::string serverPhase = "start-up"; ///< Of the thread alone.
   std::thread thread;
 
   /// For tests: SMELT_TEST_FAULT=RANK:PHASE:SIGNAL:N sends this process the signal when it enters
-  /// the phase for the N-th time, after the others can know of it.
+  /// the phase for the N-th time, after the others can know of it; SIGNAL 0: its main thread hangs.
   void injectFault(const char *entered) {
     const char *text = std::getenv("SMELT_TEST_FAULT");
     if (!text)
@@ -54,6 +60,8 @@ struct RankGroup::Connection {
       return;
     std::this_thread::sleep_for(milliseconds(1000)); // Rank 0's beat goes out.
     logNote(concat("SMELT_TEST_FAULT: signal ", signal));
+    while (signal == 0)
+      std::this_thread::sleep_for(milliseconds(1000));
     std::raise(signal);
   }
   int entries = 0;
@@ -76,9 +84,26 @@ struct RankGroup::Connection {
     logError(
         Status(StatusCode::RankLost, concat(rank.message(), " (this is rank ", environment.rank,
                                             ", in phase ", phase.load(), ")")));
+    runWill();
     if (server) // The others have the news before rank 0's end could be taken for the cause.
       std::this_thread::sleep_for(milliseconds(200));
     ::_exit(exitCode(StatusCode::RankLost));
+  }
+
+  /// In a thread of its own, because what it calls may not return.
+  void runWill() {
+    auto done = std::make_shared<std::promise<void>>();
+    std::thread([this, done] {
+      std::lock_guard lock(willMutex);
+      if (will)
+        will();
+      done->set_value();
+    }).detach();
+    done->get_future().wait_for(std::chrono::seconds(3));
+  }
+
+  Message beat() const {
+    return {MessageKind::Beat, phase.load(), std::to_string(progress.load())};
   }
 
   void handle(const Message &message) {
@@ -133,7 +158,7 @@ struct RankGroup::Connection {
       }
       if (now - beaten > interval) {
         beaten = now;
-        send({MessageKind::Beat, phase.load(), ""});
+        send(beat());
       }
     }
   }
@@ -182,14 +207,17 @@ int RankGroup::rank() const { return connection_->environment.rank; }
 int RankGroup::size() const { return connection_->environment.size; }
 const std::string &RankGroup::localAddress() const { return connection_->localAddress; }
 milliseconds RankGroup::timeout() const { return connection_->options.timeout; }
+milliseconds RankGroup::startTimeout() const { return connection_->options.startTimeout; }
 const char *RankGroup::phase() const { return connection_->phase; }
 
 void RankGroup::enter(const char *phase) {
   if (connection_->phase.exchange(phase) != phase) {
+    if (connection_->progress)
+      ++connection_->progress;
     if (connection_->server)
       connection_->server->setPhase(phase);
     // At once: a rank that is killed now was in this phase.
-    connection_->send({MessageKind::Beat, phase, ""});
+    connection_->send(connection_->beat());
   }
   connection_->injectFault(phase);
 }
@@ -220,6 +248,27 @@ Status RankGroup::agree(const std::string &what, const std::string &value) {
                       theirs, "\" on rank ", other);
   }
   return Status::ok();
+}
+
+Status RankGroup::sum(std::span<double> values) {
+  std::string key = concat("sum/", ++connection_->sums);
+  std::string terms(reinterpret_cast<const char *>(values.data()), values.size_bytes());
+  if (!connection_->send({MessageKind::Add, key, terms}))
+    return explain("a sum cannot be sent", timeout());
+  SMELT_RETURN_IF_ERROR(connection_->wait([&] { return connection_->words.count(key) > 0; }));
+  std::lock_guard lock(connection_->mutex);
+  std::string total = connection_->words.extract(key).mapped();
+  if (total.size() != values.size_bytes())
+    return internalError("the ranks add ", total.size(), " and ", values.size_bytes(), " bytes");
+  std::memcpy(values.data(), total.data(), total.size());
+  return Status::ok();
+}
+
+void RankGroup::progress() { ++connection_->progress; }
+
+void RankGroup::setLastWill(std::function<void()> will) {
+  std::lock_guard lock(connection_->willMutex);
+  connection_->will = std::move(will);
 }
 
 Status RankGroup::meet(const std::string &name) {

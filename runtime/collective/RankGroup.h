@@ -13,6 +13,8 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 
 namespace smelt::runtime {
@@ -30,6 +32,9 @@ struct RankGroupOptions {
   std::chrono::milliseconds timeout{30000};
   /// How long ranks wait for each other at first.
   std::chrono::milliseconds startTimeout{120000};
+  /// A rank whose process lives, but which does not call progress() or enter() for so long once all
+  /// have called progress(), is lost too; 0: never.
+  std::chrono::milliseconds stallTimeout{0};
   /// Called once, on a thread of the group. By default it prints both ranks and phases and ends the
   /// process with exit code 6: the main thread may hang in a collective that never ends.
   std::function<void(const LostRank &)> onLost = {};
@@ -60,9 +65,21 @@ public:
   /// Returns when every rank has come to the place called `name`; each name once.
   Status meet(const std::string &name);
 
+  /// The sums over all ranks, added in order of ranks: for a few numbers, without a collective.
+  Status sum(std::span<double> values);
+  /// The main thread does something; to be called often from the first step on.
+  void progress();
+  /// What the process does in another thread, for at most three seconds, before a lost rank ends
+  /// it. Returns once no earlier one runs any more.
+  void setLastWill(std::function<void()> will);
+
+  bool anyLost(std::chrono::milliseconds patience) override {
+    return waitForLoss(patience).has_value();
+  }
   /// If a rank is lost, or is found to be so within `patience`: who.
   std::optional<LostRank> waitForLoss(std::chrono::milliseconds patience);
   std::chrono::milliseconds timeout() const override;
+  std::chrono::milliseconds startTimeout() const;
   /// This rank ends in order. Rank 0 waits until the others have left.
   void leave();
 

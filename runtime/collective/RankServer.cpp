@@ -1,6 +1,8 @@
 #include "runtime/collective/RankServer.h"
 
 #include <algorithm>
+#include <cstdlib>
+#include <cstring>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -69,7 +71,14 @@ void RankServer::handle(Client &client, const Message &message) {
     return greet(client, message);
   case MessageKind::Beat:
     client.phase = message.key;
+    if (uint64_t progress = std::strtoull(message.value.c_str(), nullptr, 10);
+        progress != client.progress) {
+      client.progress = progress;
+      client.advanced = Clock::now();
+    }
     return;
+  case MessageKind::Add:
+    return add(client, message);
   case MessageKind::Bye:
     client.left = true;
     return;
@@ -90,6 +99,24 @@ void RankServer::handle(Client &client, const Message &message) {
   default:
     return;
   }
+}
+
+/// Once all terms are there they are added in order of ranks.
+void RankServer::add(const Client &client, const Message &message) {
+  std::map<int, std::string> &terms = sums_[message.key];
+  terms[client.rank] = message.value;
+  if (terms.size() < static_cast<size_t>(size_))
+    return;
+  std::vector<double> sum(message.value.size() / sizeof(double));
+  for (const auto &[rank, bytes] : terms)
+    for (size_t i = 0; i < sum.size() && (i + 1) * sizeof(double) <= bytes.size(); ++i) {
+      double term = 0;
+      std::memcpy(&term, bytes.data() + i * sizeof(double), sizeof(double));
+      sum[i] += term;
+    }
+  broadcast({MessageKind::Value, message.key,
+             std::string(reinterpret_cast<const char *>(sum.data()), sum.size() * sizeof(double))});
+  sums_.erase(message.key);
 }
 
 void RankServer::greet(Client &client, const Message &message) {
@@ -117,7 +144,7 @@ void RankServer::watch() {
   // This process was stopped itself: what others sent meanwhile has not been read yet.
   if (now - awake_ > options_.timeout / 2)
     for (const auto &client : clients_)
-      client->heard = now;
+      client->heard = client->advanced = now;
   awake_ = now;
   if (now - beaten_ > std::min<milliseconds>(options_.timeout / 6, milliseconds(500))) {
     beaten_ = now;
@@ -133,10 +160,33 @@ void RankServer::watch() {
         now - client->heard > options_.timeout)
       return lose(client->rank, client->phase,
                   concat("no heartbeat for ", options_.timeout.count() / 1000.0, " s"));
+  watchProgress(now);
   auto left = std::count_if(clients_.begin(), clients_.end(),
                             [](const auto &client) { return client->left; });
   if (left == size_)
     done_ = true;
+}
+
+/// A main thread that hangs while its process lives holds up all ranks: the one that is behind is
+/// it.
+void RankServer::watchProgress(Clock::time_point now) {
+  if (!ready_ || options_.stallTimeout.count() == 0)
+    return;
+  const Client *last = nullptr;
+  bool isStalled = false;
+  for (const auto &client : clients_) {
+    if (client->rank < 0 || client->left || client->gone)
+      continue;
+    if (!client->progress)
+      return; // Not all have begun.
+    isStalled |= now - client->advanced > options_.stallTimeout;
+    if (!last || client->progress < last->progress)
+      last = client.get();
+  }
+  if (isStalled)
+    lose(last->rank, last->phase,
+         concat("it lives, but has made no progress for ", options_.stallTimeout.count() / 1000.0,
+                " s"));
 }
 
 void RankServer::lose(int rank, const std::string &phase, const std::string &why) {

@@ -26,6 +26,8 @@ public:
 private:
   using Clock = std::chrono::steady_clock;
   struct Client {
+    uint64_t progress = 0; ///< 0: it has not begun.
+    Clock::time_point advanced = Clock::now();
     Descriptor socket;
     MessageReader reader;
     int rank = -1; ///< Before its Hello: -1.
@@ -40,6 +42,8 @@ private:
   void handle(Client &client, const Message &message);
   void greet(Client &client, const Message &message);
   void watch();
+  void add(const Client &client, const Message &message);
+  void watchProgress(Clock::time_point now);
   void lose(int rank, const std::string &phase, const std::string &why);
   void broadcast(const Message &message);
 
@@ -50,6 +54,7 @@ private:
   std::vector<std::unique_ptr<Client>> clients_;
   std::map<std::string, std::string> words_;
   std::multimap<std::string, Client *> waiting_;
+  std::map<std::string, std::map<int, std::string>> sums_; ///< Terms by rank.
   std::atomic<const char *> phase_ = "start-up";
   std::atomic<bool> stop_ = false, done_ = false;
   bool ready_ = false, lost_ = false;

@@ -56,7 +56,7 @@ std::optional<Message> MessageReader::next(bool &damaged) {
   if (bytes_.size() < kHeader)
     return std::nullopt;
   uint32_t key = getLength(bytes_.data() + 1), value = getLength(bytes_.data() + 5);
-  if (key > kLongest || value > kLongest || !std::strchr("HRSGVBLE", bytes_[0])) {
+  if (key > kLongest || value > kLongest || !std::strchr("HRSGVABLE", bytes_[0])) {
     damaged = true;
     return std::nullopt;
   }

@@ -29,7 +29,8 @@ enum class MessageKind : char {
   Set = 'S',   ///< key, value
   Get = 'G',   ///< key
   Value = 'V', ///< key, value
-  Beat = 'B',  ///< phase
+  Add = 'A',   ///< number of the sum, this rank's terms
+  Beat = 'B',  ///< phase, progress
   Lost = 'L',  ///< rank, phase and why, as key and value
   Bye = 'E',   ///< This rank ends in order.
 };

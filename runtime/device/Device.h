@@ -50,6 +50,8 @@ struct LaunchTime {
   double milliseconds = 0;
 };
 
+class StreamCollective;
+
 class Device {
 public:
   virtual ~Device() = default;
@@ -90,6 +92,18 @@ public:
   virtual StatusOr<DeviceProgram> addEntries(const std::vector<DeviceEntry> &) {
     return internalError("this device runs no collectives");
   }
+
+  /// Who runs collectives on this device's memory, from now on; before programs are added.
+  virtual Status setCollective(StreamCollective *) {
+    return internalError("this device runs no collectives");
+  }
+  /// Starts to make the ranges what they are on rank `root`. Where the device runs collectives.
+  virtual Status broadcast(std::span<const DeviceRange> /*ranges*/, int /*root*/) {
+    return internalError("this device runs no collectives");
+  }
+  /// From any thread, when another rank is lost: refuses all further work, gives programs back, and
+  /// fails whatever waits, once it need not wait any more.
+  virtual void abandon() {}
 
   /// Starts a program's launches, in order, after everything that was started before.
   virtual Status run(DeviceProgram program) = 0;

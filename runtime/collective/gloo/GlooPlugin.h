@@ -9,7 +9,7 @@ namespace smelt::runtime {
 inline constexpr const char *kGlooPluginFile = "libsmelt_gloo.so";
 /// Of Collective.h and Peers.h; to be raised when either changes. A plugin of another build is
 /// refused.
-inline constexpr int kGlooPluginInterface = 2;
+inline constexpr int kGlooPluginInterface = 3;
 
 /// int smeltGlooInterface(): kGlooPluginInterface.
 using GlooInterface = int();

@@ -1,12 +1,15 @@
 #include "runtime/device/cuda/CudaDevice.h"
+#include "runtime/collective/StreamCollective.h"
 #include "runtime/device/cuda/KernelModule.h"
+#include "runtime/device/cuda/Lanes.h"
 #include "runtime/device/cuda/Readbacks.h"
 #include "runtime/device/cuda/Staging.h"
 #include "runtime/device/cuda/Uploads.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
-#include <map>
+#include <mutex>
 
 namespace smelt::runtime {
 
@@ -67,7 +70,8 @@ public:
 
   Status copyOut(uint64_t offset, std::span<std::byte> to) override {
     SMELT_RETURN_IF_ERROR(checkRange(offset, to.size()));
-    return staging_.copyOut(to, arena_.get() + offset, stream_.get());
+    SMELT_RETURN_IF_ERROR(staging_.copyOut(to, arena_.get() + offset, stream_.get()));
+    return checkWhole();
   }
 
   StatusOr<DeviceRead> startRead(std::span<const DeviceRange> ranges) override {
@@ -81,7 +85,8 @@ public:
   }
 
   Status finishRead(DeviceRead read, std::span<std::byte> to) override {
-    return readbacks_.finish(read.index, to);
+    SMELT_RETURN_IF_ERROR(readbacks_.finish(read.index, to));
+    return checkWhole();
   }
 
   Status loadModule(const std::string &path, const std::vector<DeviceKernel> &kernels) override {
@@ -89,9 +94,16 @@ public:
       return internalError("a module is loaded already");
     return module_.load(*driver_, path, kernels, name_);
   }
-  StatusOr<DeviceProgram> addProgram(const std::vector<DeviceLaunch> &launches) override;
+  StatusOr<DeviceProgram> addProgram(const std::vector<DeviceLaunch> &launches) override {
+    return addEntries(makeEntries(launches));
+  }
+  Status setCollective(StreamCollective *collective) override;
+  bool runsCollectives() const override { return collective_; }
+  StatusOr<DeviceProgram> addEntries(const std::vector<DeviceEntry> &entries) override;
 
   Status run(DeviceProgram program) override {
+    std::lock_guard lock(running_);
+    SMELT_RETURN_IF_ERROR(checkWhole());
     if (program.index >= programs_.size())
       return internalError("the device has no program ", program.index);
     const OwnedGraphExec &graph = programs_[program.index];
@@ -101,10 +113,19 @@ public:
   }
 
   Status synchronize() override {
-    return driver_->check(driver_->streamSynchronize(stream_.get()), "cuStreamSynchronize");
+    SMELT_RETURN_IF_ERROR(
+        driver_->check(driver_->streamSynchronize(stream_.get()), "cuStreamSynchronize"));
+    return checkWhole();
   }
   bool isAsynchronous() const override { return true; }
-  StatusOr<std::vector<LaunchTime>> runTimed(const std::vector<DeviceLaunch> &launches) override;
+  StatusOr<std::vector<LaunchTime>> runTimed(const std::vector<DeviceLaunch> &launches) override {
+    return runTimedEntries(makeEntries(launches));
+  }
+  StatusOr<std::vector<LaunchTime>>
+  runTimedEntries(const std::vector<DeviceEntry> &entries) override;
+
+  Status broadcast(std::span<const DeviceRange> ranges, int root) override;
+  void abandon() override;
 
 private:
   Status checkRange(uint64_t offset, uint64_t bytes) const {
@@ -112,13 +133,25 @@ private:
       return internalError("bytes ", offset, "+", bytes, " lie outside the arena");
     return Status::ok();
   }
-  Status checkLaunches(const std::vector<DeviceLaunch> &launches) const;
+  static std::vector<DeviceEntry> makeEntries(const std::vector<DeviceLaunch> &launches) {
+    std::vector<DeviceEntry> entries;
+    for (const DeviceLaunch &launch : launches)
+      entries.push_back({launch});
+    return entries;
+  }
+  Status checkEntries(const std::vector<DeviceEntry> &entries) const;
+  Status capture(const std::vector<DeviceEntry> &entries);
+  /// Nothing that was read after abandon() is to be used.
+  Status checkWhole() const {
+    return abandoned_ ? Status(StatusCode::RankLost, "the device's work was abandoned")
+                      : Status::ok();
+  }
 
   const Driver *driver_ = nullptr;
   int ordinal_ = 0;
   std::string name_;
   PrimaryContext context_; // Released after everything in it.
-  OwnedStream stream_;
+  OwnedStream stream_, communication_;
   Staging staging_;
   Uploads uploads_;
   Readbacks readbacks_;
@@ -127,6 +160,9 @@ private:
   KernelModule module_;
   std::vector<OwnedGraphExec> programs_;
   std::vector<OwnedEvent> timers_; ///< Of runTimed.
+  StreamCollective *collective_ = nullptr;
+  std::mutex running_; ///< While a graph is launched, or all are given back.
+  std::atomic<bool> abandoned_ = false;
 };
 
 Status CudaDevice::copyInTogether(std::span<const DeviceWrite> writes) {
@@ -154,31 +190,61 @@ Status CudaDevice::copyInTogether(std::span<const DeviceWrite> writes) {
   return Status::ok();
 }
 
-Status CudaDevice::checkLaunches(const std::vector<DeviceLaunch> &launches) const {
-  for (const DeviceLaunch &each : launches) {
-    if (each.kernel >= module_.size())
-      return internalError("the module has no kernel ", each.kernel);
-    for (uint64_t offset : each.offsets)
+Status CudaDevice::checkEntries(const std::vector<DeviceEntry> &entries) const {
+  for (const DeviceEntry &entry : entries) {
+    if (entry.collective) {
+      if (!collective_)
+        return internalError("a collective, but no ranks");
+      for (const DeviceRange &range : entry.collective->buffers)
+        SMELT_RETURN_IF_ERROR(checkRange(range.offset, range.bytes));
+      continue;
+    }
+    if (entry.launch.kernel >= module_.size())
+      return internalError("the module has no kernel ", entry.launch.kernel);
+    for (uint64_t offset : entry.launch.offsets)
       SMELT_RETURN_IF_ERROR(checkRange(offset, 0));
   }
   return Status::ok();
 }
 
-StatusOr<DeviceProgram> CudaDevice::addProgram(const std::vector<DeviceLaunch> &launches) {
-  SMELT_RETURN_IF_ERROR(checkLaunches(launches));
-  if (launches.empty()) {
+Status CudaDevice::setCollective(StreamCollective *collective) {
+  collective_ = collective;
+  Stream stream = nullptr;
+  SMELT_RETURN_IF_ERROR(
+      driver_->check(driver_->streamCreate(&stream, kStreamNonBlocking), "cuStreamCreate"));
+  communication_ = {driver_, stream};
+  return Status::ok();
+}
+
+Status CudaDevice::capture(const std::vector<DeviceEntry> &entries) {
+  Lanes lanes(*driver_, stream_.get(), communication_.get());
+  for (const DeviceEntry &entry : entries) {
+    SMELT_RETURN_IF_ERROR(lanes.wait(entry.wait));
+    if (entry.collective) {
+      SMELT_RETURN_IF_ERROR(lanes.startCollective(entry.onLane, [&](Stream stream) {
+        return collective_->start(*entry.collective, arena_.get(), stream);
+      }));
+      continue;
+    }
+    for (size_t i = 0; i < module_.kernel(entry.launch.kernel).gpu.size(); ++i) {
+      SMELT_ASSIGN_OR_RETURN(PreparedLaunch prepared,
+                             module_.prepare(entry.launch, i, arena_.get()));
+      SMELT_RETURN_IF_ERROR(prepared.start(*driver_, stream_.get()));
+    }
+  }
+  return lanes.join();
+}
+
+StatusOr<DeviceProgram> CudaDevice::addEntries(const std::vector<DeviceEntry> &entries) {
+  SMELT_RETURN_IF_ERROR(checkEntries(entries));
+  if (entries.empty()) {
     programs_.emplace_back();
     return DeviceProgram{programs_.size() - 1};
   }
   // Parameters are copied while the launches are captured.
   SMELT_RETURN_IF_ERROR(driver_->check(
       driver_->streamBeginCapture(stream_.get(), kCaptureThreadLocal), "cuStreamBeginCapture"));
-  Status captured;
-  for (const DeviceLaunch &each : launches)
-    for (size_t i = 0; captured.isOk() && i < module_.kernel(each.kernel).gpu.size(); ++i) {
-      auto prepared = module_.prepare(each, i, arena_.get());
-      captured = prepared.isOk() ? prepared->start(*driver_, stream_.get()) : prepared.status();
-    }
+  Status captured = capture(entries);
   Graph graph = nullptr;
   Status ended =
       driver_->check(driver_->streamEndCapture(stream_.get(), &graph), "cuStreamEndCapture");
@@ -192,31 +258,52 @@ StatusOr<DeviceProgram> CudaDevice::addProgram(const std::vector<DeviceLaunch> &
   return DeviceProgram{programs_.size() - 1};
 }
 
-StatusOr<std::vector<LaunchTime>> CudaDevice::runTimed(const std::vector<DeviceLaunch> &launches) {
-  SMELT_RETURN_IF_ERROR(checkLaunches(launches));
+StatusOr<std::vector<LaunchTime>>
+CudaDevice::runTimedEntries(const std::vector<DeviceEntry> &entries) {
+  SMELT_RETURN_IF_ERROR(checkEntries(entries));
   // Everything is prepared first, so that the host keeps ahead of the GPU.
   std::vector<PreparedLaunch> prepared;
   std::vector<LaunchTime> times;
-  for (size_t i = 0; i < launches.size(); ++i)
-    for (size_t part = 0; part < module_.kernel(launches[i].kernel).gpu.size(); ++part) {
-      SMELT_ASSIGN_OR_RETURN(PreparedLaunch each, module_.prepare(launches[i], part, arena_.get()));
+  for (size_t i = 0; i < entries.size(); ++i) {
+    if (entries[i].collective) {
+      times.push_back({i, 0, 0, 0});
+      prepared.emplace_back();
+      continue;
+    }
+    const DeviceLaunch &launch = entries[i].launch;
+    for (size_t part = 0; part < module_.kernel(launch.kernel).gpu.size(); ++part) {
+      SMELT_ASSIGN_OR_RETURN(PreparedLaunch each, module_.prepare(launch, part, arena_.get()));
       prepared.push_back(std::move(each));
       times.push_back({i, part, 0, 0});
     }
-  while (timers_.size() < 2 * prepared.size()) {
+  }
+  while (timers_.size() < 2 * times.size()) {
     Event event = nullptr;
     SMELT_RETURN_IF_ERROR(driver_->check(driver_->eventCreate(&event, 0), "cuEventCreate"));
     timers_.emplace_back(driver_, event);
   }
-  auto record = [&](size_t timer) {
-    return driver_->check(driver_->eventRecord(timers_[timer].get(), stream_.get()),
-                          "cuEventRecord");
+  auto startTimed = [&](size_t i, Stream stream, auto start) -> Status {
+    SMELT_RETURN_IF_ERROR(
+        driver_->check(driver_->eventRecord(timers_[2 * i].get(), stream), "cuEventRecord"));
+    SMELT_RETURN_IF_ERROR(start());
+    return driver_->check(driver_->eventRecord(timers_[2 * i + 1].get(), stream), "cuEventRecord");
   };
-  for (size_t i = 0; i < prepared.size(); ++i) {
-    SMELT_RETURN_IF_ERROR(record(2 * i));
-    SMELT_RETURN_IF_ERROR(prepared[i].start(*driver_, stream_.get()));
-    SMELT_RETURN_IF_ERROR(record(2 * i + 1));
+  Lanes lanes(*driver_, stream_.get(), communication_.get());
+  for (size_t i = 0; i < times.size(); ++i) {
+    const DeviceEntry &entry = entries[times[i].launch];
+    if (times[i].part == 0)
+      SMELT_RETURN_IF_ERROR(lanes.wait(entry.wait));
+    if (!entry.collective) {
+      SMELT_RETURN_IF_ERROR(
+          startTimed(i, stream_.get(), [&] { return prepared[i].start(*driver_, stream_.get()); }));
+      continue;
+    }
+    SMELT_RETURN_IF_ERROR(lanes.startCollective(entry.onLane, [&](Stream stream) {
+      return startTimed(
+          i, stream, [&] { return collective_->start(*entry.collective, arena_.get(), stream); });
+    }));
   }
+  SMELT_RETURN_IF_ERROR(lanes.join());
   SMELT_RETURN_IF_ERROR(synchronize());
   for (size_t i = 0; i < times.size(); ++i) {
     float start = 0, length = 0;
@@ -230,6 +317,21 @@ StatusOr<std::vector<LaunchTime>> CudaDevice::runTimed(const std::vector<DeviceL
     times[i].milliseconds = length;
   }
   return times;
+}
+
+Status CudaDevice::broadcast(std::span<const DeviceRange> ranges, int root) {
+  if (!collective_)
+    return internalError("a broadcast, but no ranks");
+  for (const DeviceRange &range : ranges)
+    SMELT_RETURN_IF_ERROR(checkRange(range.offset, range.bytes));
+  return collective_->startBroadcast(ranges, root, arena_.get(), stream_.get());
+}
+
+void CudaDevice::abandon() {
+  abandoned_ = true;
+  std::lock_guard lock(running_);
+  (void)context_.makeCurrent(); // In this thread.
+  programs_.clear();
 }
 } // namespace
 
@@ -247,6 +349,29 @@ StatusOr<std::unique_ptr<Device>> makeCudaDevice(int ordinal) {
 std::string whyNoCuda() {
   auto driver = openDriver();
   return driver.isOk() ? std::string() : driver.status().message();
+}
+
+StatusOr<int> countCudaDevices() {
+  SMELT_ASSIGN_OR_RETURN(const Driver *driver, openDriver());
+  int count = 0;
+  SMELT_RETURN_IF_ERROR(driver->check(driver->deviceGetCount(&count), "cuDeviceGetCount"));
+  return count;
+}
+
+StatusOr<CudaIdentity> cudaIdentity(int ordinal) {
+  SMELT_ASSIGN_OR_RETURN(const Driver *driver, openDriver());
+  DeviceHandle device = 0;
+  char name[256] = {};
+  DeviceUuid uuid;
+  SMELT_RETURN_IF_ERROR(driver->check(driver->deviceGet(&device, ordinal), "cuDeviceGet"));
+  SMELT_RETURN_IF_ERROR(
+      driver->check(driver->deviceGetName(name, sizeof(name) - 1, device), "cuDeviceGetName"));
+  SMELT_RETURN_IF_ERROR(driver->check(driver->deviceGetUuid(&uuid, device), "cuDeviceGetUuid"));
+  CudaIdentity identity{name, ""};
+  for (unsigned char byte : uuid.bytes)
+    for (unsigned digit : {byte / 16u, byte % 16u})
+      identity.uuid += "0123456789abcdef"[digit];
+  return identity;
 }
 
 StatusOr<int> cudaCapability(int ordinal) {

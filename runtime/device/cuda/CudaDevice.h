@@ -12,6 +12,14 @@ StatusOr<std::unique_ptr<Device>> makeCudaDevice(int ordinal = 0);
 /// Empty where makeCudaDevice can work, else why not.
 std::string whyNoCuda();
 
+StatusOr<int> countCudaDevices();
+
+struct CudaIdentity {
+  std::string name; ///< "NVIDIA H200"
+  std::string uuid; ///< No two GPUs in the world have the same.
+};
+StatusOr<CudaIdentity> cudaIdentity(int ordinal);
+
 /// 90 for compute capability 9.0.
 StatusOr<int> cudaCapability(int ordinal = 0);
 

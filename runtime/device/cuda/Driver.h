@@ -15,6 +15,7 @@ namespace smelt::runtime::cuda {
   X(deviceGetCount, "cuDeviceGetCount", (int *))                                                   \
   X(deviceGet, "cuDeviceGet", (DeviceHandle *, int))                                               \
   X(deviceGetName, "cuDeviceGetName", (char *, int, DeviceHandle))                                 \
+  X(deviceGetUuid, "cuDeviceGetUuid_v2", (DeviceUuid *, DeviceHandle))                             \
   X(deviceGetAttribute, "cuDeviceGetAttribute", (int *, int, DeviceHandle))                        \
   X(primaryCtxRetain, "cuDevicePrimaryCtxRetain", (Context *, DeviceHandle))                       \
   X(primaryCtxRelease, "cuDevicePrimaryCtxRelease_v2", (DeviceHandle))                             \

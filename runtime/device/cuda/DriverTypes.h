@@ -24,6 +24,11 @@ using Event = struct OpaqueEvent *;
 using Graph = struct OpaqueGraph *;
 using GraphExec = struct OpaqueGraphExec *;
 
+/// CUuuid.
+struct DeviceUuid {
+  unsigned char bytes[16] = {};
+};
+
 /// CUtensorMap.
 struct alignas(64) TensorMap {
   uint64_t opaque[16];

@@ -55,10 +55,16 @@ public:
         driver.check(driver.primaryCtxRetain(&context, device), "cuDevicePrimaryCtxRetain"));
     driver_ = &driver;
     device_ = device;
-    return driver.check(driver.ctxSetCurrent(context), "cuCtxSetCurrent");
+    context_ = context;
+    return makeCurrent();
+  }
+  /// In another thread too.
+  Status makeCurrent() const {
+    return driver_->check(driver_->ctxSetCurrent(context_), "cuCtxSetCurrent");
   }
 
 private:
+  Context context_ = nullptr;
   const Driver *driver_ = nullptr;
   DeviceHandle device_ = 0;
 };

@@ -30,6 +30,55 @@ TEST(RankGroup, DisagreementNamesBothValuesEverywhere) {
   });
 }
 
+TEST(RankGroup, SumsAreThoseOfAllRanksInOrder) {
+  runRanks(3, [](RankGroup &group) {
+    for (int again = 1; again <= 50; ++again) {
+      // (1e16 + 1) + -1e16 is 0 in this order alone.
+      double values[] = {group.rank() == 0   ? 1e16
+                         : group.rank() == 1 ? 1.0
+                                             : -1e16,
+                         double(again * (group.rank() + 1))};
+      ASSERT_TRUE(group.sum(values).isOk());
+      EXPECT_EQ(values[0], 0.0);
+      EXPECT_EQ(values[1], again * 6.0);
+    }
+    group.leave();
+  });
+}
+
+/// A rank's main thread stands still while its heartbeat goes on: it is the one that is behind.
+TEST(RankGroup, ARankWithoutProgressIsNamed) {
+  std::mutex mutex;
+  std::vector<LostRank> told;
+  RankGroupOptions options;
+  options.stallTimeout = milliseconds(700);
+  options.onLost = [&](const LostRank &rank) {
+    std::lock_guard lock(mutex);
+    told.push_back(rank);
+  };
+  runRanks(
+      3,
+      [&](RankGroup &group) {
+        group.progress();
+        ASSERT_TRUE(group.meet("begun").isOk());
+        // Longer than the stall, but all the time something happens.
+        for (int step = 0; step < 30; ++step) {
+          group.progress();
+          std::this_thread::sleep_for(milliseconds(50));
+        }
+        ASSERT_FALSE(group.anyLost(milliseconds(0)));
+        group.enter("forward");
+        if (group.rank() != 1)
+          group.enter("collective");
+        double value[] = {1.0};
+        Status status = group.rank() == 1 ? group.get("never set").status() : group.sum(value);
+        EXPECT_EQ(status.message(), "rank 1 is lost in phase forward: it lives, but has made no "
+                                    "progress for 0.7 s");
+      },
+      options);
+  EXPECT_EQ(told.size(), size_t(3));
+}
+
 /// A rank goes without a word: the others learn which, and in which phase it was.
 void expectLoss(int lost) {
   std::mutex mutex;

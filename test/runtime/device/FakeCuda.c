@@ -25,6 +25,7 @@ Result cuDriverGetVersion(int *version) { return *version = 13000, 0; }
 Result cuDeviceGetCount(int *count) { return *count = 1, 0; }
 Result cuDeviceGet(int *device, int ordinal) { return *device = ordinal, 0; }
 Result cuDeviceGetName(char *name, int bytes, int device) { return strcpy(name, "Fake"), 0; }
+Result cuDeviceGetUuid_v2(char *uuid, int device) { return memset(uuid, 1 + device, 16), 0; }
 Result cuDeviceGetAttribute(int *value, int which, int device) { return *value = 9, 0; }
 Result cuDevicePrimaryCtxRetain(void **context, int device) { return *context = &token, 0; }
 Result cuDevicePrimaryCtxRelease_v2(int device) { return 0; }
