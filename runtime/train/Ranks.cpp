@@ -14,17 +14,16 @@ struct CollectivePhase {
 };
 } // namespace
 
-StatusOr<std::unique_ptr<Ranks>> Ranks::connect(std::unique_ptr<RankGroup> group) {
-  SMELT_ASSIGN_OR_RETURN(auto collective, makeGlooCollective(*group));
-  return std::unique_ptr<Ranks>(new Ranks(std::move(group), std::move(collective)));
-}
-
 Status Ranks::sum(std::span<std::byte> data, DType type) {
   CollectivePhase phase(*group_);
   return collective_->allReduce(data, type);
 }
 
 Status Ranks::sum(std::span<double> values) {
+  if (stream_) { // Not in the queue of the GPU's work.
+    CollectivePhase phase(*group_);
+    return group_->sum(values);
+  }
   return sum(std::as_writable_bytes(values), DType::F64);
 }
 

@@ -1,9 +1,7 @@
 #include "runtime/train/Session.h"
 #include "runtime/base/Random.h"
 #include "runtime/base/Sha256.h"
-#include "runtime/device/cpu/CpuDevice.h"
-#include "runtime/device/cpu/HostCpu.h"
-#include "runtime/device/cuda/CudaDevice.h"
+#include "runtime/train/ChooseDevice.h"
 #include "runtime/train/Nvtx.h"
 
 #include <algorithm>
@@ -79,34 +77,26 @@ std::vector<std::byte> initialValues(const Buffer &buffer, uint64_t seed) {
 }
 } // namespace
 
-/// The device of a bundle's target, if the user's choice allows it.
-static StatusOr<std::unique_ptr<Device>> makeDevice(const Manifest &manifest,
-                                                    const DeviceChoice &choice) {
-  bool wantsCuda = choice.device.starts_with("cuda"), isCuda = manifest.target == "cuda";
-  if (choice.device != "auto" && wantsCuda != isCuda)
-    return usageError("it was compiled for ", isCuda ? manifest.gpu.architecture : "the CPU",
-                      "; --device ", choice.device, " needs one compiled with --target ",
-                      wantsCuda ? "sm_90a" : "cpu");
-  if (!isCuda) {
-    SMELT_RETURN_IF_ERROR(checkHostRuns(manifest.cpu.name, manifest.cpu.features));
-    return makeCpuDevice(choice.threads);
-  }
-  int ordinal = 0;
-  if (size_t colon = choice.device.find(':'); colon != std::string::npos)
-    ordinal = std::atoi(choice.device.c_str() + colon + 1);
-  return makeCudaDevice(ordinal);
-}
-
 StatusOr<std::unique_ptr<Session>> Session::open(const std::string &bundlePath,
-                                                 const DeviceChoice &choice) {
+                                                 const DeviceChoice &choice, Ranks *ranks) {
   std::unique_ptr<Session> session(new Session);
   SMELT_ASSIGN_OR_RETURN(session->bundle_, openBundle(bundlePath));
-  StatusOr<std::unique_ptr<Device>> device = makeDevice(session->manifest(), choice);
-  if (!device.isOk())
-    return device.status().withContext("bundle " + bundlePath);
-  session->device_ = *std::move(device);
+  StatusOr<ChosenDevice> chosen = chooseDevice(session->manifest(), choice);
+  if (!chosen.isOk())
+    return chosen.status().withContext("bundle " + bundlePath);
+  session->device_ = std::move(chosen->device);
+  // A job of another number of ranks is refused later (checkRanks).
+  if (ranks && ranks->size() == session->manifest().training.ranks) {
+    session->ranks_ = ranks;
+    SMELT_RETURN_IF_ERROR(ranks->connect(*session->device_, chosen->gpu, choice.collectives));
+  }
   SMELT_RETURN_IF_ERROR(session->prepare());
   return session;
+}
+
+Session::~Session() {
+  if (ranks_)
+    ranks_->disconnect(*device_);
 }
 
 Status Session::prepare() {
@@ -134,6 +124,10 @@ Status Session::prepare() {
 Status Session::addProgram(const Program &program) {
   std::vector<DeviceLaunch> launches = resolve(program);
   std::vector<Part> &parts = programs_.emplace_back();
+  if (device_->runsCollectives() && !program.collectives.empty()) {
+    SMELT_ASSIGN_OR_RETURN(parts.emplace_back().launches, device_->addEntries(entries(program)));
+    return Status::ok();
+  }
   auto collective = program.collectives.begin(), end = program.collectives.end();
   auto first = launches.begin();
   do {
@@ -170,12 +164,33 @@ Status Session::runCollective(const CollectiveStep &step) {
 std::vector<DeviceLaunch> Session::resolve(const Program &program) const {
   std::vector<DeviceLaunch> launches;
   for (const Launch &launch : program.launches) {
-    DeviceLaunch resolved = {launch.kernel, {}};
+    DeviceLaunch resolved = {launch.kernel, {}, launch.sms};
     for (uint32_t argument : launch.arguments)
       resolved.offsets.push_back(manifest().buffers[argument].offset);
     launches.push_back(std::move(resolved));
   }
   return launches;
+}
+
+std::vector<DeviceEntry> Session::entries(const Program &program) const {
+  std::vector<DeviceLaunch> launches = resolve(program);
+  std::vector<DeviceEntry> result;
+  auto collective = program.collectives.begin(), end = program.collectives.end();
+  for (size_t i = 0; i <= launches.size(); ++i) {
+    for (; collective != end && collective->before == i; ++collective) {
+      DeviceCollective message{
+          collective->kind, manifest().buffers[collective->buffers[0]].dtype, {}};
+      for (uint32_t index : collective->buffers) {
+        const Buffer &buffer = manifest().buffers[index];
+        bool isWhole = collective->kind == CollectiveKind::AllReduce;
+        message.buffers.push_back({buffer.offset, isWhole ? usedBytes(buffer) : buffer.bytes});
+      }
+      result.push_back({{}, std::move(message), collective->onLane, collective->wait});
+    }
+    if (i < launches.size())
+      result.push_back({std::move(launches[i]), {}, false, program.launches[i].wait});
+  }
+  return result;
 }
 
 Status Session::writeBuffer(uint32_t index, std::span<const std::byte> data) {
@@ -190,6 +205,17 @@ Status Session::initialise(uint64_t seed) {
       SMELT_RETURN_IF_ERROR(device_->copyIn(buffer.offset, initialValues(source, seed)));
     }
   return Status::ok();
+}
+
+Status Session::shareParameters() {
+  if (!device_->runsCollectives())
+    return Status::ok();
+  std::vector<DeviceRange> ranges;
+  for (const Buffer &buffer : manifest().buffers)
+    if (buffer.kind == BufferKind::Parameter)
+      ranges.push_back({buffer.offset, usedBytes(buffer)});
+  SMELT_RETURN_IF_ERROR(device_->broadcast(ranges, 0));
+  return device_->synchronize();
 }
 
 Status Session::restoreBuffer(const Buffer &buffer, const SafetensorsFile &file) {
@@ -361,6 +387,8 @@ Status Session::runOnBatch(const Program &program, const Batch &batch) {
 }
 
 Status Session::writeBatch(const Program &program, const Batch &batch) {
+  if (ranks_)
+    ranks_->group().progress();
   std::vector<DeviceWrite> writes;
   for (const auto &[name, values] :
        {std::pair("tokens", &batch.tokens), std::pair("targets", &batch.targets),

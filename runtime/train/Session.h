@@ -7,10 +7,11 @@
 #pragma once
 
 #include "runtime/bundle/Bundle.h"
-#include "runtime/train/Ranks.h"
 #include "runtime/checkpoint/Checkpoint.h"
 #include "runtime/data/Batch.h"
 #include "runtime/device/Device.h"
+#include "runtime/train/DeviceChoice.h"
+#include "runtime/train/Ranks.h"
 
 #include <map>
 #include <memory>
@@ -40,24 +41,21 @@ struct ScalarPlan {
   size_t bytes = 0;
 };
 
-/// Where a bundle runs.
-struct DeviceChoice {
-  std::string device = "auto"; ///< "cpu", "cuda", "cuda:N"; "auto": what the bundle is for.
-  int threads = 0;             ///< CPU threads; 0: all cores.
-};
-
 class Session {
 public:
-  /// Opens the bundle, checks that this machine runs it, loads the code.
-  static StatusOr<std::unique_ptr<Session>> open(const std::string &bundlePath,
-                                                 const DeviceChoice &choice = {});
+  /// Opens the bundle, checks that this machine runs it, loads the code. The programs' collectives
+  /// go to `ranks`, and kernels see this rank's parts; without ranks, programs with collectives
+  /// cannot run.
+  static StatusOr<std::unique_ptr<Session>>
+  open(const std::string &bundlePath, const DeviceChoice &choice = {}, Ranks *ranks = nullptr);
+  ~Session();
 
   const Bundle &bundle() const { return bundle_; }
   const Manifest &manifest() const { return bundle_.manifest; }
   Device &device() { return *device_; }
-  /// Whom the programs' collectives go to; without it they cannot run.
-  void setRanks(Ranks *ranks) { ranks_ = ranks; }
 
+  /// Where the device runs collectives: all ranks get rank 0's parameters.
+  Status shareParameters();
   /// Sets parameters, states and constants to their initial values.
   Status initialise(uint64_t seed);
   /// Replaces parameters and states by a checkpoint's, and gradients that have begun to accumulate;
@@ -85,6 +83,8 @@ public:
   Status run(const Program &program);
   /// The program's launches with the places of their buffers.
   std::vector<DeviceLaunch> resolve(const Program &program) const;
+  /// They and its collectives, in order.
+  std::vector<DeviceEntry> entries(const Program &program) const;
   Status writeInput(const Program &program, const char *name, std::span<const int32_t> values);
 
   /// A rank-0 buffer or output as a number.

@@ -176,6 +176,7 @@ Status Trainer::takeLosses(StartedStep &step) {
 Status Trainer::shareLosses(StartedStep &step) {
   if (!ranks_)
     return Status::ok();
+  SMELT_RETURN_IF_ERROR(ranks_->check());
   double values[] = {step.lossSum, static_cast<double>(step.targets),
                      InterruptScope::requested() ? 1.0 : 0.0};
   SMELT_RETURN_IF_ERROR(ranks_->sum(values));
@@ -184,8 +185,10 @@ Status Trainer::shareLosses(StartedStep &step) {
   stop_ = values[2] > 0;
   if (std::isfinite(step.lossSum))
     return Status::ok();
-  std::string message = concat("step ", step.record.step, ": the loss is ", step.lossSum,
-                               "; stopped before the update");
+  std::string message =
+      concat("step ", step.record.step, ": the loss is ", step.lossSum,
+             session_.device().isAsynchronous() ? "; stopped, nothing of this step is kept"
+                                                : "; stopped before the update");
   if (folder_)
     SMELT_RETURN_IF_ERROR(folder_->logFailure(step.record.step, message));
   return Status(StatusCode::NonFinite, message);
@@ -222,7 +225,8 @@ StatusOr<Trainer::StartedStep> Trainer::startStep(int64_t step) {
     if (!session_.device().isAsynchronous())
       SMELT_RETURN_IF_ERROR(takeLosses(started));
   }
-  SMELT_RETURN_IF_ERROR(shareLosses(started));
+  if (!session_.device().isAsynchronous())
+    SMELT_RETURN_IF_ERROR(shareLosses(started));
   enter("update");
   for (const Update &update : training_.updates)
     if (update.period.isDue(step))
@@ -237,6 +241,8 @@ StatusOr<Trainer::StartedStep> Trainer::startStep(int64_t step) {
 Status Trainer::finishStep(StartedStep step) {
   StepRecord &record = step.record;
   SMELT_RETURN_IF_ERROR(takeLosses(step));
+  if (session_.device().isAsynchronous()) // The ranks' host threads meet a step behind.
+    SMELT_RETURN_IF_ERROR(shareLosses(step));
   SMELT_ASSIGN_OR_RETURN(std::vector<double> values,
                          session_.finishScalars(scalarPlan_, step.scalars));
   for (size_t i = 0; i < scalars_.size(); ++i)
@@ -364,14 +370,13 @@ StatusOr<TrainResult> train(const TrainOptions &options, Ranks *ranks) {
   bool isFirst = !ranks || ranks->rank() == 0;
   if (ranks)
     ranks->group().enter("start-up");
-  SMELT_ASSIGN_OR_RETURN(auto session, Session::open(options.bundle, options.device));
+  SMELT_ASSIGN_OR_RETURN(auto session, Session::open(options.bundle, options.device, ranks));
   const Manifest &manifest = session->manifest();
   if (manifest.training.stages.empty())
     return usageError("the bundle ", options.bundle, " has no training stages");
   if (options.steps && *options.steps < 1)
     return usageError("the number of steps must be positive");
   SMELT_RETURN_IF_ERROR(checkRanks(options, manifest, ranks ? ranks->size() : 1));
-  session->setRanks(ranks);
   SMELT_ASSIGN_OR_RETURN(std::optional<Checkpoint> checkpoint,
                          findCommonResumePoint(options, ranks));
   CheckpointInfo start;
@@ -393,6 +398,7 @@ StatusOr<TrainResult> train(const TrainOptions &options, Ranks *ranks) {
   else if (!options.initialParameters.empty())
     SMELT_RETURN_IF_ERROR(
         loadParameters(*session, options.initialParameters, options.initialLayout));
+  SMELT_RETURN_IF_ERROR(session->shareParameters());
   SMELT_ASSIGN_OR_RETURN(DataSources data, openDataSources(manifest.data, options.data,
                                                            options.validationData, start.seed));
   if (ranks)

@@ -41,6 +41,16 @@ void addTrainOptions(CLI::App &command, TrainOptions &options) {
       .add_option("--rank-timeout", options.rankTimeout,
                   "Seconds without a sign of life after which a rank is lost [30]")
       ->check(CLI::Range(1.0, 86400.0));
+  command
+      .add_option("--stall-timeout", options.stallTimeout,
+                  "Seconds without progress after which a rank that lives is lost; 0: never [20 "
+                  "times --rank-timeout]")
+      ->check(CLI::Range(0.0, 86400.0));
+  command
+      .add_option("--collectives", options.device.collectives,
+                  "Who adds up what ranks have: nccl between GPUs, gloo through host memory (ranks "
+                  "may share a GPU), or auto [auto]")
+      ->check(CLI::IsMember({"auto", "nccl", "gloo"}));
   command.add_flag("--overwrite", options.overwrite, "Start anew in a folder that has a run");
   addDeviceChoice(command, options.device);
   command.add_option("--checkpoint-every", options.checkpointEvery,
@@ -74,6 +84,8 @@ Status trainAsRank(TrainOptions options, const RankEnvironment &environment,
                    const MakeBundle &makeBundle) {
   RankGroupOptions groupOptions;
   groupOptions.timeout = std::chrono::milliseconds(static_cast<int64_t>(options.rankTimeout * 1000));
+  groupOptions.stallTimeout = std::chrono::milliseconds(
+      static_cast<int64_t>(options.stallTimeout.value_or(20 * options.rankTimeout) * 1000));
   SMELT_ASSIGN_OR_RETURN(auto group, RankGroup::join(environment, groupOptions));
   if (makeBundle && environment.rank == 0)
     SMELT_RETURN_IF_ERROR(makeBundle(environment.size));
@@ -84,11 +96,16 @@ Status trainAsRank(TrainOptions options, const RankEnvironment &environment,
     int cores = static_cast<int>(std::thread::hardware_concurrency());
     options.device.threads = std::max(1, cores / environment.localSize);
   }
-  SMELT_ASSIGN_OR_RETURN(auto ranks, Ranks::connect(std::move(group)));
-  Status status = trainAlone(options, ranks.get());
+  options.device.localRank = environment.localRank;
+  options.device.localSize = environment.localSize;
+  Ranks ranks(std::move(group));
+  Status status = trainAlone(options, &ranks);
+  // The group's thread has said it and ends the process, once this rank's GPU has let go.
+  if (status.code() == StatusCode::RankLost && ranks.group().anyLost(std::chrono::seconds(0)))
+    std::this_thread::sleep_for(std::chrono::seconds(5));
   // All ranks come to the same end together; after any other the rest are told of a lost rank.
   if (status.isOk() || status.code() == StatusCode::NonFinite)
-    ranks->group().leave();
+    ranks.group().leave();
   return status;
 }
 
