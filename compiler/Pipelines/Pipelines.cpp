@@ -50,11 +50,15 @@ void smelt::buildToKernelPipeline(OpPassManager &passes, const PipelineOptions &
   passes.addPass(createCanonicalizerPass());
   passes.addPass(createCSEPass());
   OpPassManager &functions = passes.nest<func::FuncOp>();
-  if (usesHopperGemm(options))
+  if (usesHopperGemm(options)) {
     functions.addPass(createMoveScalesBehindProductsPass());
+    functions.addPass(createTakeDotsOfMatricesPass());
+  }
   functions.addPass(createFormKernelsPass());
-  if (usesHopperGemm(options))
+  if (usesHopperGemm(options)) {
+    functions.addPass(createSumAttentionGradientsPass());
     functions.addPass(createCopyMatricesPass());
+  }
   if (options.fuse) {
     FusionOptions fusion;
     fusion.whyNotRowOp = options.gpu.empty() ? whyNotRowProgram : whyNotGPURowOp;

@@ -50,8 +50,11 @@ AttentionGradients smelt::reference::computeAttentionBackward(const Tensor &q, c
   for (int64_t t = 0; t < rows; ++t)
     for (int64_t h = 0; h < heads; ++h) {
       double delta = 0; // Σ_j p[j]·dp[j]
-      for (int64_t i = 0; i < width; ++i)
-        delta += dout(t, h, i) * out(t, h, i);
+      if (out.shape.size() == 2)
+        delta = out(t, h);
+      else
+        for (int64_t i = 0; i < width; ++i)
+          delta += dout(t, h, i) * out(t, h, i);
       for (int64_t j = int64_t(first(t)); j <= t; ++j) {
         double p = std::exp(getScore(q, k, scale, t, j, h) - lse(t, h)), dp = 0;
         for (int64_t i = 0; i < width; ++i)

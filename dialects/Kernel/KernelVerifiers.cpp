@@ -89,7 +89,13 @@ LogicalResult AttentionOp::verify() {
 LogicalResult AttentionBackwardOp::verify() {
   if (failed(::verifyRegions(cast<KernelOpInterface>(getOperation()))))
     return failure();
-  return verifyHeads(*this, {&getQ(), &getK(), &getV()});
+  if (failed(verifyHeads(*this, {&getQ(), &getK(), &getV()})))
+    return failure();
+  // The output itself, or its sums with the output's gradient over each head.
+  ArrayRef<int64_t> heads = getHeadsType().getShape(), out = getOut().getType().getShape();
+  if (out != heads && out != heads.drop_back())
+    return emitOpError("needs the output [T, H, d], or Σ out·dout of each head [T, H]");
+  return success();
 }
 
 LogicalResult RowwiseOp::verify() {

@@ -106,6 +106,9 @@ private:
     return function.mul(arith::SubIOp::create(b, q0, chunkBegin), stride);
   }
 
+  /// `out` is D already.
+  bool isSummed() { return op.getOut().getType().getRank() == 2; }
+
   /// D, lse and first of 64 rows. Rows past the end see no key: their first key is beyond all.
   void emitStatistics(Value block) {
     Value begin = function.mul(block, kBlock), out = function.getMemory(op.getOut());
@@ -127,13 +130,17 @@ private:
                                 function.mul(h, shape.width)),
               sum;
         forVectors([&](int64_t c, int64_t valid) {
+          if (isSummed())
+            return;
           Value term = mul(loadValid(out, function.add(at, c), valid),
                            loadValid(dout, function.add(at, c), valid));
           sum = sum ? add(sum, term) : term;
         });
-        Value total = vector::ReductionOp::create(b, vector::CombiningKind::ADD, sum,
-                                                  arith::FastMathFlags::reassoc |
-                                                      arith::FastMathFlags::contract);
+        Value total = isSummed() ? loadScalar(out, function.add(function.mul(safe, shape.heads), h))
+                                 : vector::ReductionOp::create(b, vector::CombiningKind::ADD, sum,
+                                                               arith::FastMathFlags::reassoc |
+                                                                   arith::FastMathFlags::contract)
+                                       .getResult();
         Value to = function.add(function.mul(h, shape.paddedTokens()), row);
         storeScalar(total, d, to);
         storeScalar(loadScalar(inputLse, function.add(function.mul(safe, shape.heads), h)), lse,

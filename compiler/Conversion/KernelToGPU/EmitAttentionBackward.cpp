@@ -25,14 +25,19 @@ public:
         return op.emitOpError("cannot be generated for GPUs: ") << why;
     for (GPUOperandRegion *region : {&q, &k, &v})
       region->prepare(emission);
-    deltaOffset = emission.allocateWorkspace(type.getDimSize(0) * type.getDimSize(1) * 4);
-    emitDelta();
+    if (!isSummed()) {
+      deltaOffset = emission.allocateWorkspace(type.getDimSize(0) * type.getDimSize(1) * 4);
+      emitDelta();
+    }
     emitQueries();
     emitKeys();
     return success();
   }
 
 private:
+  /// The kernel is given Σ dout·out instead of out.
+  bool isSummed() { return op.getOut().getType().getRank() == 2; }
+
   kernel::KernelOpInterface interface() {
     return cast<kernel::KernelOpInterface>(op.getOperation());
   }
@@ -55,7 +60,8 @@ private:
   void bind(AttentionWarps &warps) {
     for (GPUOperandRegion *region : {&q, &k, &v})
       region->bind(warps.function);
-    delta = warps.function.getWorkspace(deltaOffset);
+    delta = isSummed() ? warps.function.getPointer(op.getOut())
+                       : warps.function.getWorkspace(deltaOffset);
     lse = warps.function.getPointer(op.getLse());
     scale = warps.loadScalar(op.getScale());
   }
@@ -69,7 +75,8 @@ private:
     Value score = g.mulf(warps.dot(qs, ks), scale);
     Value p = g.exp(g.subf(score, warps.loadStatistic(lse, lseType, query, head)));
     Value dp = warps.dot(douts, vs);
-    Value ds = g.mulf(p, g.subf(dp, warps.loadStatistic(delta, g.f32(), query, head)));
+    Type deltaType = isSummed() ? op.getOut().getType().getElementType() : Type(g.f32());
+    Value ds = g.mulf(p, g.subf(dp, warps.loadStatistic(delta, deltaType, query, head)));
     return {p, g.mulf(ds, scale)};
   }
 

@@ -118,9 +118,14 @@ struct KernelToGPUPass : PassWrapper<KernelToGPUPass, OperationPass<ModuleOp>> {
 std::string whyNotHopperAttention(kernel::AttentionOp op) {
   if (op.getOutputs().size() > 1)
     return "the Hopper generator stores one tensor of attention";
-  for (Operation &inner : op.getResult().front())
-    if (!isa<lm::CastOp, lm::ReshapeOp, kernel::YieldOp>(inner))
-      return "the Hopper generator stores attention as it is";
+  unsigned factors = 0;
+  for (Operation &inner : op.getResult().front()) {
+    auto scale = dyn_cast<lm::RowScaleOp>(inner);
+    bool isFactor = scale && isa<BlockArgument>(scale.getG()) &&
+                    cast<RankedTensorType>(scale.getX().getType()).getRank() == 3 && !factors++;
+    if (!isFactor && !isa<lm::CastOp, lm::ReshapeOp, kernel::YieldOp>(inner))
+      return "the Hopper generator stores attention as it is, or times a factor per head";
+  }
   return "";
 }
 

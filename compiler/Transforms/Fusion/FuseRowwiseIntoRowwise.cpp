@@ -19,6 +19,7 @@
 #include "compiler/Transforms/Fusion/CountKernel.h"
 #include "compiler/Transforms/Fusion/MergeKernels.h"
 #include "compiler/Transforms/Fusion/Passes.h"
+#include "dialects/Train/TrainOps.h"
 
 namespace smelt {
 #define GEN_PASS_DEF_FUSEROWWISEINTOROWWISEPASS
@@ -66,6 +67,16 @@ static bool reducesComputedRows(RowwiseOp producer) {
   return 4 * made <= read;
 }
 
+/// `guest` makes much of little that it shares with another kernel, for rowwise kernels (the
+/// gradient of a gate's input from the gradient of the gate): better computed where that is read.
+static bool expandsRows(RowwiseOp guest, int64_t sharedBytes) {
+  int64_t made = 0;
+  for (Value result : guest.getResults())
+    if (llvm::any_of(result.getUsers(), llvm::IsaPred<RowwiseOp>))
+      made += getBytes(result);
+  return made >= 16 * sharedBytes;
+}
+
 /// One value per row at most: an index, a range, a count.
 static bool isSmall(RowwiseOp op) {
   return llvm::all_of(op->getOperands(),
@@ -74,11 +85,37 @@ static bool isSmall(RowwiseOp op) {
                       [](Value v) { return cast<RankedTensorType>(v.getType()).getRank() < 2; });
 }
 
+/// The end of a parameter's gradient: makes numbers and small matrices for the update alone, from
+/// inputs so small that keeping them for a while costs less than a launch.
+static bool finishesGradients(RowwiseOp op) {
+  constexpr int64_t smallResult = 64 << 10, smallInput = 16 << 20;
+  return llvm::all_of(op->getResults(),
+                      [](Value result) {
+                        return smelt::getBytes(result) <= smallResult &&
+                               llvm::all_of(result.getUsers(), llvm::IsaPred<train::GradientOp>);
+                      }) &&
+         llvm::all_of(op.getInputs(), [](Value input) {
+           Operation *source = input.getDefiningOp();
+           return !isa_and_nonnull<KernelOpInterface>(source) ||
+                  smelt::getBytes(input) <= smallInput;
+         });
+}
+
 static bool readCommonTensor(RowwiseOp a, RowwiseOp b) {
-  return llvm::any_of(a.getInputs(), [&](Value v) {
-    return cast<RankedTensorType>(v.getType()).getRank() > 0 &&
-           llvm::is_contained(b.getInputs(), v);
-  });
+  int64_t shared = 0;
+  for (Value v : a.getInputs())
+    if (cast<RankedTensorType>(v.getType()).getRank() > 0 && llvm::is_contained(b.getInputs(), v))
+      shared += getBytes(v);
+  return shared > 0 && !expandsRows(b, shared);
+}
+
+/// Bytes of the producer's results that the consumer reads.
+static int64_t countRead(RowwiseOp producer, RowwiseOp consumer) {
+  int64_t bytes = 0;
+  for (Value input : consumer.getInputs())
+    if (input.getDefiningOp() == producer)
+      bytes += getBytes(input);
+  return bytes;
 }
 
 namespace {
@@ -121,7 +158,8 @@ struct FuseRowwiseIntoRowwisePass
     for (RowwiseOp consumer : consumers)
       for (Value input : consumer.getInputs())
         if (auto producer = input.getDefiningOp<RowwiseOp>())
-          if (!prefersLoads(producer, consumer, options) && tryMerge(producer, consumer))
+          if (!expandsRows(consumer, countRead(producer, consumer)) &&
+              !prefersLoads(producer, consumer, options) && tryMerge(producer, consumer))
             break;
   }
 
@@ -131,7 +169,8 @@ struct FuseRowwiseIntoRowwisePass
       for (size_t j = 0; j < i; ++j)
         if (kernels[j] && getRows(kernels[j].getBody()) == getRows(kernels[i].getBody()) &&
             (readCommonTensor(kernels[j], kernels[i]) ||
-             (isSmall(kernels[i]) && isSmall(kernels[j]))) &&
+             (isSmall(kernels[i]) && isSmall(kernels[j])) ||
+             (finishesGradients(kernels[i]) && finishesGradients(kernels[j]))) &&
             whyNotIntoResult(kernels[j], kernels[i], options).empty()) {
           ++candidates;
           kernels[j] = cast<RowwiseOp>(mergeIntoResult(kernels[j], kernels[i]));

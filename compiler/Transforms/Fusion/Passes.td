@@ -32,6 +32,53 @@ def MoveScalesBehindProductsPass : Pass<"smelt-move-scales-behind-products", "::
   let statistics = [Statistic<"moved", "moved", "Number of scales moved">];
 }
 
+def TakeDotsOfMatricesPass : Pass<"smelt-take-dots-of-matrices", "::mlir::func::FuncOp"> {
+  let summary =
+      "The gradient of a number that scales a product comes from the matrix and its gradient";
+  let description = [{
+    Before kernels are formed, for targets that do not add up a product's elements while they store it. The product need not be kept for
+    the backward pass then.
+
+    ```mlir
+    // before
+    %p = lm.matmul %x, %w {transpose_b} : tensor<64x4xf32>, tensor<6x4xf32> -> tensor<64x6xf32>
+    %ds = lm.dot %p, %dy : tensor<64x6xf32> -> tensor<f32>
+    %dw = lm.matmul %dy, %x {transpose_a} : tensor<64x6xf32>, tensor<64x4xf32> -> tensor<6x4xf32>
+    // after
+    %p = lm.matmul %x, %w {transpose_b} : tensor<64x4xf32>, tensor<6x4xf32> -> tensor<64x6xf32>
+    %dw = lm.matmul %dy, %x {transpose_a} : tensor<64x6xf32>, tensor<64x4xf32> -> tensor<6x4xf32>
+    %ds = lm.dot %w, %dw : tensor<6x4xf32> -> tensor<f32>
+    ```
+  }];
+  let dependentDialects = ["::mlir::lm::LMDialect"];
+  let statistics = [Statistic<"taken", "taken", "Number of dot products taken of matrices">];
+}
+
+def SumAttentionGradientsPass : Pass<"smelt-sum-attention-gradients", "::mlir::func::FuncOp"> {
+  let summary = "Attention's backward kernels are given Σ out·dout of each head, not the output";
+  let description = [{
+    After kernels are formed. The sums are a row kernel's work, done where the output's gradient is made; and where the output passes
+    through factors per head, they are Σ of the scaled output with its gradient: the output itself need not be stored then. The factor's
+    own gradient is the same sum divided by the factor (at least 1e-30: a gate that is smaller has no gradient in f32 anyway).
+
+    ```mlir
+    // before: %y = row_scale %o, %g, later its gradients and attention's
+    %do = kernel.rowwise(%dy, %g) {row_scale}
+    %dg = kernel.rowwise(%o, %dy) {row_dot}
+    %dq, %dk, %dv = kernel.attention_backward … out(%o, %lse, %do)
+    // after
+    %do = kernel.rowwise(%dy, %g) {row_scale}
+    %sums = kernel.rowwise(%y, %dy) {row_dot}
+    %dg = kernel.rowwise(%sums, %g) {at_least, reciprocal, multiply}
+    %dq, %dk, %dv = kernel.attention_backward … out(%sums, %lse, %do)
+    ```
+  }];
+  let dependentDialects = ["::mlir::lm::LMDialect", "::mlir::kernel::KernelDialect"];
+  let statistics =
+      [Statistic<"summed", "summed", "Number of attention kernels that are given sums">,
+       Statistic<"gated", "gated", "Number of those whose output passes through factors per head">];
+}
+
 class FusionPass<string flag> : Pass<flag, "::mlir::func::FuncOp"> {
   let statistics = [Statistic<"candidates", "candidates", "Number of kernels looked at">,
                     Statistic<"fused", "fused", "Number of kernels fused">,
@@ -65,10 +112,6 @@ def FuseRowwiseIntoGemmLoadPass : FusionPass<"smelt-fuse-rowwise-into-gemm-load"
 
 def FuseRowwiseIntoEmbeddingBackwardPass : FusionPass<"smelt-fuse-rowwise-into-embedding-backward"> {
   let summary = "Computes the rows that a table's gradient adds up where they are added";
-}
-
-def RecomputeFromStoredPass : FusionPass<"smelt-recompute-from-stored"> {
-  let summary = "Computes scaled slices of a stored product where they are read, instead of storing them as well";
 }
 
 def OutlineKernelsPass : Pass<"smelt-outline-kernels", "::mlir::ModuleOp"> {

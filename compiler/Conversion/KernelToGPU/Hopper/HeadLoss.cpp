@@ -1,9 +1,9 @@
 //===- HeadLoss.cpp - From sums of tiles to the loss ----------------------===//
 //
-// First launch: 32 rows a block. The tiles' sums of a row are added by eight warps, each in the
+// The loss: 32 rows a block. The tiles' sums of a row are added by eight warps, each in the
 // order of the tiles; the target's logit is computed again, in f32 from the same operands, which
-// costs less than finding it among the registers of a tile. Second launch: one block adds the
-// blocks' sums in order and computes the scalar results.
+// costs less than finding it among the registers of a tile. The sum: one block adds the blocks'
+// sums of all chunks in order and computes the scalar results.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Conversion/KernelToGPU/Hopper/ByteTranspose.h"
@@ -181,7 +181,9 @@ private:
   Value lane, warp, shared, firstRow, targets;
 };
 
-void emitSum(const HeadPlan &plan, GPUEmission &emission) {
+} // namespace
+
+void smelt::gpu::emitHeadSum(const HeadPlan &plan, GPUEmission &emission) {
   GPUFunction function(emission, "head sum", threads);
   CodeBuilder code(function.builder(), plan.op->getLoc());
   Value thread = code.threadIndex();
@@ -190,7 +192,8 @@ void emitSum(const HeadPlan &plan, GPUEmission &emission) {
   Value sums = function.getWorkspace(plan.blockSums),
         counts = function.getWorkspace(plan.blockCounts);
   SmallVector<Value> mine =
-      code.loop(thread, code.i32(plan.lossBlocks()), code.i32(threads), {code.f32(0), code.f32(0)},
+      code.loop(thread, code.i32(plan.chunks * plan.lossBlocks()), code.i32(threads),
+                {code.f32(0), code.f32(0)},
                 [&](Value block, ValueRange carried) -> SmallVector<Value> {
                   Value at = code.mul(block, 4);
                   return {code.fadd(carried[0], code.load(code.f32Type(), code.at(sums, at), 4)),
@@ -231,9 +234,6 @@ void emitSum(const HeadPlan &plan, GPUEmission &emission) {
   function.finish({1, 1, 1});
 }
 
-} // namespace
-
 void smelt::gpu::emitHeadLoss(const HeadPlan &plan, GPUEmission &emission) {
   HeadLoss(plan, emission).emit();
-  emitSum(plan, emission);
 }

@@ -3,10 +3,13 @@
 // What a kernel.gemm does whose result region ends in a cross-entropy:
 //
 //   l = softcap(s · a·bᵀ)                    one launch: sums of exp per row and tile, l as 16 bits
-//   lse, loss per row, their sum             two small launches
+//   lse, loss per row                        one small launch
 //   g = (softmax(l) − onehot) · dloss · softcap'(z), in f8 or bf16      one launch
+//   the sum of losses                        one small launch
 //
 // s, the softcap and g are optional. The logits are never there in f32, and not at all without g.
+// Where they would take more than `largestLogits` bytes, the rows are done in chunks: the same
+// functions are launched for each, and the logits of one chunk lie where those of the last lay.
 //
 //===----------------------------------------------------------------------===//
 #ifndef SMELT_COMPILER_CONVERSION_KERNELTOGPU_HOPPER_HEADPLAN_H
@@ -35,8 +38,9 @@ struct HeadPlan {
   // Byte offsets in the workspace, set by the emitter.
   int64_t logits = 0, sums = 0, maxima = 0, lse = 0, blockSums = 0, blockCounts = 0;
 
-  static constexpr int64_t tile = 128, lossRows = 32;
-  int64_t rows, columns, depth; ///< T, V, D.
+  static constexpr int64_t tile = 128, lossRows = 32, largestLogits = 1'250'000'000;
+  int64_t rows, columns, depth; ///< Of a chunk, V, D.
+  int64_t chunks = 1;
   int64_t tilesM() const { return (rows + tile - 1) / tile; }
   int64_t tilesN() const { return (columns + tile - 1) / tile; }
   int64_t paddedRows() const { return tilesM() * tile; }
@@ -97,6 +101,7 @@ mlir::LogicalResult emitFastHead(mlir::kernel::GemmOp op, GPUEmission &emission)
 // Its launches.
 void emitHeadProduct(const HeadPlan &plan, GPUEmission &emission);
 void emitHeadLoss(const HeadPlan &plan, GPUEmission &emission);
+void emitHeadSum(const HeadPlan &plan, GPUEmission &emission);
 void emitHeadGradient(const HeadPlan &plan, GPUEmission &emission);
 
 } // namespace smelt::gpu

@@ -113,7 +113,18 @@ void fuseAll(OpPassManager &functions) {
 void fuseForHopper(OpPassManager &functions) {
   smelt::FusionOptions options;
   options.whyNotFastGemm = smelt::whyNotHopperGemm;
+  options.whyNotFastAttention = smelt::whyNotHopperAttention;
+  functions.addPass(smelt::createSumAttentionGradientsPass());
   smelt::buildFusionPipeline(functions, options);
+}
+
+/// What is done for Hopper before kernels are formed.
+void prepareForHopper(ModuleOp module) {
+  PassManager passes(module.getContext());
+  OpPassManager &functions = passes.nest<func::FuncOp>();
+  functions.addPass(smelt::createMoveScalesBehindProductsPass());
+  functions.addPass(smelt::createTakeDotsOfMatricesPass());
+  ASSERT_TRUE(succeeded(passes.run(module)));
 }
 
 void checkSpec(const Steps &steps) {
@@ -124,8 +135,12 @@ void checkSpec(const Steps &steps) {
   makeKernels(*fused, fuseAll, /*outline=*/true);
   expectSame(runAll(*fused), expected);
   OwningOpRef<ModuleOp> hopper = plain->clone();
+  prepareForHopper(*hopper);
   makeKernels(*hopper, fuseForHopper, /*outline=*/true);
   int gemms = 0;
+  hopper->walk([&](kernel::AttentionBackwardOp backward) {
+    EXPECT_EQ(backward.getOut().getType().getRank(), 2);
+  });
   hopper->walk([&](kernel::GemmOp gemm) {
     EXPECT_EQ(smelt::whyNotHopperGemm(gemm), "");
     ++gemms;
@@ -139,6 +154,12 @@ TEST(FusedNumerics, Plain) { checkSpec({}); }
 TEST(FusedNumerics, Accumulation) {
   Steps steps;
   steps.microBatches = 2;
+  checkSpec(steps);
+}
+
+TEST(FusedNumerics, ScaledProducts) {
+  Steps steps;
+  steps.attention = R"("weight_scale": {"qkv": "resid", "out": "shift"},)";
   checkSpec(steps);
 }
 

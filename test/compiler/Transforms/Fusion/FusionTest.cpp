@@ -36,7 +36,8 @@ std::string smelt::test::makeSpec(const Steps &steps) {
     {"layers": [)" +
          steps.layerStart + R"(
       {"mix": {"x": "resid", "x0": "x0"}},
-      {"attention": {
+      {"attention": {)" +
+         steps.attention + R"(
         "input": [{"rms_norm": {}}],
         "q": [)" +
          steps.q + R"(],

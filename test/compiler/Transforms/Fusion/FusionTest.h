@@ -20,6 +20,7 @@ struct Steps {
   std::string v;
   std::string mlpInput = R"({"rms_norm": {}})";
   std::string beforeHead = R"({"rms_norm": {}},)";
+  std::string attention; ///< Members of each layer's attention, each followed by a comma.
   int microBatches = 1;
 };
 
