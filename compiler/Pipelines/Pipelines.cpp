@@ -10,6 +10,7 @@
 #include "compiler/Transforms/Fusion/Passes.h"
 #include "compiler/Transforms/Memory/Passes.h"
 #include "compiler/Transforms/Optimizers/Passes.h"
+#include "compiler/Transforms/Placement/Passes.h"
 #include "compiler/Transforms/Precision/Passes.h"
 #include "mlir/Pass/PassOptions.h"
 #include "mlir/Pass/PassRegistry.h"
@@ -84,6 +85,12 @@ void smelt::buildToExecPipeline(OpPassManager &passes, const PipelineOptions &op
   passes.addPass(createSymbolDCEPass()); // Kernels that only reshape are no launches.
   passes.addPass(createSchedulePass());
   passes.addPass(createPlanMemoryPass());
+  if (options.ranks > 1) {
+    PlaceCollectivesPassOptions placement;
+    placement.ranks = options.ranks;
+    placement.gpu = options.gpu;
+    passes.addPass(createPlaceCollectivesPass(placement));
+  }
 }
 
 bool smelt::buildPhasePipeline(OpPassManager &passes, llvm::StringRef phase,

@@ -45,22 +45,45 @@ double LaunchTiming::milliseconds() const {
   return sum;
 }
 
-StatusOr<ProgramTiming> timeProgram(Session &session, const Program &program) {
-  SMELT_ASSIGN_OR_RETURN(std::vector<LaunchTime> times,
-                         session.device().runTimed(session.resolve(program)));
+namespace {
+/// "all_reduce gradient.head + 3"
+std::string labelOf(const CollectiveStep &step, const Manifest &manifest) {
+  std::string label = concat(collectiveKindName(step.kind), " ",
+                             manifest.buffers[step.buffers[0]].name);
+  return step.buffers.size() > 1 ? concat(label, " + ", step.buffers.size() - 1) : label;
+}
+} // namespace
+
+StatusOr<ProgramTiming> timeProgram(Session &session, const Program &program, Portion portion) {
+  const Manifest &manifest = session.manifest();
+  SMELT_ASSIGN_OR_RETURN(std::vector<EntryTime> times, session.runTimed(program, portion));
   ProgramTiming result;
-  result.program = program.name;
-  for (const Launch &launch : program.launches)
+  result.program = portion == Portion::Updates ? program.name + " (updates)" : program.name;
+  size_t updates = program.last ? program.last->updatesFrom : program.launches.size();
+  size_t first = portion == Portion::Updates ? updates : 0,
+         last = portion == Portion::BeforeUpdates ? updates : program.launches.size();
+  for (size_t i = first; i < last; ++i) {
+    const Launch &launch = program.launches[i];
     result.launches.push_back({launch.label,
-                               session.manifest().kernels[launch.kernel].name,
+                               manifest.kernels[launch.kernel].name,
                                launch.steps,
                                launch.flops,
                                launch.bytes,
                                {}});
-  for (const LaunchTime &time : times) {
-    const Kernel &kernel = session.manifest().kernels[program.launches[time.launch].kernel];
+  }
+  for (const EntryTime &time : times) {
+    if (time.isCollective) {
+      const CollectiveStep &step = program.collectives[time.number];
+      uint64_t bytes = 0;
+      for (uint32_t index : step.buffers)
+        bytes += manifest.buffers[index].bytes;
+      result.collectives.push_back({labelOf(step, manifest), step.onLane, bytes, time.start,
+                                    time.milliseconds, time.exposed});
+      continue;
+    }
+    const Kernel &kernel = manifest.kernels[program.launches[time.number].kernel];
     std::string role = kernel.gpu.size() > 1 ? kernel.gpu[time.part].role : "";
-    result.launches[time.launch].parts.push_back({role, time.start, time.milliseconds});
+    result.launches[time.number - first].parts.push_back({role, time.start, time.milliseconds});
   }
   return result;
 }
@@ -90,11 +113,19 @@ std::string writeChromeTrace(const std::vector<ProgramTiming> &runs, const std::
   ordered_json events = ordered_json::array();
   events.push_back(
       {{"name", "process_name"}, {"ph", "M"}, {"pid", 1}, {"args", {{"name", device}}}});
-  auto slice = [&](const std::string &name, double start, double length, ordered_json arguments) {
+  constexpr int kMain = 1, kCommunication = 2;
+  for (auto [lane, name] : {std::pair(kMain, "launches"), std::pair(kCommunication, "communication")})
+    events.push_back({{"name", "thread_name"},
+                      {"ph", "M"},
+                      {"pid", 1},
+                      {"tid", lane},
+                      {"args", {{"name", name}}}});
+  auto slice = [&](int lane, const std::string &name, double start, double length,
+                   ordered_json arguments) {
     events.push_back({{"name", name},
                       {"ph", "X"},
                       {"pid", 1},
-                      {"tid", 1},
+                      {"tid", lane},
                       {"ts", 1000 * start}, // Microseconds.
                       {"dur", 1000 * length},
                       {"args", std::move(arguments)}});
@@ -104,15 +135,18 @@ std::string writeChromeTrace(const std::vector<ProgramTiming> &runs, const std::
     for (const LaunchTiming &launch : run.launches)
       for (const PartTiming &part : launch.parts)
         end = std::max(end, part.start + part.milliseconds);
-    slice(run.program, run.start, end, {{"launches", run.launches.size()}});
+    slice(kMain, run.program, run.start, end, {{"launches", run.launches.size()}});
     for (const LaunchTiming &launch : run.launches)
       for (const PartTiming &part : launch.parts)
-        slice(launch.label, run.start + part.start, part.milliseconds,
+        slice(kMain, launch.label, run.start + part.start, part.milliseconds,
               {{"part", part.role},
                {"kernel", launch.kernel},
                {"steps", launch.steps},
                {"flops of the launch", launch.flops},
                {"bytes of the launch", launch.bytes}});
+    for (const CollectiveTiming &each : run.collectives)
+      slice(each.onLane ? kCommunication : kMain, each.label, run.start + each.start,
+            each.milliseconds, {{"bytes", each.bytes}, {"exposed ms", each.exposed}});
   }
   return ordered_json{{"traceEvents", std::move(events)}, {"displayTimeUnit", "ms"}}.dump(
       -1, ' ', false, nlohmann::json::error_handler_t::replace);

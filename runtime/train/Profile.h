@@ -24,15 +24,27 @@ struct LaunchTiming {
   double milliseconds() const;
 };
 
+/// One collective of a program.
+struct CollectiveTiming {
+  std::string label;
+  bool onLane = false;
+  uint64_t bytes = 0;
+  double start = 0; ///< As a launch's; negative: it began in the portion before.
+  double milliseconds = 0;
+  double exposed = 0; ///< How long the main lane waited for it.
+};
+
 /// One run of a program, launch by launch.
 struct ProgramTiming {
   std::string program;
   double start = 0; ///< Milliseconds after whatever the profile begins with.
   std::vector<LaunchTiming> launches;
+  std::vector<CollectiveTiming> collectives = {};
 };
 
 /// Runs the program once, its launches one by one.
-StatusOr<ProgramTiming> timeProgram(Session &session, const Program &program);
+StatusOr<ProgramTiming> timeProgram(Session &session, const Program &program,
+                                    Portion portion = Portion::Whole);
 
 /// Fills a program's inputs: random tokens, one document.
 Status fillRandomInputs(Session &session, const Program &program);
@@ -42,7 +54,7 @@ Status fillRandomInputs(Session &session, const Program &program);
 StatusOr<ProgramTiming> profileProgram(Session &session, const Program &program, int repetitions);
 
 /// The profile as a text in Chrome's trace format (chrome://tracing, Perfetto): a slice for each
-/// run of a program and in it one for each part of each launch.
+/// run of a program and in it one for each part of each launch; collectives have a row of their own.
 std::string writeChromeTrace(const std::vector<ProgramTiming> &runs, const std::string &device);
 
 /// The largest rates of a device, for the least time that a launch could take.
@@ -51,6 +63,10 @@ struct DeviceRates {
   double gigabytes = 0; ///< A second.
 };
 DeviceRates ratesOf(const std::string &device);
+
+/// A table of the collectives of all runs: how long they took, and how long the main lane waited;
+/// empty without any.
+std::string writeExposureTable(const std::vector<ProgramTiming> &runs);
 
 /// A table for each program: launches that differ only in the layer are one row; the largest
 /// `rows`.

@@ -108,6 +108,24 @@ std::string writeTable(const std::vector<const ProgramTiming *> &runs, const Dev
 }
 } // namespace
 
+std::string writeExposureTable(const std::vector<ProgramTiming> &runs) {
+  std::string text;
+  double all = 0, exposed = 0;
+  char line[120];
+  for (const ProgramTiming &run : runs)
+    for (const CollectiveTiming &each : run.collectives) {
+      std::snprintf(line, sizeof line, "%9.3f %9.3f %9.2f  ", each.exposed, each.milliseconds,
+                    static_cast<double>(each.bytes) / 1e6);
+      text += concat(line, each.label, " in ", run.program, each.onLane ? "" : " (in order)", "\n");
+      all += each.milliseconds;
+      exposed += each.exposed;
+    }
+  if (text.empty())
+    return text;
+  std::snprintf(line, sizeof line, "%9.3f %9.3f            all collectives\n", exposed, all);
+  return "exposed communication\n  exposed ms    ms        MB  collective\n" + text + line;
+}
+
 std::string writeProfileTable(const std::vector<ProgramTiming> &runs, const DeviceRates &rates,
                               size_t rows) {
   std::vector<std::string> programs; // In their order.

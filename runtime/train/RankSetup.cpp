@@ -7,8 +7,6 @@ Status checkRanks(const TrainOptions &options, const Manifest &manifest, int siz
   if (manifest.training.ranks != size)
     return usageError("the bundle ", options.bundle, " was compiled for ", manifest.training.ranks,
                       manifest.training.ranks == 1 ? " rank" : " ranks", "; this job has ", size);
-  if (size > 1 && !options.profile.empty())
-    return usageError("--profile is for one rank: it runs launches without their collectives");
   return Status::ok();
 }
 

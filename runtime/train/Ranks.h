@@ -5,13 +5,16 @@
 #include "runtime/collective/StreamCollective.h"
 #include "runtime/device/Device.h"
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
 
 namespace smelt::runtime {
 
-/// The group and its collectives; the phase that the others are told of.
+/// The group and its collectives; the phase that the others are told of. What a communication lane's
+/// thread calls goes over connections of its own, beside what the main thread says, and leaves the
+/// phase to that one.
 class Ranks {
 public:
   explicit Ranks(std::unique_ptr<RankGroup> group) : group_(std::move(group)) {}
@@ -34,10 +37,21 @@ public:
   Status sum(std::span<double> values);
   Status broadcast(std::span<std::byte> data, int root);
 
+  /// Makes the calling thread the communication lane's.
+  void enterLane();
+  /// Runs `wait`, which waits for other ranks, in phase "collective".
+  Status waitFor(const std::function<Status()> &wait);
+
 private:
+  /// The calling thread's.
+  StatusOr<Collective *> connections();
+  Status run(const std::function<Status(Collective &)> &exchange);
+
   std::unique_ptr<RankGroup> group_;
   std::unique_ptr<Collective> collective_;
   StreamCollective *stream_ = nullptr; ///< The same, where the device runs collectives.
+  std::unique_ptr<Peers> lanePeers_;
+  std::unique_ptr<Collective> lane_; ///< Of the lane's thread alone.
 };
 
 } // namespace smelt::runtime

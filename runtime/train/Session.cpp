@@ -2,7 +2,6 @@
 #include "runtime/base/Random.h"
 #include "runtime/base/Sha256.h"
 #include "runtime/train/ChooseDevice.h"
-#include "runtime/train/Nvtx.h"
 
 #include <algorithm>
 #include <cmath>
@@ -95,6 +94,7 @@ StatusOr<std::unique_ptr<Session>> Session::open(const std::string &bundlePath,
 }
 
 Session::~Session() {
+  lane_.reset(); // It uses both.
   if (ranks_)
     ranks_->disconnect(*device_);
 }
@@ -117,28 +117,6 @@ Status Session::prepare() {
         if (manifest().buffers[argument].kind == BufferKind::Setting)
           setupSettings_[argument] = {};
   }
-  return Status::ok();
-}
-
-/// A program is cut where its collectives stand.
-Status Session::addProgram(const Program &program) {
-  std::vector<DeviceLaunch> launches = resolve(program);
-  std::vector<Part> &parts = programs_.emplace_back();
-  if (device_->runsCollectives() && !program.collectives.empty()) {
-    SMELT_ASSIGN_OR_RETURN(parts.emplace_back().launches, device_->addEntries(entries(program)));
-    return Status::ok();
-  }
-  auto collective = program.collectives.begin(), end = program.collectives.end();
-  auto first = launches.begin();
-  do {
-    Part &part = parts.emplace_back();
-    auto at = static_cast<uint32_t>(first - launches.begin());
-    for (; collective != end && collective->before == at; ++collective)
-      part.before.push_back(&*collective);
-    auto last = collective == end ? launches.end() : launches.begin() + collective->before;
-    SMELT_ASSIGN_OR_RETURN(part.launches, device_->addProgram({first, last}));
-    first = last;
-  } while (first != launches.end() || collective != end);
   return Status::ok();
 }
 
@@ -170,27 +148,6 @@ std::vector<DeviceLaunch> Session::resolve(const Program &program) const {
     launches.push_back(std::move(resolved));
   }
   return launches;
-}
-
-std::vector<DeviceEntry> Session::entries(const Program &program) const {
-  std::vector<DeviceLaunch> launches = resolve(program);
-  std::vector<DeviceEntry> result;
-  auto collective = program.collectives.begin(), end = program.collectives.end();
-  for (size_t i = 0; i <= launches.size(); ++i) {
-    for (; collective != end && collective->before == i; ++collective) {
-      DeviceCollective message{
-          collective->kind, manifest().buffers[collective->buffers[0]].dtype, {}};
-      for (uint32_t index : collective->buffers) {
-        const Buffer &buffer = manifest().buffers[index];
-        bool isWhole = collective->kind == CollectiveKind::AllReduce;
-        message.buffers.push_back({buffer.offset, isWhole ? usedBytes(buffer) : buffer.bytes});
-      }
-      result.push_back({{}, std::move(message), collective->onLane, collective->wait});
-    }
-    if (i < launches.size())
-      result.push_back({std::move(launches[i]), {}, false, program.launches[i].wait});
-  }
-  return result;
 }
 
 Status Session::writeBuffer(uint32_t index, std::span<const std::byte> data) {
@@ -400,18 +357,6 @@ Status Session::writeBatch(const Program &program, const Batch &batch) {
     writes.push_back({buffer.offset, bytes});
   }
   return device_->copyInTogether(writes);
-}
-
-Status Session::run(const Program &program) {
-  auto index = static_cast<size_t>(&program - manifest().programs.data());
-  NvtxRange range(program.name);
-  // Nobody waits here: copies and later programs come after it, and a copy out says what failed.
-  for (const Part &part : programs_[index]) {
-    for (const CollectiveStep *step : part.before)
-      SMELT_RETURN_IF_ERROR(runCollective(*step));
-    SMELT_RETURN_IF_ERROR(device_->run(part.launches).withContext(program.name));
-  }
-  return Status::ok();
 }
 
 StatusOr<std::vector<std::byte>> Session::readBuffer(const Buffer &buffer) {

@@ -10,9 +10,11 @@
 #include "runtime/checkpoint/Checkpoint.h"
 #include "runtime/data/Batch.h"
 #include "runtime/device/Device.h"
+#include "runtime/train/CommunicationLane.h"
 #include "runtime/train/DeviceChoice.h"
 #include "runtime/train/Ranks.h"
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -39,6 +41,20 @@ struct ScalarPlan {
   std::vector<DeviceRange> ranges;
   std::vector<Place> places; ///< In the order in which they were asked for.
   size_t bytes = 0;
+};
+
+/// Which launches of a program: of one that is the whole end of a step (LastOfStep), those of the
+/// last micro-batch or those of the updates; of another, all are before the updates.
+enum class Portion { Whole, BeforeUpdates, Updates };
+
+/// When a part of a launch, or a collective, ran; in milliseconds.
+struct EntryTime {
+  bool isCollective = false;
+  size_t number = 0; ///< Among the program's launches or collectives.
+  size_t part = 0;   ///< Of a GPU's kernel.
+  double start = 0;  ///< After the beginning; negative: in the portion before.
+  double milliseconds = 0;
+  double exposed = 0; ///< Of a collective: how long the main lane waited for it.
 };
 
 class Session {
@@ -80,7 +96,13 @@ public:
   /// Copies the batch into the program's inputs and runs it; what runs now is not waited for.
   Status runOnBatch(const Program &program, const Batch &batch);
   Status writeBatch(const Program &program, const Batch &batch);
-  Status run(const Program &program);
+  /// Portions of one program come one after the other, with no other program between them.
+  Status run(const Program &program, Portion portion = Portion::Whole);
+  /// The same, entry by entry; returns when everything has ended.
+  StatusOr<std::vector<EntryTime>> runTimed(const Program &program,
+                                            Portion portion = Portion::Whole);
+  /// Waits for the collectives that are under way.
+  Status finishCommunication();
   /// The program's launches with the places of their buffers.
   std::vector<DeviceLaunch> resolve(const Program &program) const;
   /// They and its collectives, in order.
@@ -115,6 +137,9 @@ private:
   Status prepare();
   Status addProgram(const Program &program);
   Status runCollective(const CollectiveStep &step);
+  Status startCollective(const Program &program, uint32_t number);
+  Status waitForLane(const std::vector<uint32_t> &numbers);
+  StatusOr<std::vector<EntryTime>> runTimedOnDevice(const Program &program);
   Status writeBuffer(uint32_t index, std::span<const std::byte> data);
   StatusOr<std::vector<std::byte>> readBuffer(const Buffer &buffer);
   Status restoreBuffer(const Buffer &buffer, const SafetensorsFile &file);
@@ -126,13 +151,28 @@ private:
 
   Bundle bundle_;
   std::unique_ptr<Device> device_;
-  /// The launches between two places where collectives stand.
+  /// Launches between two places where something else is to be done, and what is to be done first.
   struct Part {
-    std::vector<const CollectiveStep *> before;
+    std::vector<uint32_t> collectives; ///< To run or, on the lane, to start.
+    std::vector<uint32_t> wait;        ///< Then: collectives of the lane to wait for.
     DeviceProgram launches;
+    size_t first = 0, last = 0; ///< Their numbers.
+    bool ofUpdates = false;
+  };
+  using RunPart = std::function<Status(const Part &)>;
+  Status runParts(const Program &program, Portion portion, const RunPart &runPart);
+
+  /// The collectives of the program that runs, by number.
+  struct LaneRun {
+    using Span = std::pair<CommunicationLane::Clock::time_point, CommunicationLane::Clock::time_point>;
+    std::map<uint32_t, size_t> tickets; ///< Of those on the lane: their numbers there.
+    std::map<uint32_t, Span> inOrder;
+    std::vector<Span> waits; ///< When the main lane waited.
   };
   std::vector<std::vector<Part>> programs_; ///< Parallel to manifest().programs.
   Ranks *ranks_ = nullptr;
+  LaneRun laneRun_;
+  std::unique_ptr<CommunicationLane> lane_; ///< Made when it is first needed; ends before the device.
   std::map<std::string, double> settingValues_;
   /// By buffer of a setting: what the device has. What has not changed is not written again.
   std::map<uint32_t, std::vector<std::byte>> written_;

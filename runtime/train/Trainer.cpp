@@ -50,7 +50,8 @@ private:
 
   StatusOr<StartedStep> startStep(int64_t step);
   Status startMicroBatch(const Program &program, int64_t step, int64_t micro, StartedStep &started);
-  Status runProgram(const Program &program, int64_t step);
+  Status runProgram(const Program &program, int64_t step, Portion portion = Portion::Whole);
+  Status runUpdates(const Program *last, int64_t step);
   bool isProfiled(int64_t step) const;
   Status writeProfile();
   Status takeLosses(StartedStep &step);
@@ -118,7 +119,10 @@ Status Trainer::startMicroBatch(const Program &program, int64_t step, int64_t mi
     return Status::ok();
   SMELT_RETURN_IF_ERROR(session_.applyAutomaticSettings(step, micro / size()));
   SMELT_RETURN_IF_ERROR(session_.writeBatch(program, batch));
-  SMELT_RETURN_IF_ERROR(runProgram(program, step));
+  // A device that works beside the host is given the updates before the loss is known.
+  bool isLastWhole = session_.device().isAsynchronous();
+  SMELT_RETURN_IF_ERROR(runProgram(
+      program, step, program.last && !isLastWhole ? Portion::BeforeUpdates : Portion::Whole));
   SMELT_ASSIGN_OR_RETURN(DeviceRead losses, session_.startScalars(started.lossPlan));
   started.losses.push_back(losses);
   started.targets += batch.validTargets;
@@ -132,14 +136,14 @@ bool Trainer::isProfiled(int64_t step) const {
   return !options_.profile.empty() && step >= first && step < first + kSteps;
 }
 
-Status Trainer::runProgram(const Program &program, int64_t step) {
+Status Trainer::runProgram(const Program &program, int64_t step, Portion portion) {
   if (!isProfiled(step))
-    return session_.run(program);
+    return session_.run(program, portion);
   SMELT_RETURN_IF_ERROR(session_.device().synchronize());
   if (profile_.empty())
     profileStart_ = Clock::now();
   double start = millisecondsSince(profileStart_);
-  SMELT_ASSIGN_OR_RETURN(ProgramTiming timing, timeProgram(session_, program));
+  SMELT_ASSIGN_OR_RETURN(ProgramTiming timing, timeProgram(session_, program, portion));
   timing.start = start;
   profile_.push_back(std::move(timing));
   return Status::ok();
@@ -148,11 +152,15 @@ Status Trainer::runProgram(const Program &program, int64_t step) {
 Status Trainer::writeProfile() {
   if (profile_.empty())
     return Status::ok();
+  if (!folder_) { // Rank 0's shows what its lane did; the others have taken part.
+    profile_.clear();
+    return Status::ok();
+  }
   std::string device = session_.device().description();
   SMELT_RETURN_IF_ERROR(writeFileAtomically(options_.profile, writeChromeTrace(profile_, device)));
   constexpr size_t kRows = 30;
   folder_->printLine(writeProfileTable(profile_, ratesOf(device), kRows) +
-                     "trace: " + options_.profile);
+                     writeExposureTable(profile_) + "trace: " + options_.profile);
   profile_.clear();
   return Status::ok();
 }
@@ -185,6 +193,8 @@ Status Trainer::shareLosses(StartedStep &step) {
   stop_ = values[2] > 0;
   if (std::isfinite(step.lossSum))
     return Status::ok();
+  // All ranks stop here, with the same collectives under way.
+  SMELT_RETURN_IF_ERROR(session_.finishCommunication());
   std::string message =
       concat("step ", step.record.step, ": the loss is ", step.lossSum,
              session_.device().isAsynchronous() ? "; stopped, nothing of this step is kept"
@@ -220,22 +230,37 @@ StatusOr<Trainer::StartedStep> Trainer::startStep(int64_t step) {
       session_.planScalars({program.outputs.at("objective"), program.outputs.at("loss_sum")});
   enter("forward");
   SMELT_RETURN_IF_ERROR(session_.applySettings(step));
+  // A lane of the host would not wait for a device that works beside it.
+  bool hasLane = !session_.device().isAsynchronous() || session_.device().runsCollectives();
+  const Program *last = ranks_ && options_.overlap && hasLane
+                            ? session_.manifest().findLastOfStep(program, step)
+                            : nullptr;
   for (int64_t micro = 0; micro < stage.microBatches; ++micro) {
-    SMELT_RETURN_IF_ERROR(startMicroBatch(program, step, micro, started));
+    bool isLast = micro >= stage.microBatches - size(); // Of each rank.
+    SMELT_RETURN_IF_ERROR(startMicroBatch(last && isLast ? *last : program, step, micro, started));
     if (!session_.device().isAsynchronous())
       SMELT_RETURN_IF_ERROR(takeLosses(started));
   }
   if (!session_.device().isAsynchronous())
     SMELT_RETURN_IF_ERROR(shareLosses(started));
   enter("update");
-  for (const Update &update : training_.updates)
-    if (update.period.isDue(step))
-      SMELT_RETURN_IF_ERROR(runProgram(*session_.manifest().findProgram(update.program), step));
+  SMELT_RETURN_IF_ERROR(runUpdates(last, step));
   started.record.settings = session_.settings();
   SMELT_ASSIGN_OR_RETURN(started.scalars, session_.startScalars(scalarPlan_));
   started.record.hostMilliseconds =
       millisecondsSince(started.start) - started.record.waitMilliseconds;
   return started;
+}
+
+/// Those that are due after `step`; `last`: the program that has run its other portion, or all.
+Status Trainer::runUpdates(const Program *last, int64_t step) {
+  if (last)
+    return session_.device().isAsynchronous() ? Status::ok()
+                                              : runProgram(*last, step, Portion::Updates);
+  for (const Update &update : training_.updates)
+    if (update.period.isDue(step))
+      SMELT_RETURN_IF_ERROR(runProgram(*session_.manifest().findProgram(update.program), step));
+  return Status::ok();
 }
 
 Status Trainer::finishStep(StartedStep step) {

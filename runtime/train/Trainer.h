@@ -22,6 +22,8 @@ struct TrainOptions {
   bool overwrite = false;        ///< Start anew in a folder that has a run.
   std::optional<int> keepCheckpoints;
   std::string profile; ///< A file for a Chrome trace of a few steps; empty: none.
+  /// Collectives run in order, where the update programs have them; the sums are the same.
+  bool overlap = true;
   DeviceChoice device;
   Console::Mode console = Console::Mode::Automatic;
   int ranks = 0;           ///< Processes to start on this machine; 0: this one.

@@ -24,6 +24,9 @@
 #if SMELT_HAS_OPTIMIZERS
 #include "compiler/Transforms/Optimizers/Passes.h"
 #endif
+#if SMELT_HAS_PLACEMENT
+#include "compiler/Transforms/Placement/Passes.h"
+#endif
 #if SMELT_HAS_PRECISION
 #include "compiler/Transforms/Precision/Passes.h"
 #endif
@@ -94,6 +97,9 @@ void smelt::registerPasses() {
 #endif
 #if SMELT_HAS_OPTIMIZERS
   registerSmeltOptimizersPasses();
+#endif
+#if SMELT_HAS_PLACEMENT
+  registerSmeltPlacementPasses();
 #endif
 #if SMELT_HAS_PRECISION
   registerSmeltPrecisionPasses();

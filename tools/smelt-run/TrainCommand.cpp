@@ -37,6 +37,10 @@ void addTrainOptions(CLI::App &command, TrainOptions &options) {
                   "Processes on this machine that share each step; they deal out its micro-batches. "
                   "Without it, and under torchrun, srun or mpirun, the environment says")
       ->check(CLI::Range(1, 1024));
+  command.add_flag_callback(
+      "--no-overlap", [&options] { options.overlap = false; },
+      "Ranks communicate between programs, not beside launches; for comparisons: the result is the "
+      "same");
   command
       .add_option("--rank-timeout", options.rankTimeout,
                   "Seconds without a sign of life after which a rank is lost [30]")

@@ -142,6 +142,8 @@ PlannedCost countPlan(ModuleOp exec) {
   }
   plan.workspaceBytes = std::max<int64_t>(plan.arenaBytes - owned, 0);
   for (auto program : exec.getOps<exec::ProgramOp>()) {
+    if (program->hasAttr("exec.last_of"))
+      continue; // The same launches as those of the programs that it stands for.
     auto launches = program.getOps<exec::LaunchOp>();
     plan.programs.push_back({program.getSymName().str(), program.getRole().str(),
                              std::distance(launches.begin(), launches.end()),

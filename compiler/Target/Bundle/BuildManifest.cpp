@@ -209,8 +209,30 @@ private:
       else if (auto sum = dyn_cast<exec::AllReduceOp>(step))
         program.collectives.push_back(makeCollective(sum, program.launches.size()));
     }
+    addLastOfStep(op, program);
     if (program.role == "update")
       manifest.training.updates.push_back({program.name, {int64_t(op.getEvery()), int64_t(op.getOffset())}});
+  }
+
+  /// What smelt-place-collectives says of a program.
+  static void addLastOfStep(exec::ProgramOp op, runtime::Program &program) {
+    auto base = op->getAttrOfType<FlatSymbolRefAttr>("exec.last_of");
+    if (!base)
+      return;
+    runtime::LastOfStep &last = program.last.emplace();
+    last.program = base.getValue().str();
+    if (auto updates = op->getAttrOfType<ArrayAttr>("exec.updates"))
+      for (auto update : updates.getAsRange<StringAttr>())
+        last.updates.push_back(update.str());
+    if (auto from = op->getAttrOfType<IntegerAttr>("exec.updates_from"))
+      last.updatesFrom = static_cast<uint32_t>(from.getInt());
+  }
+
+  static std::vector<uint32_t> getWait(Operation *op) {
+    std::vector<uint32_t> wait;
+    if (auto numbers = op->getAttrOfType<DenseI64ArrayAttr>("exec.wait"))
+      wait.assign(numbers.asArrayRef().begin(), numbers.asArrayRef().end());
+    return wait;
   }
 
   /// The verifier has checked that every name is a buffer.
@@ -227,6 +249,9 @@ private:
     launch.label = op.getLabel().str();
     launch.flops = op.getFlops();
     launch.bytes = op.getBytes();
+    launch.wait = getWait(op);
+    if (auto budget = op->getAttrOfType<IntegerAttr>("exec.sms"))
+      launch.sms = static_cast<uint32_t>(budget.getInt());
     if (auto steps = op->getAttrOfType<ArrayAttr>("smelt.steps"))
       for (Attribute step : steps)
         if (auto text = dyn_cast<StringAttr>(step))
@@ -238,6 +263,8 @@ private:
     runtime::CollectiveStep step{runtime::CollectiveKind::AllReduce, static_cast<uint32_t>(before)};
     for (Attribute name : op.getBuffers())
       step.buffers.push_back(getIndex(name));
+    step.onLane = op->hasAttr("exec.lane");
+    step.wait = getWait(op);
     return step;
   }
 

@@ -2,6 +2,8 @@
 #include "runtime/base/Files.h"
 #include "runtime/device/cuda/TensorMaps.h"
 
+#include <algorithm>
+
 namespace smelt::runtime::cuda {
 
 Status KernelModule::loadCode(const std::string &path, const std::string &gpu) {
@@ -66,6 +68,9 @@ StatusOr<PreparedLaunch> KernelModule::prepare(const DeviceLaunch &arguments, si
   PreparedLaunch prepared;
   prepared.launch = &launch;
   prepared.function = functions_[arguments.kernel][part];
+  prepared.blocks = launch.grid[0];
+  if (launch.persistent && arguments.sms)
+    prepared.blocks = std::min(prepared.blocks, std::max(arguments.sms / launch.cluster, 1u) * launch.cluster);
   auto address = [&](uint32_t argument) -> DevicePointer {
     return arena + arguments.offsets[argument];
   };
@@ -98,13 +103,13 @@ StatusOr<PreparedLaunch> KernelModule::prepare(const DeviceLaunch &arguments, si
 }
 
 Status PreparedLaunch::start(const Driver &driver, Stream stream) {
-  Result result = driver.launchKernel(function, launch->grid[0], launch->grid[1], launch->grid[2],
+  Result result = driver.launchKernel(function, blocks, launch->grid[1], launch->grid[2],
                                       launch->threads, 1, 1, launch->sharedBytes, stream,
                                       pointers.data(), nullptr);
   if (result == kSuccess)
     return Status::ok();
   return internalError(
-      driver.describe(concat("cuLaunchKernel(", launch->symbol, ", grid ", launch->grid[0], "x",
+      driver.describe(concat("cuLaunchKernel(", launch->symbol, ", grid ", blocks, "x",
                              launch->grid[1], "x", launch->grid[2], ", ", launch->threads,
                              " threads, ", launch->sharedBytes, " bytes of shared memory)"),
                       result));

@@ -1,0 +1,32 @@
+//===- ArrangeStep.h - The order of a step's two lanes ----------*- C++ -*-===//
+#ifndef SMELT_COMPILER_TRANSFORMS_PLACEMENT_ARRANGESTEP_H
+#define SMELT_COMPILER_TRANSFORMS_PLACEMENT_ARRANGESTEP_H
+
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/SmallVector.h"
+
+namespace smelt {
+
+/// A launch or collective of the end of a step.
+struct StepEntry {
+  bool isCollective = false;
+  double microseconds = 0;
+  llvm::SmallVector<unsigned> after; ///< Entries before it that must have ended.
+};
+
+struct Arrangement {
+  /// All entries. A collective stands where it begins, at the earliest; a launch waits for the
+  /// collectives among its `after`.
+  llvm::SmallVector<unsigned> order;
+  llvm::SmallVector<double> begin, end; ///< By entry.
+  llvm::SmallVector<double> exposed;    ///< By entry: how long the main lane waits for it.
+  double microseconds = 0;
+};
+
+/// List scheduling: the first `fixed` launches keep their order; of the others the one comes next
+/// that can begin soonest, of equals the first. Collectives begin as soon as they may, one at a
+/// time; of several, that which the earliest entry waits for.
+Arrangement arrangeStep(llvm::ArrayRef<StepEntry> entries, unsigned fixed);
+
+} // namespace smelt
+#endif

@@ -1,0 +1,24 @@
+//===- StepCosts.cpp - How long launches and collectives take -------------===//
+#include "compiler/Transforms/Placement/StepCosts.h"
+
+using namespace mlir;
+using namespace smelt;
+
+StepCosts StepCosts::get(StringRef gpu, int64_t ranks) {
+  if (gpu.empty())
+    return {30e3, 8e3, 5, 0.8e3, 200, 0, ranks};
+  int64_t multiprocessors = gpu.starts_with("sm_90") ? 132 : 108;
+  return {550e6, 3.4e6, 3, 240e3, 20, multiprocessors, ranks};
+}
+
+double StepCosts::getLaunch(exec::LaunchOp op) const {
+  return launch + std::max(double(op.getFlops()) / operationsPerMicrosecond, double(op.getBytes()) / bytesPerMicrosecond);
+}
+
+double StepCosts::getCollective(Operation *op, const ArenaAccess &access) const {
+  double bytes = 0;
+  for (Attribute name : op->getAttrOfType<ArrayAttr>("buffers"))
+    bytes += double(access.getBytes(name));
+  bool twice = op->getName().getStringRef() == "exec.all_reduce";
+  return collective + (twice ? 2 : 1) * bytes * double(ranks - 1) / double(ranks) / linkBytesPerMicrosecond;
+}
