@@ -24,11 +24,10 @@ std::string smelt::getActivations(const PipelineOptions &options) {
   return options.gpu.empty() ? "f32" : "bf16";
 }
 
-/// The GPU multiplies bf16 with wgmma, which wants operands as they lie in memory.
-static bool usesHopperGemm(const smelt::PipelineOptions &options) {
-  std::string why;
-  auto target = smelt::GPUTarget::get(options.gpu, why);
-  return target && target->hasWarpgroupMMA() && smelt::getActivations(options) == "bf16";
+/// The GPU multiplies bf16 with tensor cores, which want operands as they lie in memory. What wgmma
+/// takes, mma.sync takes, so programs are the same on all GPUs.
+static bool usesTensorCores(const smelt::PipelineOptions &options) {
+  return !options.gpu.empty() && smelt::getActivations(options) == "bf16";
 }
 
 void smelt::buildToTrainPipeline(OpPassManager &passes, const PipelineOptions &options) {
@@ -51,19 +50,19 @@ void smelt::buildToKernelPipeline(OpPassManager &passes, const PipelineOptions &
   passes.addPass(createCanonicalizerPass());
   passes.addPass(createCSEPass());
   OpPassManager &functions = passes.nest<func::FuncOp>();
-  if (usesHopperGemm(options)) {
+  if (usesTensorCores(options)) {
     functions.addPass(createMoveScalesBehindProductsPass());
     functions.addPass(createTakeDotsOfMatricesPass());
   }
   functions.addPass(createFormKernelsPass());
-  if (usesHopperGemm(options)) {
+  if (usesTensorCores(options)) {
     functions.addPass(createSumAttentionGradientsPass());
     functions.addPass(createCopyMatricesPass());
   }
   if (options.fuse) {
     FusionOptions fusion;
     fusion.whyNotRowOp = options.gpu.empty() ? whyNotRowProgram : whyNotGPURowOp;
-    if (usesHopperGemm(options)) {
+    if (usesTensorCores(options)) {
       fusion.whyNotFastGemm = whyNotHopperGemm;
       fusion.whyNotFastAttention = whyNotHopperAttention;
     }

@@ -7,14 +7,18 @@ using namespace mlir;
 namespace smelt {
 
 std::string whyNotFastPath(const GPUEmission &emission) {
+  bool isHopper = emission.getTarget().hasWarpgroupMMA();
   return llvm::TypeSwitch<Operation *, std::string>(emission.getKernel())
       .Case([&](kernel::GemmOp op) -> std::string {
+        if (!isHopper)
+          return whyNotWarpGemm(op, emission);
         if (gpu::whyNotFastHead(op, emission).empty() || whyNotFp8Gemm(op, emission).empty())
           return "";
         return gpu::isHead(op) ? gpu::whyNotFastHead(op, emission) : whyNotFastGemm(op, emission);
       })
-      .Case<kernel::AttentionOp, kernel::AttentionBackwardOp>(
-          [&](auto op) { return whyNotFastAttention(op, emission); })
+      .Case<kernel::AttentionOp, kernel::AttentionBackwardOp>([&](auto op) {
+        return isHopper ? whyNotFastAttention(op, emission) : whyNotWarpAttention(op, emission);
+      })
       .Default([](Operation *) { return ""; });
 }
 
@@ -25,11 +29,15 @@ LogicalResult emitGPUKernel(GPUEmission &emission) {
           return gpu::emitFastHead(op, emission);
         if (whyNotFp8Gemm(op, emission).empty())
           return emitFp8Gemm(op, emission);
-        return whyNotFastGemm(op, emission).empty() ? emitFastGemm(op, emission)
+        if (whyNotFastGemm(op, emission).empty())
+          return emitFastGemm(op, emission);
+        return whyNotWarpGemm(op, emission).empty() ? emitWarpGemm(op, emission)
                                                     : emitGeneric(op, emission);
       })
       .Case<kernel::AttentionOp, kernel::AttentionBackwardOp>([&](auto op) {
-        return whyNotFastAttention(op, emission).empty() ? emitFastAttention(op, emission)
+        if (whyNotFastAttention(op, emission).empty())
+          return emitFastAttention(op, emission);
+        return whyNotWarpAttention(op, emission).empty() ? emitWarpAttention(op, emission)
                                                          : emitGeneric(op, emission);
       })
       .Case<kernel::RowwiseOp, kernel::EmbeddingBackwardOp, kernel::RopeTableOp, kernel::ForeachOp>(

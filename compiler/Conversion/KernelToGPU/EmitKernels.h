@@ -1,7 +1,8 @@
 //===- EmitKernels.h - One emitter per kernel op ----------------*- C++ -*-===//
 //
 // Each emitter reports at the op what it cannot do. `whyNotFast…` says (empty: it can) whether the
-// Hopper generator takes a kernel; the generic emitters take everything and are the reference.
+// Hopper generator takes a kernel, `whyNotWarp…` whether that for older tensor cores does; the
+// generic emitters take everything and are the reference.
 //
 //===----------------------------------------------------------------------===//
 #ifndef SMELT_COMPILER_CONVERSION_KERNELTOGPU_EMITKERNELS_H
@@ -25,6 +26,15 @@ std::string whyNotFastAttention(mlir::kernel::AttentionOp op, const GPUEmission 
 mlir::LogicalResult emitFastAttention(mlir::kernel::AttentionOp op, GPUEmission &emission);
 std::string whyNotFastAttention(mlir::kernel::AttentionBackwardOp op, const GPUEmission &emission);
 mlir::LogicalResult emitFastAttention(mlir::kernel::AttentionBackwardOp op, GPUEmission &emission);
+
+// With mma.sync, on every GPU without wgmma: bf16 and f8 operands, any result region; attention as
+// the Hopper generators take it.
+std::string whyNotWarpGemm(mlir::kernel::GemmOp op, const GPUEmission &emission);
+mlir::LogicalResult emitWarpGemm(mlir::kernel::GemmOp op, GPUEmission &emission);
+std::string whyNotWarpAttention(mlir::kernel::AttentionOp op, const GPUEmission &emission);
+mlir::LogicalResult emitWarpAttention(mlir::kernel::AttentionOp op, GPUEmission &emission);
+std::string whyNotWarpAttention(mlir::kernel::AttentionBackwardOp op, const GPUEmission &emission);
+mlir::LogicalResult emitWarpAttention(mlir::kernel::AttentionBackwardOp op, GPUEmission &emission);
 
 // The generic emitters: any regions, any shapes, sm_80 on.
 mlir::LogicalResult emitGeneric(mlir::kernel::GemmOp op, GPUEmission &emission);

@@ -89,6 +89,12 @@ void GPUResultRegion::prepare(GPUEmission &emission) {
                             Float32Type::get(op->getContext()));
 }
 
+const GPURowBuffer &GPUResultRegion::prepareWhole(GPUEmission &emission) {
+  elementwise = false;
+  prepare(emission);
+  return raw;
+}
+
 void GPUResultRegion::bind(GPUFunction &into) {
   function = &into;
   if (!elementwise) {

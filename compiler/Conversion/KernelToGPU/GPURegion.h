@@ -56,6 +56,8 @@ public:
   unsigned getVector() const { return program.getVector(); }
 
   void prepare(GPUEmission &emission);
+  /// Instead of prepare and bind: a kernel stores the whole raw result, in f32, where this says.
+  const GPURowBuffer &prepareWhole(GPUEmission &emission);
   void bind(GPUFunction &function);
   /// Stores the results of one row's `chunk`, whose raw values are `raw`.
   void storeElements(mlir::Value row, const GPUChunk &chunk, mlir::ArrayRef<mlir::Value> raw);

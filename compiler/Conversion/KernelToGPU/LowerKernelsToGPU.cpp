@@ -73,7 +73,7 @@ struct PlanGPUWorkspacePass : PassWrapper<PlanGPUWorkspacePass, OperationPass<Mo
       GPUEmission emission(*scratch, function, kernel, *target);
       if (failed(emitGPUKernel(emission)))
         return signalPassFailure();
-      if (std::string why = whyNotFastPath(emission); !why.empty() && target->hasWarpgroupMMA()) {
+      if (std::string why = whyNotFastPath(emission); !why.empty()) {
         function->setAttr(genericAttribute, StringAttr::get(&getContext(), why));
         if (remarks)
           emitRemark(function.getLoc())

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Launches kernels that gpu_kernels compiled, checks them against float64 and times them in alternation with PyTorch.
 
-  run_kernels.py FOLDER check|bench|both      FOLDER holds kernels.cubin and kernels.json
+  run_kernels.py FOLDER check|bench|both      FOLDER holds kernels.cubin, kernels.ptx and kernels.json
 
 Needs PyTorch and libcuda alone. What a kernel computes is told by its name: gemm_SHAPE_LAYOUT_EPILOGUE, see CASES in cases.py.
 Outputs are poisoned with NaN before each check; a NaN left fails. Prints one line a kernel and a table last.
@@ -12,6 +12,7 @@ import math
 import os
 import random
 import sys
+import time
 
 import torch
 
@@ -21,6 +22,8 @@ DEVICE = "cuda"
 DTYPES = {"bf16": torch.bfloat16, "f32": torch.float32, "i32": torch.int32, "f8E4M3FN": torch.float8_e4m3fn,
           "f8E5M2": torch.float8_e5m2}
 MAP_DTYPES = {"f8": 0, "bf16": 9, "f16": 6, "f32": 7, "i32": 4}  # CUtensorMapDataType (f8: as bytes)
+
+NO_BINARY_FOR_GPU = 209  # CUresult
 
 torch.zeros(1, device=DEVICE)  # PyTorch makes the primary context.
 cuda = ctypes.CDLL("libcuda.so.1")
@@ -90,8 +93,14 @@ class Kernel:
 
 def load(folder):
     module = ctypes.c_void_p()
-    image = open(os.path.join(folder, "kernels.cubin"), "rb").read()
-    check(cuda.cuModuleLoadData(ctypes.byref(module), image), "kernels.cubin")
+    read = lambda name: open(os.path.join(folder, name), "rb").read()
+    image = read("kernels.cubin")
+    result = cuda.cuModuleLoadData(ctypes.byref(module), image) if image else NO_BINARY_FOR_GPU
+    if result == NO_BINARY_FOR_GPU:  # Of another chip: the driver compiles the PTX for this one.
+        begin = time.time()
+        result = cuda.cuModuleLoadData(ctypes.byref(module), read("kernels.ptx") + b"\0")
+        print(f"kernels.ptx compiled by the driver in {time.time() - begin:.1f} s")
+    check(result, folder)
     specs = json.load(open(os.path.join(folder, "kernels.json")))
     return [Kernel(module, name, spec) for name, spec in sorted(specs.items())]
 

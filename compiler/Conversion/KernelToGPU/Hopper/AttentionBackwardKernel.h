@@ -62,6 +62,9 @@ protected:
   Value scalePointer, first, delta, lse, scale, scaleLog2e;
 };
 
+/// Why the tensors beside q, k and v are not as the generators want them; empty if they are.
+std::string whyNotGradientTensors(mlir::kernel::AttentionBackwardOp op,
+                                  const GPUEmission &emission);
 void emitAttentionPrepare(mlir::kernel::AttentionBackwardOp op, GPUEmission &emission,
                           const AttentionPlan &plan, const PreparedAttention &places);
 void emitAttentionQueries(mlir::kernel::AttentionBackwardOp op, GPUEmission &emission,

@@ -52,6 +52,12 @@ std::string AttentionPlan::whyNot(Region &q, OperandRange qInputs, Region &k, Op
                                   const GPUEmission &emission) {
   if (!emission.getTarget().hasWarpgroupMMA())
     return "the target has no wgmma";
+  return whyNotOperands(q, qInputs, k, kInputs, v, vInputs, heads, emission);
+}
+
+std::string AttentionPlan::whyNotOperands(Region &q, OperandRange qInputs, Region &k,
+                                          OperandRange kInputs, Region &v, OperandRange vInputs,
+                                          RankedTensorType heads, const GPUEmission &emission) {
   if (heads.getDimSize(2) != 64 && heads.getDimSize(2) != 128)
     return "heads are neither 64 nor 128 wide";
   for (auto [name, source] :

@@ -39,6 +39,11 @@ struct AttentionPlan {
   static std::string whyNot(mlir::Region &q, mlir::OperandRange qInputs, mlir::Region &k,
                             mlir::OperandRange kInputs, mlir::Region &v, mlir::OperandRange vInputs,
                             mlir::RankedTensorType heads, const GPUEmission &emission);
+  /// The same, whatever the target multiplies with.
+  static std::string whyNotOperands(mlir::Region &q, mlir::OperandRange qInputs, mlir::Region &k,
+                                    mlir::OperandRange kInputs, mlir::Region &v,
+                                    mlir::OperandRange vInputs, mlir::RankedTensorType heads,
+                                    const GPUEmission &emission);
   static AttentionPlan make(mlir::Region &q, mlir::OperandRange qInputs, mlir::Region &k,
                             mlir::OperandRange kInputs, mlir::Region &v, mlir::OperandRange vInputs,
                             mlir::RankedTensorType heads, const GPUEmission &emission);

@@ -123,8 +123,8 @@ void smelt::gpu::emitAttentionPrepare(kernel::AttentionBackwardOp op, GPUEmissio
   Prepare(op, emission, plan, places).emit();
 }
 
-std::string smelt::whyNotFastAttention(kernel::AttentionBackwardOp op,
-                                       const GPUEmission &emission) {
+std::string smelt::gpu::whyNotGradientTensors(kernel::AttentionBackwardOp op,
+                                              const GPUEmission &emission) {
   bool isSummed = op.getOut().getType().getRank() == 2;
   if (isSummed && !op.getOut().getType().getElementType().isF32())
     return "the sums of output and gradient are not f32";
@@ -137,6 +137,13 @@ std::string smelt::whyNotFastAttention(kernel::AttentionBackwardOp op,
     if (emission.getAlignment(emission.getArgument(tensor)) % 16)
       return "a gradient does not begin at a multiple of 16 bytes";
   }
+  return "";
+}
+
+std::string smelt::whyNotFastAttention(kernel::AttentionBackwardOp op,
+                                       const GPUEmission &emission) {
+  if (std::string why = whyNotGradientTensors(op, emission); !why.empty())
+    return why;
   return AttentionPlan::whyNot(op.getQ(), op.getQInputs(), op.getK(), op.getKInputs(), op.getV(),
                                op.getVInputs(), op.getHeadsType(), emission);
 }

@@ -1,15 +1,16 @@
 // RUN: smelt-opt --smelt-to-kernel=gpu=sm_90a --split-input-file %s | FileCheck %s
-// RUN: smelt-opt --smelt-to-kernel=gpu=sm_80 --split-input-file %s | FileCheck %s --check-prefix=SM80
+// RUN: smelt-opt --smelt-to-kernel=gpu=sm_80 --split-input-file %s | FileCheck %s
+// RUN: smelt-opt --smelt-to-kernel="gpu=sm_80 activations=f32" --split-input-file %s | FileCheck %s --check-prefix=F32
 
 // A norm over 768 columns is not in one tile: it is computed once, beside the products, and read by the forward product and the weight's
-// gradient. Without wgmma operands may be computed while they are loaded.
+// gradient. In f32, without tensor cores, operands may be computed while they are loaded.
 // CHECK-LABEL: func.func @norm
 // CHECK: call {{.*}}"rowwise: rms_norm, cast"
 // CHECK: call {{.*}}"gemm: a cast
 // CHECK: call {{.*}}"gemm: a cast
-// SM80-LABEL: func.func @norm
-// SM80: call {{.*}}"gemm: a rms_norm
-// SM80: call {{.*}}"gemm: a cast; b rms_norm
+// F32-LABEL: func.func @norm
+// F32: call {{.*}}"gemm: a rms_norm
+// F32: call {{.*}}"gemm: a cast; b rms_norm
 func.func @norm(%x: tensor<256x768xf32>, %w: tensor<512x768xbf16>, %dy: tensor<256x512xbf16>) -> (tensor<256x512xf32>, tensor<512x768xf32>) {
   %n = lm.rms_norm %x {eps = 1.0e-6} : tensor<256x768xf32>
   %wf = lm.cast %w : tensor<512x768xbf16> -> tensor<512x768xf32>

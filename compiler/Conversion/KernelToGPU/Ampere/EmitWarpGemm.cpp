@@ -1,0 +1,215 @@
+//===- EmitWarpGemm.cpp - GEMM with mma.sync and cp.async -----------------===//
+//
+// For every GPU without wgmma. A block of four warps makes one tile of 128 × 128: cp.async fills a
+// ring of shared memory with 32 of k at a time, three steps ahead; each warp multiplies 32 rows (16
+// of each half of the tile, as wgmma deals them out) by all columns. 64 KiB of shared memory and at
+// most 255 registers: two blocks a multiprocessor, so that one stores while the other multiplies.
+//
+// Parts of k (splits) leave f32 products in the workspace; a second launch adds them in order and
+// runs the result region. A region that is not evaluated on fragments runs as launches of its own.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/Conversion/KernelToGPU/Ampere/WarpResult.h"
+#include "compiler/Conversion/KernelToGPU/EmitKernels.h"
+
+using namespace mlir;
+using namespace smelt;
+using namespace smelt::gpu;
+
+namespace {
+
+constexpr int64_t threads = 128, stages = 4, stageBytes = 2 * WarpOperandLoader::bytes;
+
+/// A tile's place and part of k, as values of the running kernel.
+struct Work {
+  Value split;
+  WarpTilePlace tile;
+};
+
+Work locate(CodeBuilder &code, const WarpGemmPlan &plan, Value number) {
+  Value split = plan.splits > 1 ? code.div(number, plan.tiles()) : code.i32(0);
+  Value inSplit = plan.splits > 1 ? code.rem(number, plan.tiles()) : number;
+  int64_t perGroup = plan.tilesM() * plan.tilesN();
+  Value group = plan.groups > 1 ? code.div(inSplit, perGroup) : Value();
+  Value inGroup = plan.groups > 1 ? code.rem(inSplit, perGroup) : inSplit;
+  return {split,
+          {code.mul(code.div(inGroup, plan.tilesN()), tileRows),
+           code.mul(code.rem(inGroup, plan.tilesN()), tileColumns), group}};
+}
+
+class WarpGemm {
+public:
+  WarpGemm(kernel::GemmOp op, GPUEmission &emission, const WarpGemmPlan &plan, int64_t partials,
+           const GPURowBuffer &raw)
+      : plan(plan), function(emission, "gemm", threads), code(function.builder(), op.getLoc()),
+        loadA(code, function, plan.a), loadB(code, function, plan.b) {
+    if (plan.splits == 1)
+      result.emplace(code, function, op, plan, raw);
+    else
+      partialProducts = function.getWorkspace(partials);
+  }
+
+  void emit() {
+    shared = function.getDynamicShared();
+    Value thread = code.threadIndex();
+    fragment = getFragmentThread(code, thread);
+    Work work = locate(code, plan, code.blockIndex());
+    loadA.begin(thread, work.tile.row, work.tile.group);
+    loadB.begin(thread, work.tile.column, work.tile.group);
+    SmallVector<Value> sums = multiplyTile(work);
+    auto product = [&](Cell cell) { return sums[cell.index()]; };
+    if (result) {
+      // All warps have read the ring's last stages: their places serve for storing.
+      code.barrierAll();
+      result->begin();
+      Value area = code.at(shared, code.mul(fragment.warpInGroup, warpAreaBytes));
+      result->run(work.tile, fragment, product, area);
+    } else {
+      storePartial(work, product);
+    }
+    function.finish({plan.tiles() * plan.splits, 1, 1}, stages * stageBytes);
+  }
+
+private:
+  Value getStage(Value step) {
+    return code.at(shared, code.mul(code.bitAnd(step, stages - 1), stageBytes));
+  }
+
+  SmallVector<Value> multiplyTile(const Work &work) {
+    MatrixLane a(code, WarpOperandLoader::getTile(plan.a), MatrixLane::Use::A, plan.a.transposed,
+                 fragment.lane);
+    a.moveRows(code.mul(fragment.warpInGroup, 16));
+    MatrixLane b(code, WarpOperandLoader::getTile(plan.b), MatrixLane::Use::B, plan.b.transposed,
+                 fragment.lane);
+    Value first = code.mul(work.split, plan.blocksPerSplit), count = code.i32(plan.blocksPerSplit);
+    if (plan.splits > 1) {
+      Value left = code.sub(code.i32(plan.blocks()), first);
+      count = code.select(code.less(left, plan.blocksPerSplit), left, count);
+    }
+    auto load = [&](Value step) {
+      code.ifThen(code.less(step, count), [&] {
+        Value k = code.mul(code.add(first, step), WarpOperandLoader::depth);
+        Value stage = getStage(step);
+        loadA.load(stage, k);
+        loadB.load(code.at(stage, WarpOperandLoader::bytes), k);
+      });
+      commitCopies(code); // An empty group, too, so that all threads count alike.
+    };
+    for (int64_t step = 0; step < stages - 1; ++step)
+      load(code.i32(step));
+    SmallVector<Value> zeros(Cell::count, code.f32(0));
+    return code.loop(code.i32(0), count, code.i32(1), zeros,
+                     [&](Value step, ValueRange carried) -> SmallVector<Value> {
+                       waitCopies(code, stages - 2);
+                       code.barrierAll(); // This stage has come, and the one before is read.
+                       load(code.add(step, stages - 1));
+                       SmallVector<Value> sums(carried);
+                       multiplyStage(getStage(step), a, b, sums);
+                       return sums;
+                     });
+  }
+
+  void multiplyStage(Value stage, MatrixLane &a, MatrixLane &b, SmallVector<Value> &sums) {
+    Value stageB = code.at(stage, WarpOperandLoader::bytes);
+    for (int64_t k = 0; k < WarpOperandLoader::depth; k += 16) {
+      SmallVector<Value> rows[2];
+      for (int m = 0; m < 2; ++m)
+        rows[m] = a.load(stage, 64 * m, k);
+      for (int n8 = 0; n8 < 16; n8 += 2) {
+        SmallVector<Value> columns = b.load(stageB, 8 * n8, k);
+        for (int next = 0; next < 2; ++next)
+          for (int m = 0; m < 2; ++m)
+            multiplyWarp(code, rows[m], ArrayRef(columns).slice(2 * next, 2),
+                         MutableArrayRef(sums).slice(Cell{m, n8 + next, 0, 0}.index(), 4));
+      }
+    }
+  }
+
+  /// An f32 product of a part of k: [splits, groups, m, n] in the workspace.
+  void storePartial(const Work &work, CellValue product) {
+    Value matrix = work.split;
+    if (work.tile.group)
+      matrix = code.add(code.mul(matrix, plan.groups), work.tile.group);
+    Value base = code.atElement(partialProducts, matrix, plan.m * plan.n, code.i32(0), 4);
+    storePairs(code, base, code.f32Type(), plan.m, plan.n, code.add(work.tile.row, fragment.row),
+               code.add(work.tile.column, fragment.pair), product);
+  }
+
+  const WarpGemmPlan &plan;
+  GPUFunction function;
+  CodeBuilder code;
+  WarpOperandLoader loadA, loadB;
+  std::optional<WarpResult> result;
+  Value partialProducts, shared;
+  FragmentThread fragment;
+};
+
+/// Adds the parts in order and runs the result region, four warps per tile, or per 16 columns of it
+/// where nothing in the region looks beyond an element's own pair.
+void emitSum(kernel::GemmOp op, GPUEmission &emission, const WarpGemmPlan &plan, int64_t partials,
+             const GPURowBuffer &raw) {
+  GPUFunction function(emission, "gemm sum of splits", threads);
+  CodeBuilder code(function.builder(), op.getLoc());
+  Value pointer = function.getWorkspace(partials);
+  WarpResult result(code, function, op, plan, raw);
+  FragmentThread fragment = getFragmentThread(code, code.threadIndex());
+  result.begin();
+  bool isElementwise = plan.isRaw() || llvm::none_of(op.getResult().front(),
+                                                     llvm::IsaPred<lm::RMSNormOp, lm::RopeOp>);
+  int blocks = isElementwise ? 2 : 16;
+  int64_t pieces = 16 / blocks;
+  WarpTilePlace tile = locate(code, plan, code.div(code.blockIndex(), pieces)).tile;
+  // The pair of columns moves by whole blocks; the tile, which decides the range, does not.
+  fragment.pair =
+      code.add(fragment.pair, code.mul(code.rem(code.blockIndex(), pieces), 8 * blocks));
+  Value row = code.add(tile.row, fragment.row), column = code.add(tile.column, fragment.pair);
+  auto pair = VectorType::get(2, code.f32Type());
+  Value first =
+      tile.group ? code.atElement(pointer, tile.group, plan.m * plan.n, code.i32(0), 4) : pointer;
+  SmallVector<Value> sums(Cell::count); // Pairs, loaded when the region asks for them.
+  auto load = [&](Cell cell) {
+    Value &sum = sums[Cell{cell.m, cell.n8, cell.h, 0}.index()];
+    if (!sum) {
+      Value r = code.add(row, 64 * cell.m + 8 * cell.h), c = code.add(column, 8 * cell.n8);
+      if (plan.m % tileRows)
+        r = code.select(code.less(r, plan.m), r, code.i32(plan.m - 1));
+      if (plan.n % tileColumns)
+        c = code.select(code.less(c, plan.n), c, code.i32(plan.n - 2));
+      Value address = code.atElement(first, r, plan.n, c, 4);
+      for (int64_t split = 0; split < plan.splits; ++split) {
+        int64_t apart = split * plan.groups * plan.m * plan.n * 4;
+        Value part = code.load(pair, code.at(address, apart), 8);
+        sum = sum ? code.fadd(sum, part) : part;
+      }
+    }
+    return LLVM::ExtractElementOp::create(code.builder, code.loc, sum, code.i32(cell.p))
+        .getResult();
+  };
+  result.run(tile, fragment, load, Value(), blocks);
+  function.finish({plan.tiles() * pieces, 1, 1});
+}
+
+} // namespace
+
+std::string smelt::whyNotWarpGemm(kernel::GemmOp op, const GPUEmission &emission) {
+  if (emission.getTarget().hasWarpgroupMMA())
+    return "the target has wgmma";
+  return WarpGemmPlan::whyNot(op);
+}
+
+LogicalResult smelt::emitWarpGemm(kernel::GemmOp op, GPUEmission &emission) {
+  WarpGemmPlan plan = WarpGemmPlan::make(op, emission);
+  GPUResultRegion rows(cast<kernel::KernelOpInterface>(op.getOperation()), 2, op.getOutputs());
+  GPURowBuffer raw;
+  if (plan.isRaw())
+    raw = rows.prepareWhole(emission);
+  int64_t partials = 0;
+  if (plan.splits > 1)
+    partials = emission.allocateWorkspace(plan.splits * plan.groups * plan.m * plan.n * 4);
+  WarpGemm(op, emission, plan, partials, raw).emit();
+  if (plan.splits > 1)
+    emitSum(op, emission, plan, partials, raw);
+  if (plan.isRaw())
+    rows.finish(emission);
+  return success();
+}

@@ -1,0 +1,71 @@
+//===- WarpGemmPlan.cpp - How a kernel.gemm runs with mma.sync ------------===//
+#include "compiler/Conversion/KernelToGPU/Ampere/WarpGemmPlan.h"
+#include "compiler/Conversion/KernelToGPU/GPURegion.h"
+#include <limits>
+
+using namespace mlir;
+using namespace smelt;
+using namespace smelt::gpu;
+
+std::string WarpGemmPlan::whyNot(kernel::GemmOp op) {
+  for (unsigned index : {0, 1})
+    if (std::string why = WarpOperand::whyNot(op, index); !why.empty())
+      return why;
+  if (op.getN() % 2)
+    return "rows of the product are odd";
+  if (FragmentRegion::whyNot(op).empty())
+    return "";
+  return GPUResultRegion(cast<kernel::KernelOpInterface>(op.getOperation()), 2, op.getOutputs())
+      .whyNot();
+}
+
+/// Splits of k that finish soonest: rounds of tiles, two blocks a multiprocessor, then the time to
+/// add the parts, in units of one step of k.
+static int64_t chooseSplits(const WarpGemmPlan &plan, int64_t multiprocessors) {
+  constexpr int64_t fixedSteps = 12;     // Filling the pipeline, storing the tile.
+  constexpr double bytesPerStep = 1.1e6; // What memory moves in the time of one step (0.7 µs).
+  double best = std::numeric_limits<double>::max();
+  int64_t chosen = 1;
+  for (int64_t splits = 1;
+       splits <= std::max<int64_t>(1, std::min<int64_t>(16, plan.blocks() / 16)); ++splits) {
+    int64_t rounds = llvm::divideCeil(plan.tiles() * splits, 2 * multiprocessors);
+    double cost = double(rounds) * double(llvm::divideCeil(plan.blocks(), splits) + fixedSteps);
+    if (splits > 1)
+      cost += 6 + double(8 * splits * plan.groups * plan.m * plan.n) / bytesPerStep;
+    if (cost < best) {
+      best = cost;
+      chosen = splits;
+    }
+  }
+  return chosen;
+}
+
+WarpGemmPlan WarpGemmPlan::make(kernel::GemmOp op, GPUEmission &emission) {
+  WarpGemmPlan plan;
+  plan.groups = op.getGroups();
+  plan.m = op.getM();
+  plan.n = op.getN();
+  plan.k = op.getK();
+  plan.a = WarpOperand::make(op, 0, emission);
+  plan.b = WarpOperand::make(op, 1, emission);
+  plan.splits = chooseSplits(plan, emission.getTarget().multiprocessors);
+  plan.blocksPerSplit = llvm::divideCeil(plan.blocks(), plan.splits);
+  plan.splits = llvm::divideCeil(plan.blocks(), plan.blocksPerSplit); // No empty part.
+  if (!FragmentRegion::whyNot(op).empty())
+    return plan;
+  auto yield = cast<kernel::YieldOp>(op.getResult().front().getTerminator());
+  for (auto [tensor, result] : llvm::zip_equal(yield.getValues(), op.getOutputs())) {
+    GemmOutput output{tensor, emission.getArgument(result),
+                      cast<RankedTensorType>(tensor.getType()).getElementType(),
+                      *FragmentRegion::findColumns(op, tensor), false};
+    output.isStaged = output.element.isBF16() && output.columns.width % 8 == 0 &&
+                      emission.getAlignment(output.argument) % 16 == 0;
+    auto range = llvm::find_if(
+        plan.ranges, [&](const GemmRange &known) { return known.columns == output.columns; });
+    if (range == plan.ranges.end())
+      range = plan.ranges.insert(range, GemmRange{output.columns, {}, {}});
+    range->outputs.push_back(plan.outputs.size());
+    plan.outputs.push_back(output);
+  }
+  return plan;
+}
