@@ -130,6 +130,19 @@ Value GPUFunction::allocateCounter() {
   return LLVM::AddressOfOp::create(b, global);
 }
 
+Value GPUFunction::addTable(ArrayRef<int32_t> numbers) {
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(emission.getModule().getBody());
+  auto values = DenseElementsAttr::get(
+      RankedTensorType::get({int64_t(numbers.size())}, b.getI32Type()), numbers);
+  auto global = LLVM::GlobalOp::create(
+      b, LLVM::LLVMArrayType::get(b.getI32Type(), numbers.size()), /*isConstant=*/true,
+      LLVM::Linkage::Internal, launch.symbol + "_table" + std::to_string(tables++), values,
+      /*alignment=*/16, /*addrSpace=*/1);
+  b.setInsertionPointToStart(&function.getBody().front());
+  return LLVM::AddressOfOp::create(b, global);
+}
+
 Value GPUFunction::getDynamicShared() {
   LLVM::GlobalOp global = makeShared(b, emission.getModule(), "smelt_dynamic_shared", 0, 1024,
                                      LLVM::Linkage::External);

@@ -87,6 +87,8 @@ public:
   /// !llvm.ptr<1> to an i32 of this function in global memory, 0 when the module is loaded: launches
   /// leave 0 behind.
   mlir::Value allocateCounter();
+  /// !llvm.ptr<1> to constant numbers in global memory.
+  mlir::Value addTable(llvm::ArrayRef<int32_t> numbers);
   /// !llvm.ptr<3> to the launch's dynamic shared memory, 1024-byte aligned.
   mlir::Value getDynamicShared();
 
@@ -101,7 +103,7 @@ private:
   mlir::ImplicitLocOpBuilder b;
   mlir::LLVM::LLVMFuncOp function;
   GPULaunch launch;
-  unsigned sharedBlocks = 0;
+  unsigned sharedBlocks = 0, tables = 0;
 };
 
 } // namespace smelt

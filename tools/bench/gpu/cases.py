@@ -3,7 +3,8 @@
 A name is gemm_M_N_K_LAYOUT_EPILOGUE. LAYOUT: tn = a [M, K], b [N, K] (a linear layer); nn = a [M, K], b [K, N] (its input's gradient);
 nt = a [K, M], b [K, N] (its weight's gradient). M may be GxM: G such products below each other. EPILOGUE: plain (bf16), f32, relu2, drelu2, mix, qkv, accumulate (an f32
 gradient times a number plus the product in bf16), step (bf16 matrix times a number plus the product: Newton-Schulz), parts (the product, and its thirds: scaled, with a norm per head, with a
-bf16 matrix added: outputs that overlap, as a layer's QKV in training has).
+bf16 matrix added: outputs that overlap, as a layer's QKV in training has), layer and layer64 (all that a layer's QKV stores in training, with a bf16 RoPE
+table; heads of 128 or 64), residual (the product, and x plus it times a number), carry (x + product, and its mix with x0), carry3 (the same with a third matrix in between).
 Or attention_T_H_d_WINDOW_DOCUMENTS_SHIFT: see document_starts; SHIFT: none, key (the record's features), half.
 """
 import dataclasses
@@ -84,6 +85,32 @@ def gemm_mlir(name):
                 f"%x = lm.cast %i0 : {narrow[2]} -> {part} %v = lm.add %s#2, %x : {part} %o0 = lm.cast %t : {part} -> {narrow[0]} "
                 f"%o1 = lm.cast %n : {heads} -> {narrow[1]} %o2 = lm.cast %v : {part} -> {narrow[2]} "
                 f"%o = lm.cast %c : {c} -> {bf} kernel.yield %o, %o0, %o1, %o2 : {', '.join(outputs)}")
+    elif epilogue.startswith("layer"):
+        d, third = 64 if epilogue == "layer64" else 128, n // 3
+        heads, part, narrow = tensor((m, third // d, d), "f32"), tensor((m, third), "f32"), tensor((m, third // d, d), "bf16")
+        table, flat = tensor((m, d), "bf16"), tensor((m, third), "bf16")
+        inputs, outputs = ["tensor<f32>", table, narrow], [bf, narrow, narrow, narrow, narrow, narrow]
+        body = (f"%raw = lm.cast %c : {c} -> {bf} %t = lm.cast %i1 : {table} -> {tensor((m, d), 'f32')} %e = lm.cast %i2 : {narrow} -> {heads} "
+                f"%w = lm.scale %c, %i0 : {c}, tensor<f32> %s:3 = lm.split %w : ({c}) -> ({part}, {part}, {part}) ")
+        for i in range(2):
+            body += (f"%p{i} = lm.cast %s#{i} : {part} -> {flat} %k{i} = lm.reshape %p{i} : {flat} -> {narrow} %h{i} = lm.reshape %s#{i} : {part} -> {heads} "
+                     f"%n{i} = lm.rms_norm %h{i} {{eps = {EPS:.9e} : f64}} : {heads} %r{i} = lm.rope %n{i}, %t : {heads}, {tensor((m, d), 'f32')} "
+                     f"%o{i} = lm.cast %r{i} : {heads} -> {narrow} ")
+        body += (f"%h2 = lm.reshape %s#2 : {part} -> {heads} %v = lm.add %h2, %e : {heads} %o2 = lm.cast %v : {heads} -> {narrow} "
+                 f"kernel.yield %raw, %k0, %o0, %k1, %o1, %o2 : {', '.join(outputs)}")
+    elif epilogue == "residual":
+        inputs, outputs = ["tensor<f32>", bf], [bf, bf]
+        body = (f"%raw = lm.cast %c : {c} -> {bf} %x = lm.cast %i1 : {bf} -> {c} %w = lm.scale %c, %i0 : {c}, tensor<f32> %1 = lm.add %x, %w : {c} "
+                f"%y = lm.cast %1 : {c} -> {bf} kernel.yield %raw, %y : {bf}, {bf}")
+    elif epilogue.startswith("carry"):
+        inputs, outputs = ["tensor<f32>", "tensor<f32>", bf, bf] + [bf] * (epilogue == "carry3"), [bf, bf]
+        body = (f"%x = lm.cast %i2 : {bf} -> {c} %x0 = lm.cast %i3 : {bf} -> {c} %1 = lm.add %x, %c : {c} ")
+        last = "%1"
+        if epilogue == "carry3":
+            body += f"%z = lm.cast %i4 : {bf} -> {c} %2 = lm.mix %1, %z by %i0, %i1 : ({c}, {c}, tensor<f32>, tensor<f32>) -> {c} "
+            last = "%2"
+        body += (f"%y1 = lm.cast {last} : {c} -> {bf} %3 = lm.mix {last}, %x0 by %i0, %i1 : ({c}, {c}, tensor<f32>, tensor<f32>) -> {c} "
+                 f"%y2 = lm.cast %3 : {c} -> {bf} kernel.yield %y1, %y2 : {bf}, {bf}")
     elif epilogue == "qkv":
         d, third = 128, n // 3
         heads, part = tensor((m, third // d, d), "f32"), tensor((m, third), "f32")
@@ -128,9 +155,10 @@ def gemm_case(name):
             value = torch.randn(x.shape, device="cuda")
             if epilogue == "drelu2":
                 value = value.clamp(min=0) ** 2
-            if epilogue == "qkv":
-                angle = torch.arange(m, device="cuda").double()[:, None] * (1 / 1024) ** torch.linspace(0, 1, 32, device="cuda").double()
-                angle = torch.cat([angle, torch.zeros(m, 32, device="cuda")], 1)
+            if epilogue == "qkv" or (epilogue.startswith("layer") and x.ndim == 2):
+                half = x.shape[1] // 4
+                angle = torch.arange(m, device="cuda").double()[:, None] * (1 / 1024) ** torch.linspace(0, 1, half, device="cuda").double()
+                angle = torch.cat([angle, torch.zeros(m, half, device="cuda")], 1)
                 value = torch.cat([angle.cos(), angle.sin()], 1)
             x.copy_(value)
 
@@ -158,7 +186,26 @@ def gemm_case(name):
         if epilogue == "mix":
             x, x0, ca, cb = (i.double() if i.ndim == 0 else i[rows].double() for i in inputs[2:])
             return [(rows, ca * x + cb * x0 + z, bound)]
+        if epilogue == "residual":
+            return [(rows, z, bound), (rows, inputs[3][rows].double() + inputs[2].double() * z, bound)]
+        if epilogue.startswith("carry"):
+            ca, cb, x, x0, *more = (i.double() if i.ndim == 0 else i[rows].double() for i in inputs[2:])
+            y = x + z
+            if more:
+                y = ca * y + cb * more[0]
+            return [(rows, y, bound), (rows, ca * y + cb * x0, bound)]
         third, outputs = n // 3, []
+        if epilogue.startswith("layer"):
+            scaled = z * inputs[2].double()
+            outputs.append((rows, z, bound))
+            for i in range(2):
+                h = scaled[:, i * third:(i + 1) * third].reshape(len(rows), -1, inputs[3].shape[1])
+                outputs.append((rows, h, bound))
+                h = h * torch.rsqrt((h * h).mean(-1, keepdim=True) + EPS)
+                cos, sin = (t[:, None, :] for t in inputs[3][rows].double().chunk(2, -1))
+                x1, x2 = h.chunk(2, -1)
+                outputs.append((rows, torch.cat([x1 * cos + x2 * sin, -x1 * sin + x2 * cos], -1), bound))
+            return outputs + [(rows, scaled[:, 2 * third:].reshape(len(rows), -1, inputs[3].shape[1]) + inputs[4][rows].double(), bound)]
         if epilogue == "parts":
             queries, keys, values = z.split(third, 1)
             keys = keys.reshape(len(rows), -1, 128)
@@ -385,12 +432,16 @@ LARGE = [(49152, 3072, 768, "tn", "plain"), (49152, 3072, 768, "tn", "relu2"), (
          (49152, 768, 3072, "tn", "plain"), (49152, 768, 3072, "tn", "mix"), (49152, 768, 3072, "nn", "plain"),
          (49152, 2304, 768, "tn", "plain"), (49152, 2304, 768, "tn", "qkv"), (49152, 2304, 768, "tn", "parts"), (49152, 768, 768, "tn", "plain"),
          ("40x768", 768, 768, "tn", "plain"), ("40x768", 768, 768, "nn", "step"), ("22x768", 768, 3072, "tn", "plain"), ("22x768", 3072, 768, "nn", "step"),
-         (3072, 768, 49152, "nt", "accumulate"), (3072, 768, 49152, "nt", "f32"), (768, 768, 49152, "nt", "f32"), (2304, 768, 49152, "nt", "f32")]
+         (3072, 768, 49152, "nt", "accumulate"), (3072, 768, 49152, "nt", "f32"), (768, 768, 49152, "nt", "f32"), (2304, 768, 49152, "nt", "f32"),
+         (49152, 2304, 768, "tn", "layer"), (49152, 768, 768, "tn", "residual"), (49152, 768, 3072, "nn", "carry"), (49152, 768, 3072, "nn", "carry3"),
+         (2304, 768, 49152, "nt", "accumulate"), (768, 768, 49152, "nt", "accumulate")]
 # Ragged sizes, one row, one column block, k shorter than a stage.
 SMALL = [(1, 128, 64, "tn", "plain"), (1, 8, 8, "tn", "f32"), (130, 72, 136, "tn", "plain"), (257, 136, 200, "nn", "relu2"), (136, 264, 1000, "nt", "f32"),
          (500, 520, 72, "tn", "drelu2"), (384, 384, 128, "tn", "qkv"), (500, 384, 256, "tn", "parts"), (200, 384, 256, "tn", "qkv"), (127, 40, 4096, "nn", "f32"), (72, 200, 2048, "nt", "plain"),
          (333, 768, 768, "tn", "mix"), ("3x130", 72, 136, "tn", "plain"), ("5x96", 200, 72, "nn", "step"), ("2x100", 136, 2048, "nt", "accumulate"),
-         ("4x1", 16, 64, "tn", "f32"), (136, 264, 1000, "nt", "accumulate"), ("3x64", 64, 4096, "nt", "step")]
+         ("4x1", 16, 64, "tn", "f32"), (136, 264, 1000, "nt", "accumulate"), ("3x64", 64, 4096, "nt", "step"),
+         (200, 384, 256, "tn", "layer"), (513, 1152, 136, "tn", "layer"), (1, 384, 64, "tn", "layer"), (200, 384, 256, "tn", "layer64"), (130, 384, 72, "tn", "layer64"),
+         (300, 200, 136, "tn", "residual"), (300, 200, 136, "nn", "carry"), (131, 264, 72, "tn", "carry3")]
 ATTENTION = [(49152, 6, 128, 640, "docs", "none"), (49152, 6, 128, 640, "docs", "key"), (49152, 6, 128, 1408, "docs", "none"),
              (49152, 6, 128, 2048, "causal", "none"), (49152, 6, 128, 2048, "causal", "key"), (16384, 12, 64, 640, "docs", "none"),
              (1, 2, 64, 640, "docs", "none"), (1, 1, 128, 640, "docs", "key"), (131, 3, 64, 50, "docs", "half"), (1000, 2, 128, 200, "tiny", "key"),

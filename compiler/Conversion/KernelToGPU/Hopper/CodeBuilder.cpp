@@ -32,6 +32,10 @@ Value CodeBuilder::select(Value condition, Value a, Value b) {
   return builder.createOrFold<arith::SelectOp>(loc, condition, a, b);
 }
 
+Value CodeBuilder::widen(Value a) {
+  return builder.createOrFold<arith::ExtUIOp>(loc, builder.getI64Type(), a);
+}
+
 Value CodeBuilder::fadd(Value a, Value b) { return arith::AddFOp::create(builder, loc, a, b); }
 Value CodeBuilder::fsub(Value a, Value b) { return arith::SubFOp::create(builder, loc, a, b); }
 Value CodeBuilder::fmul(Value a, Value b) { return arith::MulFOp::create(builder, loc, a, b); }
@@ -90,9 +94,6 @@ Value CodeBuilder::at(Value pointer, int64_t bytes) {
 
 Value CodeBuilder::atElement(Value matrix, Value row, int64_t columns, Value column,
                              int64_t elementBytes) {
-  auto widen = [&](Value x) -> Value {
-    return builder.createOrFold<arith::ExtUIOp>(loc, builder.getI64Type(), x);
-  };
   Value index = add(mul(widen(row), columns), widen(column));
   return at(matrix, mul(index, elementBytes));
 }

@@ -66,6 +66,8 @@ public:
   Value compare(mlir::arith::CmpIPredicate predicate, Value a, Value b);
   Value compare(mlir::arith::CmpIPredicate predicate, Value a, int64_t b);
   Value select(Value condition, Value a, Value b);
+  /// To 64 bits, unsigned.
+  Value widen(Value a);
 
   //===- f32 ----------------------------------------------------------------===//
   Value fadd(Value a, Value b);

@@ -7,12 +7,13 @@
 // multiplies. Measurements and what was tried: tools/bench/RESULTS.md and README.md here.
 //
 // Parts of k (splits) leave f32 products in the workspace; a second launch adds them in order and
-// runs the result region.
+// runs the result region. Most products with a long k go to EmitHopperLongGemm instead.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Conversion/KernelToGPU/EmitKernels.h"
-#include "compiler/Conversion/KernelToGPU/Hopper/GemmPlan.h"
-#include "compiler/Conversion/KernelToGPU/Hopper/TileStore.h"
+#include "compiler/Conversion/KernelToGPU/Hopper/EmitHopperLongGemm.h"
+#include "compiler/Conversion/KernelToGPU/Hopper/OperandTile.h"
+#include "compiler/Conversion/KernelToGPU/Hopper/ResultStage.h"
 
 using namespace mlir;
 using namespace smelt;
@@ -20,191 +21,16 @@ using namespace smelt::gpu;
 
 namespace {
 
-/// A tile's place, as values of the running kernel.
-struct TileCoordinates {
-  Value split, row, column, group;
-};
-
-TileCoordinates locate(CodeBuilder &code, const GemmPlan &plan, Value tile) {
-  Value split = plan.splits > 1 ? code.div(tile, plan.tiles()) : code.i32(0);
-  Value inSplit = plan.splits > 1 ? code.rem(tile, plan.tiles()) : tile;
-  int64_t perGroup = plan.tilesM() * plan.tilesN();
-  Value group = plan.groups > 1 ? code.div(inSplit, perGroup) : Value();
-  Value inGroup = plan.groups > 1 ? code.rem(inSplit, perGroup) : inSplit;
-  return {split, code.mul(code.div(inGroup, plan.tilesN()), tileRows),
-          code.mul(code.rem(inGroup, plan.tilesN()), tileColumns), group};
-}
-
-GPUTensorMap::Element getMapElement(OperandType type) {
-  return type == OperandType::BF16 ? GPUTensorMap::Element::BF16 : GPUTensorMap::Element::F8;
-}
-
-/// The map of an operand with `rows` rows of the product and k; boxes of one stage, or of a panel
-/// of it if MN-major.
-GPUTensorMap describeOperand(OperandType type, Major major, int64_t rows, int64_t k,
-                             int64_t groups) {
-  int64_t bytes = getBytes(type);
-  GPUTensorMap map;
-  map.element = getMapElement(type);
-  map.swizzle = 128;
-  if (major == Major::K) {
-    map.sizes = {k, rows};
-    map.box = {swizzleRow / bytes, tileRows};
-  } else {
-    map.sizes = {rows, k};
-    map.box = {swizzleRow / bytes, 64};
-  }
-  map.strides = {map.sizes[0] * bytes};
-  if (groups > 1) {
-    map.sizes.push_back(groups);
-    map.strides.push_back(rows * k * bytes);
-    map.box.push_back(1);
-  }
-  return map;
-}
-
-/// A bf16 matrix that is loaded or stored in chunks.
-GPUTensorMap describeChunks(const GemmPlan &plan, int64_t width) {
-  GPUTensorMap map;
-  map.sizes = {width, plan.m};
-  map.strides = {width * 2};
-  map.box = {64, 64};
-  map.swizzle = 128;
-  if (plan.groups > 1) {
-    map.sizes.push_back(plan.groups);
-    map.strides.push_back(plan.m * width * 2);
-    map.box.push_back(1);
-  }
-  return map;
-}
-
-/// Runs the result region on a tile and stores the outputs; serves the kernel itself and the sum of
-/// splits.
-class ResultStage {
-public:
-  ResultStage(CodeBuilder &code, GPUFunction &function, kernel::GemmOp op, const GemmPlan &plan,
-              bool mayStage)
-      : code(code), plan(plan), region(code, op), mayStage(mayStage) {
-    for (auto [i, input] : llvm::enumerate(op.getResultInputs()))
-      region.bindInput(i, function.getPointer(input));
-    for (const GemmOutput &output : plan.outputs)
-      places.push_back(
-          mayStage && output.isStaged
-              ? function.addTensorMap(output.argument, describeChunks(plan, output.columns.width))
-              : function.getPointer(output.argument));
-    for (const GemmRange &range : plan.ranges)
-      for (unsigned index : mayStage ? range.stagedInputs : std::vector<unsigned>())
-        if (!inputMaps.count(index))
-          inputMaps[index] =
-              function.addTensorMap(function.getEmission().getArgument(op.getResultInputs()[index]),
-                                    describeChunks(plan, range.columns.width));
-  }
-
-  void begin() { region.evaluateScalars(); }
-
-  /// Before a tile is multiplied: thread 0 starts to load what the region will read. The staging
-  /// area was reclaimed.
-  void prefetch(const TileCoordinates &tile, StagingArea &staging) {
-    for (const GemmRange &range : plan.ranges)
-      if (!range.stagedInputs.empty())
-        inRange(range, tile, [&] { staging.prefetch(getMaps(range), getPlace(range, tile)); });
-  }
-
-  /// The parity of the staging area's next input barrier, after this tile.
-  Value advanceParity(const TileCoordinates &tile, Value parity) {
-    Value result = parity;
-    for (const GemmRange &range : plan.ranges) {
-      if (range.stagedInputs.empty())
-        continue;
-      Value turned = StagingArea::advanceParity(code, parity, range.stagedInputs.size());
-      result = isWhole(range) ? turned : code.select(isInside(range, tile), turned, result);
-    }
-    return result;
-  }
-
-  /// `staging` is null where outputs are stored as pairs; `blocks` of 8 columns are done.
-  void run(const TileCoordinates &tile, const FragmentThread &thread, CellValue product,
-           StagingArea *staging, Value parity, int blocks = 16) {
-    for (auto [index, range] : llvm::enumerate(plan.ranges)) {
-      // A range before this one may have left stores on their way out of the staging area.
-      bool isFree =
-          llvm::none_of(ArrayRef(plan.ranges).take_front(index), [&](const GemmRange &before) {
-            return before.columns.overlaps(range.columns);
-          });
-      inRange(range, tile,
-              [&] { runRange(range, tile, thread, product, staging, parity, blocks, isFree); });
-    }
-  }
-
-private:
-  bool isWhole(const GemmRange &range) {
-    return range.columns.offset == 0 && range.columns.width == plan.n;
-  }
-  Value isInside(const GemmRange &range, const TileCoordinates &tile) {
-    return code.less(code.sub(tile.column, range.columns.offset), range.columns.width);
-  }
-  void inRange(const GemmRange &range, const TileCoordinates &tile,
-               llvm::function_ref<void()> body) {
-    if (isWhole(range))
-      return body();
-    code.ifThen(isInside(range, tile), body);
-  }
-  StagingArea::Place getPlace(const GemmRange &range, const TileCoordinates &tile) {
-    return {code.sub(tile.column, range.columns.offset), tile.row, tile.group};
-  }
-  SmallVector<Value> getMaps(const GemmRange &range) {
-    return llvm::map_to_vector(range.stagedInputs,
-                               [&](unsigned index) { return inputMaps.lookup(index); });
-  }
-
-  void runRange(const GemmRange &range, const TileCoordinates &tile, const FragmentThread &thread,
-                CellValue product, StagingArea *staging, Value parity, int blocks, bool isFree) {
-    StagingArea::Place place = getPlace(range, tile);
-    Value row = code.add(tile.row, thread.row), pair = code.add(place.column, thread.pair);
-    region.beginTile(row, pair, product, tile.group);
-    if (!range.stagedInputs.empty() && mayStage) {
-      staging->beginInputs(getMaps(range), place, parity);
-      for (auto [i, index] : llvm::enumerate(range.stagedInputs))
-        region.bindPairs(
-            index, [staging, i = unsigned(i)](Cell cell) { return staging->readInput(i, cell); });
-    }
-    for (unsigned index : range.outputs) {
-      const GemmOutput &output = plan.outputs[index];
-      auto value = [&](Cell cell) { return region.get(output.tensor, cell); };
-      if (mayStage && output.isStaged) {
-        staging->store(places[index], place, isFree, value);
-        isFree = false;
-      } else {
-        storePairs(code, getGroup(places[index], output.element, range.columns.width, tile.group),
-                   output.element, plan.m, range.columns.width, row, pair, value, blocks);
-      }
-    }
-    region.unbindPairs();
-  }
-
-  /// Where a group's rows of an output begin.
-  Value getGroup(Value pointer, Type element, int64_t width, Value group) {
-    int64_t bytes = element.getIntOrFloatBitWidth() / 8;
-    return group ? code.atElement(pointer, group, plan.m * width, code.i32(0), bytes) : pointer;
-  }
-
-  CodeBuilder &code;
-  const GemmPlan &plan;
-  FragmentRegion region;
-  bool mayStage;
-  SmallVector<Value> places; ///< Tensor maps or pointers, one per output.
-  llvm::DenseMap<unsigned, Value> inputMaps;
-};
-
 /// The kernel that multiplies.
 class HopperGemm {
 public:
   HopperGemm(kernel::GemmOp op, GPUEmission &emission, const GemmPlan &plan, int64_t partials)
       : plan(plan), function(emission, "gemm", threads), code(function.builder(), op.getLoc()),
-        mapA(function.addTensorMap(
-            plan.aArgument, describeOperand(plan.aType, plan.aMajor, plan.m, plan.k, plan.groups))),
-        mapB(function.addTensorMap(plan.bArgument, describeOperand(plan.bType, plan.bMajor, plan.n,
-                                                                   plan.k, plan.groups))) {
+        mapA(function.addTensorMap(plan.aArgument, describeOperand(plan.aType, plan.aMajor, plan.m,
+                                                                   plan.k, plan.groups, tileRows))),
+        mapB(function.addTensorMap(
+            plan.bArgument,
+            describeOperand(plan.bType, plan.bMajor, plan.n, plan.k, plan.groups, tileColumns))) {
     if (plan.splits == 1)
       result.emplace(code, function, op, plan, /*mayStage=*/plan.stagingChunks > 0);
     else
@@ -243,22 +69,6 @@ private:
   /// multiplications.
   static constexpr int64_t ownBarrier = 1, turnBarrier = 3;
 
-  void loadOperand(Value map, Major major, Value place, Value barrier, Value row, Value k,
-                   Value group) {
-    if (major == Major::K) {
-      SmallVector<Value> coordinates{k, row};
-      if (group)
-        coordinates.push_back(group);
-      return loadTile(code, map, place, barrier, coordinates);
-    }
-    for (int64_t panel = 0; panel < 2; ++panel) {
-      SmallVector<Value> coordinates{code.add(row, 64 * panel), k};
-      if (group)
-        coordinates.push_back(group);
-      loadTile(code, map, code.at(place, panel * panelBytes), barrier, coordinates);
-    }
-  }
-
   void emitProducer() {
     NVVM::SetMaxRegisterOp::create(code.builder, code.loc, 40,
                                    NVVM::SetMaxRegisterAction::decrease);
@@ -275,23 +85,23 @@ private:
   }
 
   SmallVector<Value> produceTile(Value tile, RingPosition start) {
-    TileCoordinates place = locate(code, plan, tile);
+    TileCoordinates place = locateTile(code, plan, tile);
     Value firstBlock = code.mul(place.split, plan.blocksPerSplit);
-    return code.loop(code.i32(0), code.i32(plan.blocksPerSplit), code.i32(1),
-                     {start.stage, start.parity},
-                     [&](Value step, ValueRange carried) -> SmallVector<Value> {
-                       RingPosition at{carried[0], carried[1]};
-                       waitBarrier(code, ring->empty(at.stage), at.parity);
-                       Value full = ring->full(at.stage);
-                       expectBytes(code, full, code.i32(stageBytes));
-                       Value k = code.mul(code.add(firstBlock, step), plan.blockK());
-                       Value stage = code.at(shared, code.mul(at.stage, stageBytes));
-                       loadOperand(mapA, plan.aMajor, stage, full, place.row, k, place.group);
-                       loadOperand(mapB, plan.bMajor, code.at(stage, GemmPlan::tileBytes), full,
-                                   place.column, k, place.group);
-                       RingPosition next = ring->advance(at);
-                       return {next.stage, next.parity};
-                     });
+    return code.loop(
+        code.i32(0), code.i32(plan.blocksPerSplit), code.i32(1), {start.stage, start.parity},
+        [&](Value step, ValueRange carried) -> SmallVector<Value> {
+          RingPosition at{carried[0], carried[1]};
+          waitBarrier(code, ring->empty(at.stage), at.parity);
+          Value full = ring->full(at.stage);
+          expectBytes(code, full, code.i32(stageBytes));
+          Value k = code.mul(code.add(firstBlock, step), plan.blockK());
+          Value stage = code.at(shared, code.mul(at.stage, stageBytes));
+          loadOperand(code, mapA, plan.aMajor, stage, full, place.row, k, place.group, tileRows);
+          loadOperand(code, mapB, plan.bMajor, code.at(stage, GemmPlan::tileBytes), full,
+                      place.column, k, place.group, tileColumns);
+          RingPosition next = ring->advance(at);
+          return {next.stage, next.parity};
+        });
   }
 
   /// The multiplications of one stage: 4 steps of 32 bytes of k, 2 blocks of 64 rows.
@@ -345,7 +155,7 @@ private:
     code.loop(firstTile, code.i32(plan.tiles() * plan.splits), code.i32(2 * grid),
               {from.stage, from.parity, code.i32(0)},
               [&](Value tile, ValueRange carried) -> SmallVector<Value> {
-                TileCoordinates place = locate(code, plan, tile);
+                TileCoordinates place = locateTile(code, plan, tile);
                 if (staging) {
                   staging->reclaim();
                   result->prefetch(place, *staging);
@@ -424,12 +234,6 @@ private:
   Value shared, sharedAddress, thread, block;
 };
 
-/// Nothing in the region looks beyond an element's own pair.
-bool isElementwise(kernel::GemmOp op) {
-  return llvm::none_of(op.getResult().front(),
-                       [](Operation &inner) { return isa<lm::RMSNormOp, lm::RopeOp>(inner); });
-}
-
 /// Adds the parts in order and runs the result region, a warp group per tile, or per 16 columns of
 /// it.
 void emitSum(kernel::GemmOp op, GPUEmission &emission, const GemmPlan &plan, int64_t partials) {
@@ -439,9 +243,9 @@ void emitSum(kernel::GemmOp op, GPUEmission &emission, const GemmPlan &plan, int
   ResultStage result(code, function, op, plan, /*mayStage=*/false);
   FragmentThread fragment = getFragmentThread(code, code.threadIndex());
   result.begin();
-  int blocks = isElementwise(op) ? 2 : 16;
+  int blocks = plan.isElementwise ? 2 : 16;
   int64_t pieces = 16 / blocks;
-  TileCoordinates place = locate(code, plan, code.div(code.blockIndex(), pieces));
+  TileCoordinates place = locateTile(code, plan, code.div(code.blockIndex(), pieces));
   // The pair of columns moves by whole blocks; the tile, which decides the range, does not.
   fragment.pair =
       code.add(fragment.pair, code.mul(code.rem(code.blockIndex(), pieces), 8 * blocks));
@@ -468,7 +272,7 @@ void emitSum(kernel::GemmOp op, GPUEmission &emission, const GemmPlan &plan, int
     return LLVM::ExtractElementOp::create(code.builder, code.loc, sum, code.i32(cell.p))
         .getResult();
   };
-  result.run(place, fragment, load, nullptr, Value(), blocks);
+  result.run(place, fragment, load, nullptr, Value(), {2, blocks});
   function.finish({plan.tiles() * pieces, 1, 1});
 }
 
@@ -480,6 +284,10 @@ std::string smelt::whyNotFastGemm(kernel::GemmOp op, const GPUEmission &emission
 
 LogicalResult smelt::emitFastGemm(kernel::GemmOp op, GPUEmission &emission) {
   GemmPlan plan = GemmPlan::make(op, emission);
+  if (isLongGemm(plan)) {
+    emitLongGemm(op, emission, plan);
+    return success();
+  }
   int64_t partials = 0;
   if (plan.splits > 1)
     partials = emission.allocateWorkspace(plan.splits * plan.groups * plan.m * plan.n * 4);

@@ -352,13 +352,18 @@ Value FragmentRegion::rotate(RopeOp rope, Cell cell) {
     };
     if (Value value = known.lookup(key(firstCell.p)))
       return value;
-    int64_t firstColumn = firstCell.n8 % (2 * half) * 8 + which * head / 2;
-    Value quadColumn = code.rem(column, 8); // 2·(lane mod 4): tiles begin at multiples of 8.
-    Value index =
-        code.add(code.add(code.mul(clampedRow(cell.m, cell.h), type.getDimSize(1)), quadColumn),
-                 firstColumn);
-    auto [low, high] =
-        loadPair(pointers.lookup(argument.getArgNumber() - 1), type.getElementType(), index);
+    Value low, high;
+    if (auto found = staged.find(argument.getArgNumber() - 1); found != staged.end()) {
+      std::tie(low, high) = found->second({cell.m, firstCell.n8 + which * half, cell.h, 0});
+    } else {
+      int64_t firstColumn = firstCell.n8 % (2 * half) * 8 + which * head / 2;
+      Value quadColumn = code.rem(column, 8); // 2·(lane mod 4): tiles begin at multiples of 8.
+      Value index =
+          code.add(code.add(code.mul(clampedRow(cell.m, cell.h), type.getDimSize(1)), quadColumn),
+                   firstColumn);
+      std::tie(low, high) =
+          loadPair(pointers.lookup(argument.getArgNumber() - 1), type.getElementType(), index);
+    }
     known[key(0)] = low;
     known[key(1)] = high;
     return firstCell.p ? high : low;

@@ -5,6 +5,7 @@
 #include "compiler/Conversion/KernelToGPU/LowerKernelsToGPU.h"
 #include "llvm/ADT/SetVector.h"
 #include <limits>
+#include <set>
 
 using namespace mlir;
 using namespace smelt;
@@ -71,44 +72,108 @@ std::string GemmPlan::whyNot(kernel::GemmOp op, const GPUEmission &emission) {
 }
 
 /// Inputs of the result region that `tensor` is computed from.
-static void collectInputs(Value tensor, llvm::SetVector<BlockArgument> &inputs) {
+static void collectInputs(Value tensor, llvm::SmallSetVector<unsigned, 4> &inputs) {
   if (auto argument = dyn_cast<BlockArgument>(tensor)) {
     if (argument.getArgNumber() > 0)
-      inputs.insert(argument);
+      inputs.insert(argument.getArgNumber() - 1);
     return;
   }
   for (Value operand : tensor.getDefiningOp()->getOperands())
     collectInputs(operand, inputs);
 }
 
-/// The matrices among a range's inputs, if all of them can come through the staging area: bf16, one
-/// output that is staged too.
-static std::vector<unsigned> findStagedInputs(kernel::GemmOp op, const GPUEmission &emission,
-                                              const GemmPlan &plan, const GemmRange &range) {
-  std::vector<unsigned> result;
-  if (range.outputs.size() != 1 || !plan.outputs[range.outputs[0]].isStaged)
-    return result;
-  llvm::SetVector<BlockArgument> inputs;
-  collectInputs(plan.outputs[range.outputs[0]].tensor, inputs);
-  for (BlockArgument input : inputs) {
-    auto type = cast<RankedTensorType>(input.getType());
-    bool isMatrix =
-        type.getRank() >= 2 && type.getNumElements() == plan.groups * plan.m * range.columns.width;
-    unsigned index = input.getArgNumber() - 1;
-    uint32_t argument = emission.getArgument(op.getResultInputs()[index]);
-    // A RoPE table has a matrix' shape when a range is one head, but is read by other columns.
-    bool isTable = llvm::any_of(input.getUsers(), [](Operation *user) {
-      auto cast = dyn_cast<lm::CastOp>(user);
-      return isa<lm::RopeOp>(user) ||
-             (cast && llvm::any_of(cast->getUsers(), llvm::IsaPred<lm::RopeOp>));
-    });
-    if (isMatrix && !isTable && type.getElementType().isBF16() && range.columns.width % 8 == 0 &&
-        emission.getAlignment(argument) % 16 == 0)
-      result.push_back(index);
+/// Whether an input of the region is read by lm.rope alone, as its table.
+static bool isTable(BlockArgument input) {
+  auto readsTable = [](Operation *user, Value value) {
+    auto rope = dyn_cast<lm::RopeOp>(user);
+    return rope && rope.getTable() == value && rope.getX() != value;
+  };
+  return llvm::all_of(input.getUsers(), [&](Operation *user) {
+    auto cast = dyn_cast<lm::CastOp>(user);
+    return readsTable(user, input) || (cast && llvm::all_of(cast->getUsers(), [&](Operation *next) {
+                                         return readsTable(next, cast.getResult());
+                                       }));
+  });
+}
+
+/// The inputs of a range that can come through the staging area: bf16, read for outputs that are
+/// all staged too. The first two: there is no room for more.
+static std::vector<StagedInput> findStagedInputs(kernel::GemmOp op, const GPUEmission &emission,
+                                                 const GemmPlan &plan, const GemmRange &range) {
+  std::vector<StagedInput> result;
+  for (unsigned number : range.outputs) {
+    const GemmOutput &output = plan.outputs[number];
+    if (!output.isStaged)
+      return {};
+    for (unsigned index : output.inputs) {
+      auto input = op.getResult().front().getArgument(index + 1);
+      auto type = cast<RankedTensorType>(input.getType());
+      if (!type.getElementType().isBF16() || type.getRank() < 2 ||
+          emission.getAlignment(emission.getArgument(op.getResultInputs()[index])) % 16 ||
+          llvm::any_of(result, [&](const StagedInput &known) { return known.index == index; }))
+        continue;
+      if (isTable(input)) {
+        if (plan.groups == 1 && type.getDimSize(0) == plan.m)
+          result.push_back({index, output.columns, type.getDimSize(1)});
+      } else if (type.getNumElements() == plan.groups * plan.m * output.columns.width &&
+                 llvm::all_of(range.outputs, [&](unsigned other) {
+                   return plan.outputs[other].columns == output.columns ||
+                          !llvm::is_contained(plan.outputs[other].inputs, index);
+                 })) {
+        result.push_back({index, output.columns});
+      }
+    }
   }
-  if (result.size() > 2)
-    result.clear();
+  result.resize(std::min<size_t>(result.size(), 2));
   return result;
+}
+
+/// Moves what `isFirst` holds of before the rest, in the same order otherwise.
+template <typename T, typename Predicate>
+static void putFirst(std::vector<T> &list, Predicate isFirst) {
+  std::vector<T> sorted;
+  for (bool wanted : {true, false})
+    for (const T &item : list)
+      if (isFirst(item) == wanted)
+        sorted.push_back(item);
+  list = std::move(sorted);
+}
+
+/// Which inputs come through the staging area, and in which order outputs are stored. Returns the
+/// most inputs of a tile.
+static size_t stageInputs(kernel::GemmOp op, const GPUEmission &emission, GemmPlan &plan) {
+  size_t most = 0;
+  for (GemmRange &range : plan.ranges) {
+    range.stagedInputs = findStagedInputs(op, emission, plan, range);
+    most = std::max(most, range.stagedInputs.size());
+    // Norms and rotations take the registers that the product would need for an output after them.
+    range.isInputBeside = range.stagedInputs.size() == 1 && range.outputs.size() > 1 &&
+                          range.stagedInputs[0].tableColumns;
+    putFirst(range.outputs, [&](unsigned output) {
+      bool reads = llvm::any_of(range.stagedInputs, [&](const StagedInput &input) {
+        return llvm::is_contained(plan.outputs[output].inputs, input.index);
+      });
+      return reads != range.isInputBeside;
+    });
+  }
+  return most;
+}
+
+/// Columns with the outputs that cover them, from left to right.
+static std::vector<GemmRange> findRanges(const GemmPlan &plan) {
+  std::set<int64_t> bounds;
+  for (const GemmOutput &output : plan.outputs)
+    bounds.insert({output.columns.offset, output.columns.offset + output.columns.width});
+  std::vector<GemmRange> ranges;
+  for (auto bound = bounds.begin(); std::next(bound) != bounds.end(); ++bound) {
+    GemmRange range{{*bound, *std::next(bound) - *bound}, {}, {}};
+    for (auto [index, output] : llvm::enumerate(plan.outputs))
+      if (output.columns.overlaps(range.columns))
+        range.outputs.push_back(index);
+    if (!range.outputs.empty())
+      ranges.push_back(std::move(range));
+  }
+  return ranges;
 }
 
 /// Splits of k that finish soonest: rounds of tiles on all multiprocessors, then the time to add
@@ -147,42 +212,33 @@ GemmPlan GemmPlan::make(kernel::GemmOp op, const GPUEmission &emission) {
   plan.m = op.getM();
   plan.n = op.getN();
   plan.k = op.getK();
+  plan.isElementwise = llvm::none_of(op.getResult().front(), [](Operation &inner) {
+    return isa<lm::RMSNormOp, lm::RopeOp>(inner);
+  });
   auto yield = cast<kernel::YieldOp>(op.getResult().front().getTerminator());
   for (auto [tensor, result] : llvm::zip_equal(yield.getValues(), op.getOutputs())) {
-    GemmOutput output{tensor, emission.getArgument(result),
+    GemmOutput output{tensor,
+                      emission.getArgument(result),
                       cast<RankedTensorType>(tensor.getType()).getElementType(),
-                      *FragmentRegion::findColumns(op, tensor), false};
+                      *FragmentRegion::findColumns(op, tensor),
+                      false,
+                      {}};
     output.isStaged = output.element.isBF16() && output.columns.width % 8 == 0 &&
                       emission.getAlignment(output.argument) % 16 == 0;
+    llvm::SmallSetVector<unsigned, 4> inputs;
+    collectInputs(tensor, inputs);
+    output.inputs.assign(inputs.begin(), inputs.end());
     plan.outputs.push_back(output);
   }
   plan.splits = chooseSplits(plan, emission.getTarget().multiprocessors);
   int64_t blocks = (plan.k + plan.blockK() - 1) / plan.blockK();
   plan.blocksPerSplit = (blocks + plan.splits - 1) / plan.splits;
   plan.splits = (blocks + plan.blocksPerSplit - 1) / plan.blocksPerSplit; // No empty part.
-  for (auto [index, output] : llvm::enumerate(plan.outputs)) {
-    auto found = llvm::find_if(
-        plan.ranges, [&](const GemmRange &range) { return range.columns == output.columns; });
-    if (found == plan.ranges.end())
-      found = plan.ranges.insert(found, GemmRange{output.columns, {}, {}});
-    found->outputs.push_back(index);
-  }
+  plan.ranges = findRanges(plan);
   bool isStaged = plan.splits == 1 && llvm::any_of(plan.outputs, [](const GemmOutput &output) {
                     return output.isStaged;
                   });
-  size_t inputs = 0;
-  // Inputs wait in the staging area while the tile is multiplied: no other range may store there
-  // before they are read.
-  auto isAlone = [&](const GemmRange &range) {
-    return llvm::none_of(plan.ranges, [&](const GemmRange &other) {
-      return &other != &range && other.columns.overlaps(range.columns);
-    });
-  };
-  for (GemmRange &range : plan.ranges)
-    if (isStaged && isAlone(range)) {
-      range.stagedInputs = findStagedInputs(op, emission, plan, range);
-      inputs = std::max(inputs, range.stagedInputs.size());
-    }
+  size_t inputs = isStaged ? stageInputs(op, emission, plan) : 0;
   // Shared memory: six stages of 32 KiB and two chunks a group, or five and four (H200: 227 KiB).
   plan.stagingChunks = !isStaged ? 0 : inputs ? 4 : 2;
   plan.stages = inputs ? 5 : 6;

@@ -10,20 +10,27 @@ namespace smelt::gpu {
 
 /// One output of the result region.
 struct GemmOutput {
-  Value tensor;        ///< As the region yields it.
-  uint32_t argument;   ///< The kernel's buffer.
-  Type element;        ///< f32 or bf16.
-  ColumnRange columns; ///< Of the product.
-  bool isStaged;       ///< Stored by TMA.
+  Value tensor;                       ///< As the region yields it.
+  uint32_t argument;                  ///< The kernel's buffer.
+  Type element;                       ///< f32 or bf16.
+  ColumnRange columns;                ///< Of the product.
+  bool isStaged;                      ///< Stored by TMA.
+  llvm::SmallVector<unsigned> inputs; ///< Of the region, that it is computed from.
 };
 
-/// A part of the product's columns with the outputs that cover it.
+/// An input of the result region that comes tile by tile through the staging area.
+struct StagedInput {
+  unsigned index;
+  ColumnRange columns;      ///< Of the outputs that read it.
+  int64_t tableColumns = 0; ///< Columns of a RoPE table, which every head reads; 0: a matrix.
+};
+
+/// Columns of the product that the same outputs cover; ranges do not overlap.
 struct GemmRange {
   ColumnRange columns;
-  std::vector<unsigned> outputs;
-  /// Inputs of the result region (their indices) that come tile by tile through the staging area;
-  /// at most 2.
-  std::vector<unsigned> stagedInputs;
+  std::vector<unsigned> outputs;         ///< In the order in which they are stored.
+  std::vector<StagedInput> stagedInputs; ///< At most 2.
+  bool isInputBeside = false;            ///< See StagingArea.
 };
 
 struct GemmPlan {
@@ -33,6 +40,7 @@ struct GemmPlan {
   uint32_t aArgument = 0, bArgument = 0;
   std::vector<GemmOutput> outputs;
   std::vector<GemmRange> ranges;
+  bool isElementwise = true; ///< The result region looks at an element's own pair alone.
 
   int64_t stages = 0;
   int64_t stagingChunks = 0;  ///< Of each warp group.

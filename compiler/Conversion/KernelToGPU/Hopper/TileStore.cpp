@@ -16,7 +16,8 @@ FragmentThread smelt::gpu::getFragmentThread(CodeBuilder &code, Value thread) {
 }
 
 void smelt::gpu::storePairs(CodeBuilder &code, Value pointer, Type element, int64_t rows,
-                            int64_t columns, Value row, Value column, CellValue value, int blocks) {
+                            int64_t columns, Value row, Value column, CellValue value,
+                            TileExtent extent) {
   int64_t bytes = element.getIntOrFloatBitWidth() / 8;
   Value base = code.atElement(pointer, row, columns, column, bytes);
   auto storePair = [&](Cell cell, Value low, Value high) {
@@ -29,23 +30,34 @@ void smelt::gpu::storePairs(CodeBuilder &code, Value pointer, Type element, int6
     both = LLVM::InsertElementOp::create(code.builder, code.loc, both, high, code.i32(1));
     code.store(both, address, 8);
   };
-  for (int m = 0; m < 2; ++m)
+  SmallVector<Cell> cells;
+  for (int m = 0; m < extent.rowBlocks; ++m)
     for (int h = 0; h < 2; ++h)
-      for (int n8 = 0; n8 < blocks; ++n8) {
-        Cell cell{m, n8, h, 0};
-        Value low = value(cell), high = value({m, n8, h, 1});
-        Value inside;
-        if (rows % tileRows)
-          inside = code.less(code.add(row, 64 * m + 8 * h), rows);
-        if (columns % tileColumns) {
-          Value insideColumns = code.less(code.add(column, 8 * n8), columns);
-          inside = inside ? code.logicalAnd(inside, insideColumns) : insideColumns;
-        }
-        if (inside)
-          code.ifThen(inside, [&] { storePair(cell, low, high); });
-        else
-          storePair(cell, low, high);
+      for (int n8 = 0; n8 < extent.columnBlocks; ++n8)
+        cells.push_back({m, n8, h, 0});
+  // What a value is read from may be stored over, so no load passes a store: the loads of 16 pairs
+  // go together, else each would wait for the one before.
+  constexpr size_t together = 16;
+  for (ArrayRef<Cell> rest = cells; !rest.empty();) {
+    ArrayRef<Cell> batch = rest.take_front(together);
+    rest = rest.drop_front(batch.size());
+    SmallVector<std::pair<Value, Value>> pairs;
+    for (Cell cell : batch) {
+      Value low = value(cell);
+      pairs.push_back({low, value({cell.m, cell.n8, cell.h, 1})});
+    }
+    for (auto [cell, pair] : llvm::zip_equal(batch, pairs)) {
+      Value inside;
+      if (rows % tileRows)
+        inside = code.less(code.add(row, 64 * cell.m + 8 * cell.h), rows);
+      if (columns % tileColumns) {
+        Value insideColumns = code.less(code.add(column, 8 * cell.n8), columns);
+        inside = inside ? code.logicalAnd(inside, insideColumns) : insideColumns;
       }
+      auto write = [&, cell = cell, pair = pair] { storePair(cell, pair.first, pair.second); };
+      inside ? code.ifThen(inside, write) : write();
+    }
+  }
 }
 
 StagingArea::StagingArea(CodeBuilder &code, Value area, int64_t chunks, Value barrier,
@@ -60,13 +72,12 @@ StagingArea::StagingArea(CodeBuilder &code, Value area, int64_t chunks, Value ba
     matrixOffsets[step] = code.mul(code.bitXor(code.add(right, 2 * step), swizzle), 16);
 }
 
-/// Outputs lie where the first input lay: a thread reads what it is about to overwrite.
-Value StagingArea::getChunk(unsigned input, int m, int c) {
-  return code.at(area, ((2 * m + c) % chunksPerPass() + 2 * input) * chunkBytes);
+Value StagingArea::getChunk(unsigned slot, int m, int c) {
+  return code.at(area, ((2 * m + c) % chunksPerPass() + 2 * slot) * chunkBytes);
 }
 
-Value StagingArea::getMatrixAddress(unsigned input, int m, int n8) {
-  return code.at(code.at(getChunk(input, m, n8 / 8), matrixRow), matrixOffsets[n8 % 8 / 2]);
+Value StagingArea::getMatrixAddress(unsigned slot, int m, int n8) {
+  return code.at(code.at(getChunk(slot, m, n8 / 8), matrixRow), matrixOffsets[n8 % 8 / 2]);
 }
 
 void StagingArea::reclaim() {
@@ -74,31 +85,32 @@ void StagingArea::reclaim() {
 }
 
 static SmallVector<Value> coordinatesOf(CodeBuilder &code, const StagingArea::Place &place, int m,
-                                        int c) {
-  SmallVector<Value> coordinates{code.add(place.column, 64 * c), code.add(place.row, 64 * m)};
+                                        int64_t column) {
+  SmallVector<Value> coordinates{code.add(place.column, column), code.add(place.row, 64 * m)};
   if (place.group)
     coordinates.push_back(place.group);
   return coordinates;
 }
 
-void StagingArea::loadPass(ArrayRef<Value> maps, const Place &place, int64_t first) {
-  int64_t count = chunksPerPass();
-  expectBytes(code, arrived, code.i32(int64_t(maps.size()) * count * chunkBytes));
-  for (auto [index, map] : llvm::enumerate(maps))
-    for (int64_t i = first; i < first + count; ++i)
-      loadTile(code, map, getChunk(index, int(i / 2), int(i % 2)), arrived,
-               coordinatesOf(code, place, int(i / 2), int(i % 2)));
+void StagingArea::loadPass(int64_t first) {
+  code.ifThen(thread.isFirst, [&] {
+    int64_t count = chunksPerPass();
+    expectBytes(code, arrived, code.i32(int64_t(inputs.list.size()) * count * chunkBytes));
+    for (auto [slot, input] : llvm::enumerate(inputs.list))
+      for (int64_t i = first; i < first + count; ++i)
+        loadTile(code, input.map, getChunk(slot, int(i / 2), int(i % 2)), arrived,
+                 coordinatesOf(code, input.place, int(i / 2), i % 2 * input.chunkColumns));
+  });
 }
 
-void StagingArea::prefetch(ArrayRef<Value> inputMaps, const Place &place) {
-  inputs.assign(inputMaps.begin(), inputMaps.end());
-  code.ifThen(thread.isFirst, [&] { loadPass(inputs, place, 0); });
-  inputs.clear();
+void StagingArea::prefetch(const Inputs &from) {
+  inputs = from;
+  loadPass(0);
+  inputs = {};
 }
 
-void StagingArea::beginInputs(ArrayRef<Value> inputMaps, const Place &place, Value firstParity) {
-  inputs.assign(inputMaps.begin(), inputMaps.end());
-  inputPlace = place;
+void StagingArea::beginInputs(const Inputs &from, Value firstParity) {
+  inputs = from;
   parity = firstParity;
 }
 
@@ -120,41 +132,67 @@ std::pair<Value, Value> StagingArea::readInput(unsigned index, Cell cell) {
   return code.unpackBF16(words.lookup(key(cell.n8, cell.h)));
 }
 
-void StagingArea::store(Value map, const Place &place, bool isFree, CellValue value) {
+void StagingArea::store(ArrayRef<Output> outputs) {
+  size_t replaced = inputs.isBeside ? 0 : inputs.list.size(), slots = std::max<size_t>(1, replaced);
+  for (int64_t first = 0; first < 4; first += chunksPerPass()) {
+    words.clear();
+    // An input beside the outputs was read before the last barrier.
+    if (first && inputs.isBeside)
+      loadPass(first);
+    bool isWaiting = !inputs.list.empty();
+    for (auto [number, output] : llvm::enumerate(outputs)) {
+      // Before each round of the slots, but at the start, the stores before have to be read.
+      if ((first || number) && number % slots == 0) {
+        reclaim();
+        code.barrier(barrier, 128);
+        if (replaced && number == 0)
+          loadPass(first);
+      }
+      if (isWaiting && (output.reads || replaced)) {
+        waitBarrier(code, arrived, first ? code.bitXor(parity, 1) : parity);
+        isWaiting = false;
+      }
+      // What later outputs read in the place of an input is read before it is replaced.
+      bool keepsInput =
+          number < replaced && llvm::any_of(
+                                   outputs.drop_front(number + 1),
+                                   [&](const Output &later) { return later.reads >> number & 1; });
+      storePass(output, keepsInput, inputs.isBeside ? 1 : number % slots, first);
+    }
+  }
+  inputs = {};
+}
+
+/// Of an input, a thread replaces only what it has read.
+void StagingArea::storePass(const Output &output, bool keepsInput, unsigned slot, int64_t first) {
   MLIRContext *context = code.builder.getContext();
   int64_t count = chunksPerPass();
-  for (int64_t first = 0; first < 4; first += count) {
-    words.clear();
-    if (first || !isFree) {
-      reclaim();
-      code.barrier(barrier, 128);
-      if (first && !inputs.empty())
-        code.ifThen(thread.isFirst, [&] { loadPass(inputs, inputPlace, first); });
-    }
-    if (!inputs.empty())
-      waitBarrier(code, arrived, first ? code.bitXor(parity, 1) : parity);
-    for (int64_t i = first; i < first + count; ++i) {
-      int m = int(i / 2), c = int(i % 2);
-      for (int n8 = 8 * c; n8 < 8 * c + 8; n8 += 2) {
+  output.begin();
+  // The two elements that a rotation joins may be 64 columns apart: one half right after the other.
+  for (int64_t m = first / 2; m < (first + count) / 2; ++m)
+    for (int step = 0; step < 4; ++step)
+      for (int c = 0; c < 2; ++c) {
+        int n8 = 8 * c + 2 * step;
         SmallVector<Value> packed;
         for (int next = 0; next < 2; ++next)
           for (int h = 0; h < 2; ++h) {
-            Value low = value({m, n8 + next, h, 0}), high = value({m, n8 + next, h, 1});
+            Value low = output.value({int(m), n8 + next, h, 0}),
+                  high = output.value({int(m), n8 + next, h, 1});
             packed.push_back(code.packBF16(low, high));
           }
-        NVVM::StMatrixOp::create(
-            code.builder, code.loc, getMatrixAddress(0, m, n8), packed, NVVM::MMALayout::row,
-            NVVM::LdStMatrixShapeAttr::get(context, 8, 8), NVVM::LdStMatrixEltType::B16);
+        if (keepsInput)
+          readInput(slot, {int(m), n8, 0, 0});
+        NVVM::StMatrixOp::create(code.builder, code.loc, getMatrixAddress(slot, int(m), n8), packed,
+                                 NVVM::MMALayout::row,
+                                 NVVM::LdStMatrixShapeAttr::get(context, 8, 8),
+                                 NVVM::LdStMatrixEltType::B16);
       }
-    }
-    fenceSharedWrites(code);
-    code.barrier(barrier, 128);
-    code.ifThen(thread.isFirst, [&] {
-      for (int64_t i = first; i < first + count; ++i)
-        storeTile(code, map, getChunk(0, int(i / 2), int(i % 2)),
-                  coordinatesOf(code, place, int(i / 2), int(i % 2)));
-      commitStores(code);
-    });
-  }
-  inputs.clear();
+  fenceSharedWrites(code);
+  code.barrier(barrier, 128);
+  code.ifThen(thread.isFirst, [&] {
+    for (int64_t i = first; i < first + count; ++i)
+      storeTile(code, output.map, getChunk(slot, int(i / 2), int(i % 2)),
+                coordinatesOf(code, output.place, int(i / 2), i % 2 * 64));
+    commitStores(code);
+  });
 }

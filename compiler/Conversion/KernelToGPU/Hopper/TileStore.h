@@ -10,6 +10,7 @@
 
 #include "compiler/Conversion/KernelToGPU/Hopper/AsyncCopy.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/FragmentRegion.h"
+#include <functional>
 
 namespace smelt::gpu {
 
@@ -25,53 +26,80 @@ FragmentThread getFragmentThread(CodeBuilder &code, Value thread);
 
 using CellValue = llvm::function_ref<Value(Cell)>;
 
+/// How much of a tile is done: blocks of 64 rows and of 8 columns.
+struct TileExtent {
+  int rowBlocks = 2, columnBlocks = 16;
+};
+
 /// Stores pairs to a row-major [rows, columns] matrix of `element` at `pointer`; `row` and `column`
-/// are the thread's first; the first `blocks` blocks of 8 columns.
+/// are the thread's first; the cells of `extent`.
 void storePairs(CodeBuilder &code, Value pointer, Type element, int64_t rows, int64_t columns,
-                Value row, Value column, CellValue value, int blocks = 16);
+                Value row, Value column, CellValue value, TileExtent extent = {});
 
 /// Bytes of a 64 × 64 bf16 chunk.
 inline constexpr int64_t chunkBytes = 64 * 64 * 2;
 
-/// The staging area of one warp group: chunks for bf16 outputs on their way to memory and, in the
-/// same places, for tiles of bf16 matrices that the result region reads. A tile is done in passes:
-/// one of four chunks (no input or one; 128 rows), or two of two chunks (64 rows each) where the
-/// area is smaller or holds two inputs.
+/// The staging area of one warp group: chunks for bf16 outputs on their way to memory and for tiles
+/// of bf16 matrices that the result region reads. Three ways to use it:
+/// - no input, or one, which the first output replaces: 128 rows at once where there are four
+///   chunks, else 64 after 64;
+/// - two inputs, which the first two outputs replace: 64 rows after 64;
+/// - one input beside the outputs (`isBeside`), for outputs that are stored before the one that
+///   reads the input: 64 rows after 64.
 class StagingArea {
 public:
-  /// `inputs` at most 2; with 2, `chunks` must be 4. `arrived`: the barrier that announces inputs;
-  /// `barrier`: a named barrier of the group's 128 threads.
+  /// With inputs, `chunks` must be 4. `arrived`: the barrier that announces inputs; `barrier`: a
+  /// named barrier of the group's 128 threads.
   StagingArea(CodeBuilder &code, Value area, int64_t chunks, Value barrier, Value arrived,
               const FragmentThread &thread);
 
-  /// Where a tile lies in the matrices of inputs and outputs; `group` is null for two-dimensional
-  /// maps.
+  /// Where a tile lies in a matrix; `group` is null for two-dimensional maps.
   struct Place {
     Value column, row, group;
+  };
+  /// A tile of a matrix that the region reads; chunk c of a row begins at place.column +
+  /// c·chunkColumns: 64, or 0 where both halves of the tile read the same columns.
+  struct Input {
+    Value map;
+    Place place;
+    int64_t chunkColumns = 64;
+  };
+  struct Inputs {
+    llvm::SmallVector<Input> list; ///< At most 2.
+    bool isBeside = false;
+    /// How often their barrier completes in a tile.
+    int64_t countPasses() const { return list.size() == 2 || isBeside ? 2 : 1; }
+  };
+  /// A matrix to store; `begin` runs before its values are asked for, in each pass; `reads`: the
+  /// inputs (bit i: input i) that they depend on.
+  struct Output {
+    Value map;
+    Place place;
+    std::function<void()> begin;
+    std::function<Value(Cell)> value;
+    unsigned reads = 0;
   };
 
   /// Thread 0 waits until the stores before have read the area; the others learn it at their next
   /// barrier.
   void reclaim();
   /// Thread 0, after reclaim: starts loading a tile's inputs.
-  void prefetch(llvm::ArrayRef<Value> inputMaps, const Place &place);
+  void prefetch(const Inputs &inputs);
   /// All threads, before store: the inputs that were prefetched; `parity` of their first wait.
-  void beginInputs(llvm::ArrayRef<Value> inputMaps, const Place &place, Value parity);
-  /// The two neighbours (p = 0, 1) at a cell of input `index`; inside the `value` of store only.
+  void beginInputs(const Inputs &inputs, Value parity);
+  /// The two neighbours (p = 0, 1) at a cell of input `index`; inside the values of store only.
   std::pair<Value, Value> readInput(unsigned index, Cell cell);
-  /// How the parity of `arrived` changes by a tile with so many inputs.
-  static Value advanceParity(CodeBuilder &code, Value parity, size_t inputs) {
-    return inputs == 1 ? code.bitXor(parity, 1) : parity;
-  }
 
-  /// Converts and stores a tile. `isFree`: the area was reclaimed and a barrier passed.
-  void store(Value map, const Place &place, bool isFree, CellValue value);
+  /// Converts and stores a tile of several matrices: those that read inputs come first, or last
+  /// where the input lies beside. The area was reclaimed and a barrier passed.
+  void store(llvm::ArrayRef<Output> outputs);
 
 private:
-  int64_t chunksPerPass() const { return inputs.size() == 2 ? 2 : chunks; }
-  Value getChunk(unsigned input, int m, int c);
-  Value getMatrixAddress(unsigned input, int m, int n8);
-  void loadPass(llvm::ArrayRef<Value> maps, const Place &place, int64_t firstChunk);
+  int64_t chunksPerPass() const { return inputs.countPasses() == 2 ? 2 : chunks; }
+  Value getChunk(unsigned slot, int m, int c);
+  Value getMatrixAddress(unsigned slot, int m, int n8);
+  void loadPass(int64_t firstChunk);
+  void storePass(const Output &output, bool keepsInput, unsigned slot, int64_t firstChunk);
 
   CodeBuilder &code;
   Value area;
@@ -80,8 +108,7 @@ private:
   const FragmentThread &thread;
   Value matrixRow;        ///< Where this lane's rows of ldmatrix and stmatrix begin.
   Value matrixOffsets[4]; ///< Of 16-column steps: swizzled.
-  llvm::SmallVector<Value> inputs;
-  Place inputPlace;
+  Inputs inputs;
   Value parity;
   llvm::DenseMap<std::pair<unsigned, int>, Value> words; ///< bf16 pairs read in this pass.
 };

@@ -45,7 +45,13 @@ func.func private @dz(%a: tensor<256x64xbf16>, %b: tensor<64x128xbf16>, %h: tens
   return %0 : tensor<256x128xbf16>
 }
 
-// A weight gradient is small and its k long: parts of k go to the workspace, a second launch adds them.
+// A weight gradient is small and its k long: blocks of 128 x 256 of both groups together; the sums of parts of k go to the workspace as they lie in
+// registers, a second launch adds them, a tile's parts in the order of a table.
+// CHECK: wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16
+// CHECK: st.global.v4
+// CHECK-LABEL: .entry smelt_dw_1(
+// CHECK: smelt_dw_1_table0
+// CHECK: ld.global{{.*}}v4
 // JSON: "dw":
 // JSON: "role": "gemm"
 // JSON: "role": "gemm sum of splits"
