@@ -179,6 +179,8 @@ void RankServer::watchProgress(Clock::time_point now) {
       continue;
     if (!client->progress)
       return; // Not all have begun.
+    if (now - client->heard > options_.timeout / 2)
+      return; // It may be its process that is stopped; its heartbeat will tell.
     isStalled |= now - client->advanced > options_.stallTimeout;
     if (!last || client->progress < last->progress)
       last = client.get();

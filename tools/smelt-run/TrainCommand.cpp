@@ -33,9 +33,10 @@ void addTrainOptions(CLI::App &command, TrainOptions &options) {
                      "Time the launches of the third and fourth step one by one; write a Chrome "
                      "trace here and print a table");
   command
-      .add_option("--ranks", options.ranks,
-                  "Processes on this machine that share each step; they deal out its micro-batches. "
-                  "Without it, and under torchrun, srun or mpirun, the environment says")
+      .add_option(
+          "--ranks", options.ranks,
+          "Processes on this machine that share each step; they deal out its micro-batches. "
+          "Without it, and under torchrun, srun or mpirun, the environment says")
       ->check(CLI::Range(1, 1024));
   command.add_flag_callback(
       "--no-overlap", [&options] { options.overlap = false; },

@@ -11,9 +11,9 @@
 
 namespace smelt::runtime {
 
-/// Runs `body` on `size` ranks at once, each in a group of its own connection.
-inline void runRanks(int size, const std::function<void(RankGroup &)> &body,
-                     RankGroupOptions options = {}) {
+/// Runs `body` on `size` ranks at once, each with a group of its own connection.
+inline void runOwningRanks(int size, const std::function<void(std::unique_ptr<RankGroup>)> &body,
+                           RankGroupOptions options = {}) {
   auto listener = listenAt(0);
   ASSERT_TRUE(listener.isOk()) << listener.status().message();
   int port = portOf(listener->get());
@@ -27,10 +27,15 @@ inline void runRanks(int size, const std::function<void(RankGroup &)> &body,
       environment.listener = rank ? -1 : listener->release();
       auto group = RankGroup::join(environment, options);
       ASSERT_TRUE(group.isOk()) << group.status().message();
-      body(**group);
+      body(*std::move(group));
     });
   for (std::thread &thread : threads)
     thread.join();
+}
+
+inline void runRanks(int size, const std::function<void(RankGroup &)> &body,
+                     RankGroupOptions options = {}) {
+  runOwningRanks(size, [&](std::unique_ptr<RankGroup> group) { body(*group); }, options);
 }
 
 } // namespace smelt::runtime

@@ -1,6 +1,7 @@
 // A libcuda for tests without a GPU: memory is the host's, everything happens at once, kernels do
-// nothing. FAKE_CUDA says what is wrong with it: "few" (1 MiB of memory), "other" (another GPU than
-// cubins are for), "damaged" (no image loads), "none" (no GPU).
+// nothing. FAKE_CUDA_GPUS says how many GPUs there are (1). FAKE_CUDA says what is wrong with it:
+// "few" (1 MiB of memory), "other" (another GPU than cubins are for), "damaged" (no image loads),
+// "none" (no GPU).
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,10 @@ Result cuGetErrorName(Result r, const char **name) {
 }
 Result cuGetErrorString(Result r, const char **text) { return *text = "as the test wants", 0; }
 Result cuDriverGetVersion(int *version) { return *version = 13000, 0; }
-Result cuDeviceGetCount(int *count) { return *count = 1, 0; }
+Result cuDeviceGetCount(int *count) {
+  const char *gpus = getenv("FAKE_CUDA_GPUS");
+  return *count = gpus ? atoi(gpus) : 1, 0;
+}
 Result cuDeviceGet(int *device, int ordinal) { return *device = ordinal, 0; }
 Result cuDeviceGetName(char *name, int bytes, int device) { return strcpy(name, "Fake"), 0; }
 Result cuDeviceGetUuid_v2(char *uuid, int device) { return memset(uuid, 1 + device, 16), 0; }
