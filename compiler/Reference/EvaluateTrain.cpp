@@ -21,6 +21,8 @@ static Tensor addScaled(const Tensor &x, double a, const Tensor &y, double b) {
 
 /// Replaces the whole tensor or rows of it; a state that was never written is zero.
 static LogicalResult evaluateWrite(train::WriteOp op, Frame &frame) {
+  if (op.getRanks() != 1)
+    return op.emitOpError("writes a rank's part; the interpreter is one rank");
   const Tensor &value = frame[op.getValue()];
   Operation *definition = SymbolTable::lookupNearestSymbolFrom(op, op.getSymbolAttr());
   if (auto bank = dyn_cast_or_null<train::BankOp>(definition))
@@ -54,6 +56,8 @@ Evaluation smelt::reference::evaluateTrain(Operation *op, Frame &frame) {
         return success();
       })
       .Case([&](train::ReadGradientOp op) -> LogicalResult {
+        if (op.getRanks() != 1)
+          return op.emitOpError("reads a rank's part; the interpreter is one rank");
         auto found = gradients.find(op.getParameter().str());
         Operation *definition = SymbolTable::lookupNearestSymbolFrom(op, op.getParameterAttr());
         if (auto bank = dyn_cast_or_null<train::BankOp>(definition))
@@ -65,6 +69,9 @@ Evaluation smelt::reference::evaluateTrain(Operation *op, Frame &frame) {
         return defineRows(op, op.getGradient(), found->second, op.getFirstRow(), frame);
       })
       .Case([&](train::AllReduceOp) { return success(); }) // One rank.
+      .Case<train::ReduceScatterOp, train::AllGatherOp, train::RankConstantOp>([](auto op) {
+        return op.emitOpError("is between ranks; the interpreter is one");
+      })
       .Case([&](train::WriteOp op) { return evaluateWrite(op, frame); })
       .Case<train::MuonOp, train::NorMuonOp>(
           [&](auto op) { return evaluateMatrixOptimizer(op, frame); })

@@ -33,6 +33,8 @@ static Evaluation evaluateNamed(Operation *op, Frame &frame) {
     symbol = setting.getSymbolAttr();
   else
     return std::nullopt;
+  if (auto read = dyn_cast<lm::ReadOp>(op); read && read.getRanks() != 1)
+    return op->emitOpError("reads a rank's part; the interpreter is one rank");
   auto &tensors = frame.interpreter.tensors;
   Value result = op->getResult(0);
   auto shape = cast<RankedTensorType>(result.getType()).getShape();

@@ -7,4 +7,16 @@
 #define GET_OP_CLASSES
 #include "dialects/Exec/ExecCollectiveOps.h.inc"
 
+namespace mlir::exec {
+
+/// A rank's part of a buffer is a multiple of so many bytes.
+inline constexpr int64_t partAlignment = 256;
+
+/// exec.all_reduce, exec.reduce_scatter or exec.all_gather.
+bool isCollective(Operation *op);
+/// The buffers of a collective.
+ArrayAttr getCollectiveBuffers(Operation *op);
+
+} // namespace mlir::exec
+
 #endif

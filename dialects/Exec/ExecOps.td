@@ -47,18 +47,22 @@ def Exec_BufferOp : Exec_Op<"buffer", [Symbol, DeclareOpInterfaceMethods<SymbolU
     `offset` and `bytes` in bytes, offset a multiple of 64. `value` gives the contents of a constant. A buffer with a `base` is a range of
     that one (rows of a matrix that is updated block by block), lies inside it and begins at any of its elements. `init` is a
     parameter's: "constant", "uniform" or "normal", with `init_value` as in lm.parameter. A state with `copy_of` begins as that
-    parameter's initial value.
+    parameter's initial value; one with `part_names` is this rank's part of other tensors, as in train.state.
+
+    With `rank_stride` the range is rank r's part of its base: at `offset` + r · `rank_stride`. The base is as many strides as there are ranks.
 
     ```mlir
     exec.buffer parameter @w : tensor<4x16xf32> at 0 bytes 256 init "uniform" 0.5
     exec.buffer workspace @w.rows1 : tensor<1x16xf32> at 64 bytes 64 in @w
+    exec.buffer workspace @w.part : tensor<2x16xf32> at 0 bytes 128 in @w {rank_stride = 128 : i64}
     exec.buffer state @outer.w : tensor<4x16xf32> at 512 bytes 256 {copy_of = @w}
     exec.buffer constant @c : tensor<2xf32> at 256 bytes 64 value dense<[1.0, 2.0]> : tensor<2xf32>
     ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, Exec_BufferKindAttr:$kind, TypeAttr:$type, I64Attr:$offset, I64Attr:$bytes,
                        OptionalAttr<ElementsAttr>:$value, OptionalAttr<FlatSymbolRefAttr>:$base,
-                       OptionalAttr<StrAttr>:$init, OptionalAttr<F64Attr>:$init_value, OptionalAttr<FlatSymbolRefAttr>:$copy_of);
+                       OptionalAttr<StrAttr>:$init, OptionalAttr<F64Attr>:$init_value, OptionalAttr<FlatSymbolRefAttr>:$copy_of,
+                       OptionalAttr<I64Attr>:$rank_stride, OptionalAttr<StrArrayAttr>:$part_names, OptionalAttr<DenseI64ArrayAttr>:$part_rows);
   let assemblyFormat = "$kind $sym_name `:` $type `at` $offset `bytes` $bytes (`value` $value^)? (`in` $base^)? (`init` $init^ $init_value)? attr-dict";
   let hasVerifier = 1;
 }

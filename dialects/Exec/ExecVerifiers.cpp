@@ -22,6 +22,14 @@ LogicalResult BufferOp::verify() {
     return emitOpError("has an init exactly if it is a parameter");
   if (getCopyOf() && getKind() != BufferKind::state)
     return emitOpError("begins as a copy, but only states do");
+  if (getRankStride() && !getBaseAttr())
+    return emitOpError("has a rank_stride but lies in no other buffer");
+  bool hasParts = bool(getPartNames());
+  if (hasParts != bool(getPartRows()) ||
+      (hasParts && (getKind() != BufferKind::state || type.getRank() == 0 ||
+                    getPartNames()->empty() || getPartNames()->size() != getPartRows()->size())))
+    return emitOpError("is a part of other tensors, but only states with rows are, with one name "
+                       "and number of rows for each");
   return success();
 }
 
@@ -36,6 +44,14 @@ LogicalResult BufferOp::verifySymbolUses(SymbolTableCollection &symbols) {
   auto base = symbols.lookupSymbolIn<BufferOp>((*this)->getParentOfType<ModuleOp>(), getBaseAttr());
   if (!base || base.getBaseAttr())
     return emitOpError("lies in ") << getBaseAttr() << ", which is no exec.buffer of its own";
+  if (auto stride = getRankStride()) {
+    int64_t begin = int64_t(getOffset()) - int64_t(base.getOffset()), bytes = getBytes();
+    if (int64_t(*stride) < 1 || base.getBytes() % *stride || begin < 0 ||
+        begin + bytes > int64_t(*stride))
+      return emitOpError("is no part of one stride of ")
+             << *stride << " bytes of @" << base.getSymName() << ", which has " << base.getBytes();
+    return success();
+  }
   if (getOffset() < base.getOffset() || getOffset() + getBytes() > base.getOffset() + base.getBytes())
     return emitOpError("reaches outside of ") << getBaseAttr();
   return success();
@@ -48,7 +64,7 @@ LogicalResult ProgramOp::verify() {
   if (getRole() != "update" && every != 1)
     return emitOpError("has a period, but only programs of role update do");
   for (Operation &op : getBody().front())
-    if (!isa<LaunchOp, AllReduceOp>(op))
+    if (!isa<LaunchOp>(op) && !isCollective(&op))
       return op.emitOpError("cannot stand in a program: only launches and collectives");
   return success();
 }

@@ -44,13 +44,16 @@ def LM_ParameterOp : LM_Op<"parameter", [Symbol]> {
 def LM_ReadOp : LM_Op<"read", [Diff, MemoryEffects<[MemRead]>, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "The current value of a parameter, optimiser state or other named tensor";
   let description = [{
-    The whole tensor, or the rows of the result's shape from `first_row` on: a block of rows is optimised like a matrix of its own.
+    The whole tensor, or the rows of the result's shape from `first_row` on: a block of rows is optimised like a matrix of its own. With
+    `ranks` = N > 1: this rank's part, that is, rank r's rows are those from r·R on, R the rows of the result; the tensor is padded to N·R
+    rows (what is behind its own rows is zero at first).
 
     ```mlir
     %0 = lm.read @"layers.0.uniform" : tensor<6x4xf32>
+    %1 = lm.read @"layers.0.uniform" {ranks = 4 : i64} : tensor<2x4xf32>
     ```
   }];
-  let arguments = (ins FlatSymbolRefAttr:$symbol, DefaultValuedAttr<I64Attr, "0">:$first_row);
+  let arguments = (ins FlatSymbolRefAttr:$symbol, DefaultValuedAttr<I64Attr, "0">:$first_row, DefaultValuedAttr<I64Attr, "1">:$ranks);
   let results = (outs LM_AnyTensor:$value);
   let assemblyFormat = "$symbol attr-dict `:` type($value)";
 }

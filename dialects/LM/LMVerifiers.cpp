@@ -43,6 +43,16 @@ LogicalResult ReadOp::verifySymbolUses(SymbolTableCollection &symbols) {
   bool sameRows =
       part.getRank() == whole.getRank() && part.getElementType() == whole.getElementType() &&
       (part.getRank() == 0 || part.getShape().drop_front() == whole.getShape().drop_front());
+  if (int64_t ranks = getRanks(); ranks != 1) {
+    if (sameRows && ranks > 1 && first == 0 && part.getRank() > 0 &&
+        ranks * part.getDimSize(0) >= whole.getDimSize(0))
+      return success();
+    InFlightDiagnostic error = emitOpError("reads a part of ")
+                               << part << " of @" << getSymbol() << " for each of " << ranks
+                               << " ranks; it is " << whole;
+    error.attachNote(definition->getLoc()) << "declared here";
+    return error;
+  }
   bool inside = part.getRank() == 0
                     ? first == 0
                     : first >= 0 && first <= whole.getDimSize(0) - part.getDimSize(0);

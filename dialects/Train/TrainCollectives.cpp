@@ -16,24 +16,61 @@ static Type getGradientElementType(Operation *definition) {
   return getGradientElementType(SymbolTable::lookupNearestSymbolFrom(bank, first));
 }
 
-LogicalResult AllReduceOp::verifySymbolUses(SymbolTableCollection &symbols) {
-  if (getGradients().empty())
-    return emitOpError("has no gradients");
+/// Parameters or banks of them, each once, of one element type: `does` says what the op does to
+/// each.
+static LogicalResult verifyBucket(Operation *op, ArrayAttr names, SymbolTableCollection &symbols,
+                                  StringRef does, StringRef what) {
+  if (names.empty())
+    return op->emitOpError("has no ") << what;
   Type common;
   llvm::DenseSet<Attribute> seen;
-  for (Attribute name : getGradients()) {
+  for (Attribute name : names) {
     auto symbol = dyn_cast<FlatSymbolRefAttr>(name);
     Type type =
-        symbol ? getGradientElementType(symbols.lookupNearestSymbolFrom(*this, symbol)) : Type();
+        symbol ? getGradientElementType(symbols.lookupNearestSymbolFrom(op, symbol)) : Type();
     if (!type)
-      return emitOpError("sums the gradient of ")
-             << name << ", which is no parameter or bank of parameters";
+      return op->emitOpError(does) << name << ", which is no parameter or bank of parameters";
     if (!seen.insert(name).second)
-      return emitOpError("sums the gradient of ") << name << " twice";
+      return op->emitOpError(does) << name << " twice";
     if (common && type != common)
-      return emitOpError("has gradients of ") << common << " and " << type << " in one bucket";
+      return op->emitOpError("has ")
+             << what << " of " << common << " and " << type << " in one bucket";
     common = type;
   }
+  return success();
+}
+
+static LogicalResult verifyRanks(Operation *op, int64_t ranks) {
+  if (ranks < 2)
+    return op->emitOpError("makes no sense for ") << ranks << (ranks == 1 ? " rank" : " ranks");
+  return success();
+}
+
+LogicalResult AllReduceOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  return verifyBucket(*this, getGradients(), symbols, "sums the gradient of ", "gradients");
+}
+
+LogicalResult ReduceScatterOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  if (failed(verifyRanks(*this, getRanks())))
+    return failure();
+  return verifyBucket(*this, getGradients(), symbols, "sums the gradient of ", "gradients");
+}
+
+LogicalResult AllGatherOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  if (failed(verifyRanks(*this, getRanks())))
+    return failure();
+  return verifyBucket(*this, getParameters(), symbols, "gathers ", "parameters");
+}
+
+LogicalResult RankConstantOp::verify() {
+  auto whole = dyn_cast<RankedTensorType>(getValue().getType());
+  auto part = cast<RankedTensorType>(getPart().getType());
+  bool fits = whole && whole.getRank() > 0 && whole.getRank() == part.getRank() &&
+              whole.getElementType() == part.getElementType() &&
+              whole.getShape().drop_front() == part.getShape().drop_front() &&
+              part.getDimSize(0) > 0 && whole.getDimSize(0) % part.getDimSize(0) == 0;
+  if (!fits || !isa<DenseElementsAttr>(getValue()))
+    return emitOpError("cannot take equal parts ") << part << " of " << getValue().getType();
   return success();
 }
 

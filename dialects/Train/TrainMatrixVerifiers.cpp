@@ -29,7 +29,7 @@ LogicalResult BankOp::verifySymbolUses(SymbolTableCollection &symbols) {
     }
     rows += tensor.getDimSize(0);
   }
-  if (rows != bank.getDimSize(0))
+  if (int64_t(getPadding()) < 0 || rows + int64_t(getPadding()) != bank.getDimSize(0))
     return emitOpError("has ") << bank.getDimSize(0) << " rows, but its members have " << rows;
   return success();
 }
@@ -41,7 +41,11 @@ template <typename Op> static LogicalResult verifyMatrices(Op op) {
   int64_t groups = op.getGroups();
   if (groups < 1 || type.getDimSize(0) % groups)
     return op.emitOpError("cannot cut the rows of ") << type << " into " << groups << " matrices";
-  if (op.getLrScales().size() != size_t(groups) || op.getWeightDecays().size() != size_t(groups))
+  int64_t ranks = op.getRanks();
+  if (ranks < 1)
+    return op.emitOpError("cannot be one of ") << ranks << " ranks' part";
+  size_t matrices = groups * ranks;
+  if (op.getLrScales().size() != matrices || op.getWeightDecays().size() != matrices)
     return op.emitOpError("needs one lr scale and one weight decay per matrix");
   if (op.getCoefficients().empty() || op.getCoefficients().size() % 3)
     return op.emitOpError("needs three coefficients per iteration");

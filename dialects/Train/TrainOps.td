@@ -108,17 +108,23 @@ def Train_StateOp : Train_Op<"state", [Symbol]> {
     An optimiser's, saved in checkpoints; or, with `derived`, one that the `setup` program computes anew (a RoPE table). With `copy_of`
     it begins as a copy of that parameter's initial value instead of zero (Snoo's outer copy).
 
+    A state with `part_names` is a rank's part of several tensors, of `part_rows` rows each: they lie below each other, and rank r has the
+    rows from r·R on, R its own. A checkpoint keeps them under their names, whatever the number of ranks.
+
     ```mlir
     train.state @m : tensor<4x8xf32>
+    train.state @bank.m : tensor<4x8xf32> {part_names = ["m.w", "m.v"], part_rows = array<i64: 4, 4>}
     train.state @outer.w : tensor<4x8xf32> {copy_of = @w}
     train.state @table : tensor<8xf32> {derived}
     ```
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttr:$type, UnitAttr:$derived, OptionalAttr<FlatSymbolRefAttr>:$copy_of);
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttr:$type, UnitAttr:$derived, OptionalAttr<FlatSymbolRefAttr>:$copy_of,
+                       OptionalAttr<StrArrayAttr>:$part_names, OptionalAttr<DenseI64ArrayAttr>:$part_rows);
   let assemblyFormat = "$sym_name `:` $type attr-dict";
   let hasVerifier = 1;
-  let builders = [OpBuilder<(ins "::mlir::StringAttr":$name, "::mlir::TypeAttr":$type, "::mlir::UnitAttr":$derived), [{
-    build($_builder, $_state, name, type, derived, ::mlir::FlatSymbolRefAttr());
+  let builders = [OpBuilder<(ins "::mlir::StringAttr":$name, "::mlir::TypeAttr":$type, "::mlir::UnitAttr":$derived,
+                                 CArg<"::mlir::FlatSymbolRefAttr", "{}">:$copy), [{
+    build($_builder, $_state, name, type, derived, copy, ::mlir::ArrayAttr(), ::mlir::DenseI64ArrayAttr());
   }]>];
 }
 
@@ -153,25 +159,28 @@ def Train_GradientOp : Train_Op<"gradient"> {
 }
 
 def Train_ReadGradientOp : Train_Op<"read_gradient", [MemoryEffects<[MemRead]>]> {
-  let summary = "The gradient accumulated over the step's micro-batches, or rows of it (as lm.read)";
+  let summary = "The gradient accumulated over the step's micro-batches, or rows of it, or this rank's part (as lm.read)";
   let description = [{
     ```mlir
     %1 = train.read_gradient @w {first_row = 2 : i64} : tensor<2x8xf32>
+    %2 = train.read_gradient @w {ranks = 2 : i64} : tensor<2x8xf32>
     ```
   }];
-  let arguments = (ins FlatSymbolRefAttr:$parameter, DefaultValuedAttr<I64Attr, "0">:$first_row);
+  let arguments = (ins FlatSymbolRefAttr:$parameter, DefaultValuedAttr<I64Attr, "0">:$first_row, DefaultValuedAttr<I64Attr, "1">:$ranks);
   let results = (outs LM_Tensor:$gradient);
   let assemblyFormat = "$parameter attr-dict `:` type($gradient)";
 }
 
 def Train_WriteOp : Train_Op<"write"> {
-  let summary = "Sets a parameter or state, or rows of it, for the next step";
+  let summary = "Sets a parameter or state, or rows of it, or this rank's part (as lm.read), for the next step";
   let description = [{
     ```mlir
     train.write @w, %1 {first_row = 2 : i64} : tensor<2x8xf32>
+    train.write @w, %2 {ranks = 2 : i64} : tensor<2x8xf32>
     ```
   }];
-  let arguments = (ins FlatSymbolRefAttr:$symbol, LM_AnyTensor:$value, DefaultValuedAttr<I64Attr, "0">:$first_row);
+  let arguments = (ins FlatSymbolRefAttr:$symbol, LM_AnyTensor:$value, DefaultValuedAttr<I64Attr, "0">:$first_row,
+                       DefaultValuedAttr<I64Attr, "1">:$ranks);
   let assemblyFormat = "$symbol `,` $value attr-dict `:` type($value)";
 }
 

@@ -63,6 +63,19 @@ LogicalResult ScheduleOp::verify() {
 LogicalResult StateOp::verify() {
   if (getDerived() && getCopyOf())
     return emitOpError("is computed by the setup program, so it cannot begin as a copy");
+  if (bool(getPartNames()) != bool(getPartRows()))
+    return emitOpError("has part_names exactly if it has part_rows");
+  if (!getPartNames())
+    return success();
+  auto type = dyn_cast<RankedTensorType>(getType());
+  if (getDerived() || getCopyOf() || !type || type.getRank() == 0)
+    return emitOpError("cannot be a part of other tensors");
+  if (getPartNames()->empty() || getPartNames()->size() != getPartRows()->size())
+    return emitOpError("needs one number of rows per tensor that it is a part of");
+  ArrayRef<int64_t> partRows = *getPartRows();
+  for (int64_t rows : partRows)
+    if (rows < 1)
+      return emitOpError("is a part of a tensor with ") << rows << " rows";
   return success();
 }
 

@@ -27,6 +27,8 @@ namespace smelt::runtime {
 inline constexpr int kBundleVersion = 1;
 /// Every buffer offset is a multiple of this many bytes.
 inline constexpr uint64_t kBufferAlignment = 64;
+/// More rows than any tensor has.
+inline constexpr int64_t kMaxRows = int64_t(1) << 40;
 
 enum class BufferKind { Parameter, State, Gradient, Setting, Input, Output, Constant, Workspace };
 const char *bufferKindName(BufferKind kind);
@@ -47,6 +49,12 @@ struct Init {
   uint32_t source = 0;             ///< Of kind Copy (states only): a parameter of the same type.
 };
 
+/// A tensor that a state is a part of.
+struct PartOf {
+  std::string name;
+  int64_t rows = 0;
+};
+
 /// A named range of the arena. Parameter, state, setting and constant buffers own their bytes; the
 /// others may share theirs (static memory planning).
 struct Buffer {
@@ -58,6 +66,11 @@ struct Buffer {
   uint64_t bytes = 0;           ///< At least shape × element size.
   std::optional<uint32_t> base; ///< This buffer is a range of that one (rows of a parameter).
   std::optional<Init> init;     ///< Of parameters, states and constants; absent means zeros.
+  /// Rank r's part of the base: at `offset` + r · this. The base is one stride per rank.
+  std::optional<uint64_t> rankStride = {};
+  /// Of states that each rank has a part of: the whole tensors, one below the other; rank r has
+  /// `shape[0]` rows from r · shape[0] on (less at the end). Checkpoints keep them by these names.
+  std::vector<PartOf> partOf = {};
 };
 
 /// A line over steps `first`..`last` (0-based, inclusive): value + slope * (step - first).
@@ -129,11 +142,15 @@ struct Launch {
   uint32_t sms = 0;
 };
 
-/// Communication between the ranks of a job, before launch number `before` of its program.
+/// In a reduce-scatter or all-gather a buffer's bytes are one part per rank, each a multiple of this.
+inline constexpr uint64_t kPartAlignment = 256;
+
+/// Communication between the ranks of a job, in place, before launch number `before` of its program.
 struct CollectiveStep {
   CollectiveKind kind = CollectiveKind::AllReduce;
   uint32_t before = 0;
-  /// One element type; one message.
+  /// All-reduce: each becomes its sum over all ranks. Reduce-scatter: rank r's part of it does; the
+  /// rest is unspecified. All-gather: it becomes every rank's part. One element type; one message.
   std::vector<uint32_t> buffers = {};
   /// On the communication lane (ProgramEntry.h), beside the launches that follow, until one that
   /// waits for it or the end of the program.

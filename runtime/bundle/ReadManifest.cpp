@@ -79,6 +79,12 @@ Buffer readBuffer(JsonObject &object, Status &failure) {
   if (object.has("base"))
     buffer.base = static_cast<uint32_t>(object.unsignedInteger("base", kMaxIndex));
   buffer.init = readInit(object, failure);
+  if (object.has("rank_stride"))
+    buffer.rankStride = object.unsignedInteger("rank_stride", kMaxBytes);
+  if (object.has("part_of"))
+    buffer.partOf = readArray<PartOf>(object, "part_of", failure, [](JsonObject &part) {
+      return PartOf{part.text("name"), part.integer("rows", 1, kMaxRows)};
+    });
   return buffer;
 }
 

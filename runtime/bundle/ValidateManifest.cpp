@@ -47,15 +47,43 @@ Status checkBuffer(const Manifest &manifest, const Buffer &buffer) {
   return Status::ok();
 }
 
+/// A state that each rank has a part of: the parts are large enough for the whole.
+Status checkPartOf(const Manifest &manifest, const Buffer &buffer) {
+  if (buffer.partOf.empty())
+    return Status::ok();
+  if (buffer.kind != BufferKind::State || buffer.shape.empty() || buffer.base)
+    return corruptError("it cannot be a part of other tensors");
+  int64_t rows = 0;
+  for (const PartOf &part : buffer.partOf) {
+    if (part.name.empty() || part.rows < 1 || part.rows > kMaxRows)
+      return corruptError("it is a part of \"", part.name, "\", which has ", part.rows, " rows");
+    rows += part.rows;
+  }
+  if (buffer.shape[0] < 1 || (rows - 1) / buffer.shape[0] >= manifest.training.ranks)
+    return corruptError("the parts of ", manifest.training.ranks, " ranks are less than ", rows,
+                        " rows");
+  return Status::ok();
+}
+
 /// A range of another buffer: rows, or a parameter, state or gradient that lies in a bank, inside
 /// one that is no range itself.
 Status checkBase(const Manifest &manifest, const Buffer &buffer) {
+  if (buffer.rankStride && (!buffer.base || buffer.kind != BufferKind::Workspace))
+    return corruptError("a rank_stride is for ranges of another buffer");
   if (!buffer.base)
     return Status::ok();
   if (*buffer.base >= manifest.buffers.size() || manifest.buffers[*buffer.base].base ||
       !mayBeRange(buffer.kind))
     return corruptError("its base ", *buffer.base, " cannot be one");
   const Buffer &base = manifest.buffers[*buffer.base];
+  if (buffer.rankStride) {
+    uint64_t stride = *buffer.rankStride, at = buffer.offset - base.offset;
+    bool isPart = buffer.offset >= base.offset && at <= stride && buffer.bytes <= stride - at &&
+                  stride > 0 && base.bytes % stride == 0 &&
+                  base.bytes / stride == static_cast<uint64_t>(manifest.training.ranks) &&
+                  stride % dtypeBytes(buffer.dtype) == 0;
+    return isPart ? Status::ok() : corruptError("it is not one rank's part of its base");
+  }
   if (buffer.offset < base.offset || buffer.offset - base.offset > base.bytes ||
       buffer.bytes > base.bytes - (buffer.offset - base.offset))
     return corruptError("it reaches outside of its base");
@@ -124,9 +152,17 @@ Status checkBuffers(const Manifest &manifest) {
         checkBase(manifest, buffer).withContext(concat("buffer \"", buffer.name, "\"")));
     SMELT_RETURN_IF_ERROR(
         checkCopy(manifest, buffer).withContext(concat("buffer \"", buffer.name, "\"")));
+    SMELT_RETURN_IF_ERROR(
+        checkPartOf(manifest, buffer).withContext(concat("buffer \"", buffer.name, "\"")));
     bool named = buffer.kind == BufferKind::Parameter || buffer.kind == BufferKind::State;
-    if (named && (buffer.name.empty() || !names.insert(buffer.name).second))
-      return corruptError("buffers: two parameters or states have the name \"", buffer.name, "\"");
+    std::vector<std::string> own{buffer.name};
+    if (!buffer.partOf.empty())
+      own.clear();
+    for (const PartOf &part : buffer.partOf)
+      own.push_back(part.name);
+    for (const std::string &name : own)
+      if (named && (name.empty() || !names.insert(name).second))
+        return corruptError("buffers: two parameters or states have the name \"", name, "\"");
   }
   SMELT_RETURN_IF_ERROR(checkBanks(manifest));
   return checkOverlaps(manifest);
@@ -282,6 +318,16 @@ Status checkRole(const Manifest &manifest, const Program &program) {
   return checkScalarOutput(manifest, program, "loss_sum");
 }
 
+/// A buffer of its own that is one part per rank.
+Status checkParts(const Manifest &manifest, uint32_t index) {
+  const Buffer &buffer = manifest.buffers[index];
+  auto ranks = static_cast<uint64_t>(manifest.training.ranks);
+  if (buffer.base || buffer.bytes % (ranks * kPartAlignment))
+    return corruptError("collectives: buffer ", index, " of ", buffer.bytes,
+                        " bytes is not one part for each of ", ranks, " ranks");
+  return Status::ok();
+}
+
 Status checkCollectives(const Manifest &manifest, const Program &program) {
   if (!program.collectives.empty() && manifest.training.ranks < 2)
     return corruptError("there are collectives, but one rank");
@@ -296,7 +342,10 @@ Status checkCollectives(const Manifest &manifest, const Program &program) {
       if (index >= manifest.buffers.size())
         return corruptError("collectives: there is no buffer ", index);
       DType type = manifest.buffers[index].dtype;
-      if ((type != DType::F32 && type != DType::BF16) ||
+      bool isSum = step.kind != CollectiveKind::AllGather;
+      if (step.kind != CollectiveKind::AllReduce)
+        SMELT_RETURN_IF_ERROR(checkParts(manifest, index));
+      if ((isSum && type != DType::F32 && type != DType::BF16) ||
           type != manifest.buffers[step.buffers[0]].dtype)
         return corruptError("collectives: buffer ", index, " is ", dtypeName(type));
     }

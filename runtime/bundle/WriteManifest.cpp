@@ -39,6 +39,10 @@ ordered_json bufferJson(const Buffer &buffer) {
     json["base"] = *buffer.base;
   if (buffer.init)
     json["init"] = initJson(*buffer.init);
+  if (buffer.rankStride)
+    json["rank_stride"] = *buffer.rankStride;
+  for (const PartOf &part : buffer.partOf)
+    json["part_of"].push_back({{"name", part.name}, {"rows", part.rows}});
   return json;
 }
 

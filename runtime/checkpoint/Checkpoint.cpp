@@ -15,6 +15,15 @@ constexpr const char *kParameters = "parameters.safetensors";
 constexpr const char *kState = "state.safetensors";
 constexpr const char *kPrefix = "step-";
 
+/// Rank 0's file has the name that one rank's has.
+std::string stateFileName(int rank) {
+  return rank == 0 ? kState : concat("state.rank", rank, ".safetensors");
+}
+
+bool isStateFile(const std::string &name) {
+  return name.starts_with("state.") && name.ends_with(".safetensors");
+}
+
 std::string checkpointName(int64_t step) {
   char name[40];
   std::snprintf(name, sizeof name, "%s%06lld", kPrefix, static_cast<long long>(step));
@@ -67,8 +76,9 @@ DataPosition readPosition(JsonObject &info, Status &failure) {
 
 std::string manifestText(const CheckpointInfo &info,
                          const std::map<std::string, FileRecord> &files) {
+  int version = files.size() > 2 ? 2 : 1; // Parameters and the state in one file: as it always was.
   nlohmann::ordered_json document = {{"format", "smelt-checkpoint"},
-                                     {"version", kCheckpointVersion},
+                                     {"version", version},
                                      {"step", info.step},
                                      {"seed", info.seed},
                                      {"model", info.model},
@@ -120,26 +130,54 @@ StatusOr<Checkpoint> readCheckpoint(const std::string &path) {
   SMELT_RETURN_IF_ERROR(checkSeal(path, sealed, files));
   SMELT_ASSIGN_OR_RETURN(SafetensorsFile parameters,
                          SafetensorsFile::open(path + "/" + kParameters));
-  SMELT_ASSIGN_OR_RETURN(SafetensorsFile state, SafetensorsFile::open(path + "/" + kState));
-  return Checkpoint{path, *std::move(info), std::move(parameters), std::move(state)};
+  std::vector<SafetensorsFile> states;
+  for (const auto &[name, record] : files)
+    if (isStateFile(name)) {
+      SMELT_ASSIGN_OR_RETURN(SafetensorsFile state, SafetensorsFile::open(path + "/" + name));
+      states.push_back(std::move(state));
+    }
+  return Checkpoint{path, *std::move(info), std::move(parameters), std::move(states)};
 }
 } // namespace
+
+StatusOr<PendingCheckpoint> PendingCheckpoint::create(const std::string &root, int64_t step) {
+  SMELT_ASSIGN_OR_RETURN(PendingDirectory folder,
+                         PendingDirectory::create(root + "/" + checkpointName(step)));
+  return PendingCheckpoint(std::move(folder), root);
+}
+
+Status PendingCheckpoint::addParameters(const std::map<std::string, TensorView> &parameters) {
+  SMELT_ASSIGN_OR_RETURN(files_[kParameters],
+                         writeTensors(path() + "/" + kParameters, parameters));
+  return Status::ok();
+}
+
+void PendingCheckpoint::addState(int rank, const FileRecord &record) {
+  files_[stateFileName(rank)] = record;
+}
+
+Status PendingCheckpoint::publish(const CheckpointInfo &info, int keep) {
+  SMELT_RETURN_IF_ERROR(writeSealedManifest(path(), manifestText(info, files_)));
+  SMELT_RETURN_IF_ERROR(folder_.publish());
+  std::vector<std::string> all = listCheckpoints(root_);
+  for (size_t i = static_cast<size_t>(std::max(keep, 1)); i < all.size(); ++i)
+    SMELT_RETURN_IF_ERROR(removeDirectory(all[i]));
+  return Status::ok();
+}
+
+StatusOr<FileRecord> writeStateFile(const std::string &folder, int rank,
+                                    const std::map<std::string, TensorView> &state) {
+  return writeTensors(folder + "/" + stateFileName(rank), state);
+}
 
 Status writeCheckpoint(const std::string &root, const CheckpointInfo &info,
                        const std::map<std::string, TensorView> &parameters,
                        const std::map<std::string, TensorView> &state, int keep) {
-  std::string path = root + "/" + checkpointName(info.step);
-  SMELT_ASSIGN_OR_RETURN(PendingDirectory pending, PendingDirectory::create(path));
-  std::map<std::string, FileRecord> files;
-  SMELT_ASSIGN_OR_RETURN(files[kParameters],
-                         writeTensors(pending.path() + "/" + kParameters, parameters));
-  SMELT_ASSIGN_OR_RETURN(files[kState], writeTensors(pending.path() + "/" + kState, state));
-  SMELT_RETURN_IF_ERROR(writeSealedManifest(pending.path(), manifestText(info, files)));
-  SMELT_RETURN_IF_ERROR(pending.publish());
-  std::vector<std::string> all = listCheckpoints(root);
-  for (size_t i = static_cast<size_t>(std::max(keep, 1)); i < all.size(); ++i)
-    SMELT_RETURN_IF_ERROR(removeDirectory(all[i]));
-  return Status::ok();
+  SMELT_ASSIGN_OR_RETURN(PendingCheckpoint pending, PendingCheckpoint::create(root, info.step));
+  SMELT_RETURN_IF_ERROR(pending.addParameters(parameters));
+  SMELT_ASSIGN_OR_RETURN(FileRecord record, writeStateFile(pending.path(), 0, state));
+  pending.addState(0, record);
+  return pending.publish(info, keep);
 }
 
 StatusOr<Checkpoint> openCheckpoint(const std::string &path) {

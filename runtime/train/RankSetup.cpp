@@ -7,6 +7,8 @@ Status checkRanks(const TrainOptions &options, const Manifest &manifest, int siz
   if (manifest.training.ranks != size)
     return usageError("the bundle ", options.bundle, " was compiled for ", manifest.training.ranks,
                       manifest.training.ranks == 1 ? " rank" : " ranks", "; this job has ", size);
+  if (options.fixedOrder && manifest.target != "cpu")
+    return usageError("--fixed-order is for CPUs; the bundle is for ", manifest.gpu.architecture);
   return Status::ok();
 }
 
@@ -38,6 +40,7 @@ Status checkAgreement(const TrainOptions &options, Session &session, const Check
       {"the seed", std::to_string(start.seed)},
       {"the number of steps", std::to_string(options.steps.value_or(manifest.training.steps))},
       {"the first step", std::to_string(start.step)},
+      {"the order of sums", options.fixedOrder ? "fixed" : "that of ranks"},
       {"the number of training tokens", std::to_string(data.train.size())},
       {"the number of validation tokens", std::to_string(data.validation.size())},
       {"the runtime", concat("bundle format ", kBundleVersion, ", ", ranks.collective().version())},

@@ -73,6 +73,14 @@ Status Ranks::sum(std::span<double> values) {
   return sum(std::as_writable_bytes(values), DType::F64);
 }
 
+Status Ranks::reduceScatter(std::span<const std::byte> from, std::span<std::byte> to, DType type) {
+  return run([&](Collective &collective) { return collective.reduceScatter(from, to, type); });
+}
+
+Status Ranks::allGather(std::span<const std::byte> from, std::span<std::byte> to) {
+  return run([&](Collective &collective) { return collective.allGather(from, to); });
+}
+
 Status Ranks::broadcast(std::span<std::byte> data, int root) {
   return run([&](Collective &collective) { return collective.broadcast(data, root); });
 }

@@ -35,6 +35,9 @@ public:
   /// All ranks' sums of `data`, in phase "collective".
   Status sum(std::span<std::byte> data, DType type);
   Status sum(std::span<double> values);
+  /// As in Collective, in phase "collective".
+  Status reduceScatter(std::span<const std::byte> from, std::span<std::byte> to, DType type);
+  Status allGather(std::span<const std::byte> from, std::span<std::byte> to);
   Status broadcast(std::span<std::byte> data, int root);
 
   /// Makes the calling thread the communication lane's.

@@ -16,7 +16,7 @@ BatchPlan planBatches(const Manifest &manifest, int64_t firstStep) {
   return [&manifest, firstStep](uint64_t batch) {
     int64_t step = firstStep;
     for (const Stage &stage : manifest.training.stages) {
-      auto micro = static_cast<uint64_t>(stage.microBatches);
+      auto micro = static_cast<uint64_t>(stage.microBatches / manifest.training.ranks);
       auto steps = static_cast<uint64_t>(std::max<int64_t>(stage.last + 1 - step, 0));
       bool isLast = &stage == &manifest.training.stages.back();
       if (isLast || batch / micro < steps)

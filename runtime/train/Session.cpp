@@ -1,17 +1,11 @@
 #include "runtime/train/Session.h"
 #include "runtime/base/Random.h"
-#include "runtime/base/Sha256.h"
 #include "runtime/train/ChooseDevice.h"
 
 #include <algorithm>
 #include <cmath>
 
 namespace smelt::runtime {
-
-void Snapshot::add(const Buffer &buffer, std::vector<std::byte> data) {
-  std::vector<std::byte> &stored = data_[buffer.name] = std::move(data);
-  tensors_[buffer.name] = {buffer.dtype, buffer.shape, stored};
-}
 
 namespace {
 /// The one of `pieces`, which are contiguous from step 0, that `step` lies in, or the last.
@@ -120,31 +114,12 @@ Status Session::prepare() {
   return Status::ok();
 }
 
-/// The buffers go as one message, in host memory.
-Status Session::runCollective(const CollectiveStep &step) {
-  if (!ranks_)
-    return internalError("a collective without ranks");
-  std::vector<std::byte> bucket;
-  for (uint32_t index : step.buffers) {
-    SMELT_ASSIGN_OR_RETURN(std::vector<std::byte> data, readBuffer(manifest().buffers[index]));
-    bucket.insert(bucket.end(), data.begin(), data.end());
-  }
-  SMELT_RETURN_IF_ERROR(ranks_->sum(bucket, manifest().buffers[step.buffers[0]].dtype));
-  size_t at = 0;
-  for (uint32_t index : step.buffers) {
-    size_t bytes = usedBytes(manifest().buffers[index]);
-    SMELT_RETURN_IF_ERROR(writeBuffer(index, std::span(bucket).subspan(at, bytes)));
-    at += bytes;
-  }
-  return Status::ok();
-}
-
 std::vector<DeviceLaunch> Session::resolve(const Program &program) const {
   std::vector<DeviceLaunch> launches;
   for (const Launch &launch : program.launches) {
     DeviceLaunch resolved = {launch.kernel, {}, launch.sms};
     for (uint32_t argument : launch.arguments)
-      resolved.offsets.push_back(manifest().buffers[argument].offset);
+      resolved.offsets.push_back(addressOf(manifest().buffers[argument]));
     launches.push_back(std::move(resolved));
   }
   return launches;
@@ -155,6 +130,7 @@ Status Session::writeBuffer(uint32_t index, std::span<const std::byte> data) {
 }
 
 Status Session::initialise(uint64_t seed) {
+  SMELT_RETURN_IF_ERROR(clearPadding());
   for (const Buffer &buffer : manifest().buffers)
     if (isNamedState(buffer) || buffer.kind == BufferKind::Constant) {
       bool copies = buffer.init && buffer.init->kind == InitKind::Copy;
@@ -173,91 +149,6 @@ Status Session::shareParameters() {
       ranges.push_back({buffer.offset, usedBytes(buffer)});
   SMELT_RETURN_IF_ERROR(device_->broadcast(ranges, 0));
   return device_->synchronize();
-}
-
-Status Session::restoreBuffer(const Buffer &buffer, const SafetensorsFile &file) {
-  auto it = file.tensors().find(buffer.name);
-  if (it == file.tensors().end())
-    return corruptError("it has no ", bufferKindName(buffer.kind), " \"", buffer.name,
-                        "\"; it belongs to another model");
-  const TensorView &tensor = it->second;
-  if (tensor.dtype != buffer.dtype || tensor.shape != buffer.shape)
-    return corruptError(bufferKindName(buffer.kind), " \"", buffer.name,
-                        "\" has another type or shape than in the bundle; it belongs to another "
-                        "model");
-  return device_->copyIn(buffer.offset, tensor.data);
-}
-
-Status Session::restoreKind(BufferKind kind, const SafetensorsFile &file) {
-  size_t restored = 0;
-  for (const Buffer &buffer : manifest().buffers)
-    if (buffer.kind == kind) {
-      SMELT_RETURN_IF_ERROR(restoreBuffer(buffer, file));
-      ++restored;
-    }
-  if (kind == BufferKind::Parameter && restored != file.tensors().size())
-    return corruptError("it has parameters that the bundle lacks; it belongs to another model");
-  return Status::ok();
-}
-
-/// What `rank` has summed up of a gradient between two updates. Rank 0's has the gradient's name,
-/// so that one rank's checkpoint is as it was.
-static std::string accumulatingName(const std::string &name, int rank) {
-  return rank == 0 ? name : concat("rank", rank, "/", name);
-}
-
-/// As many ranks as wrote the checkpoint: each its own part. Another number: rank 0 takes the sum.
-Status Session::restoreAccumulating(const Buffer &buffer, const SafetensorsFile &file) {
-  int size = ranks_ ? ranks_->size() : 1, rank = ranks_ ? ranks_->rank() : 0, written = 1;
-  while (file.tensors().count(accumulatingName(buffer.name, written)))
-    ++written;
-  Buffer part = buffer;
-  part.name = accumulatingName(buffer.name, written == size ? rank : 0);
-  SMELT_RETURN_IF_ERROR(restoreBuffer(part, file));
-  if (written == size)
-    return Status::ok();
-  std::vector<std::byte> sum(usedBytes(buffer));
-  uint64_t element = dtypeBytes(buffer.dtype);
-  for (int other = 0; other < written && rank == 0; ++other) {
-    const TensorView &tensor = file.tensors().at(accumulatingName(buffer.name, other));
-    if (tensor.dtype != buffer.dtype || tensor.data.size() != sum.size())
-      return corruptError("\"", accumulatingName(buffer.name, other),
-                          "\" has another type or shape");
-    for (size_t at = 0; at < sum.size(); at += element)
-      storeElement(buffer.dtype,
-                   loadElement(buffer.dtype, sum.data() + at) +
-                       loadElement(buffer.dtype, tensor.data.data() + at),
-                   sum.data() + at);
-  }
-  return device_->copyIn(buffer.offset, sum);
-}
-
-Status Session::restore(const Checkpoint &checkpoint, bool withState) {
-  Status status = restoreKind(BufferKind::Parameter, checkpoint.parameters);
-  if (status.isOk() && withState)
-    status = restoreKind(BufferKind::State, checkpoint.state);
-  if (status.isOk() && withState)
-    for (uint32_t index : findAccumulating(checkpoint.info.step))
-      if (status.isOk())
-        status = restoreAccumulating(manifest().buffers[index], checkpoint.state);
-  return status.withContext("checkpoint " + checkpoint.path);
-}
-
-/// The gradient buffers that hold sums which an update is still to read: those that lie in a buffer
-/// of its launches (rows of a gradient, a bank of several).
-std::set<uint32_t> Session::findAccumulating(int64_t completed) const {
-  const std::vector<Buffer> &buffers = manifest().buffers;
-  auto rootOf = [&](uint32_t index) { return buffers[index].base.value_or(index); };
-  std::set<uint32_t> roots, result;
-  for (const Update &update : manifest().training.updates)
-    if (!update.period.isFresh(completed))
-      for (const Launch &launch : manifest().findProgram(update.program)->launches)
-        for (uint32_t argument : launch.arguments)
-          roots.insert(rootOf(argument));
-  for (uint32_t index = 0; index < buffers.size(); ++index)
-    if (buffers[index].kind == BufferKind::Gradient && roots.count(rootOf(index)))
-      result.insert(index);
-  return result;
 }
 
 Status Session::writeSetting(const Setting &setting, const std::vector<double> &values) {
@@ -309,7 +200,7 @@ Status Session::applyAutomaticSettings(int64_t step, int64_t micro) {
   for (const Setting &setting : manifest().settings) {
     if (auto period = automaticPeriod(setting.name, "accumulate"))
       SMELT_RETURN_IF_ERROR(
-          writeSetting(setting, {micro == 0 && period->isFresh(step) ? 0.0 : 1.0}));
+          writeSetting(setting, {fixedOrder_ || (micro == 0 && period->isFresh(step)) ? 0.0 : 1.0}));
     if (auto period = automaticPeriod(setting.name, "step"))
       SMELT_RETURN_IF_ERROR(
           writeSetting(setting, {static_cast<double>(period->updateCount(step))}));
@@ -357,53 +248,6 @@ Status Session::writeBatch(const Program &program, const Batch &batch) {
     writes.push_back({buffer.offset, bytes});
   }
   return device_->copyInTogether(writes);
-}
-
-StatusOr<std::vector<std::byte>> Session::readBuffer(const Buffer &buffer) {
-  std::vector<std::byte> data(usedBytes(buffer));
-  SMELT_RETURN_IF_ERROR(device_->copyOut(buffer.offset, data));
-  return data;
-}
-
-StatusOr<Snapshot> Session::snapshot(const std::vector<BufferKind> &kinds) {
-  Snapshot snapshot;
-  for (const Buffer &buffer : manifest().buffers) {
-    if (std::find(kinds.begin(), kinds.end(), buffer.kind) == kinds.end())
-      continue;
-    SMELT_ASSIGN_OR_RETURN(std::vector<std::byte> data, readBuffer(buffer));
-    snapshot.add(buffer, std::move(data));
-  }
-  return snapshot;
-}
-
-StatusOr<Snapshot> Session::snapshotState(int64_t completed) {
-  SMELT_ASSIGN_OR_RETURN(Snapshot result, snapshot({BufferKind::State}));
-  for (uint32_t index : findAccumulating(completed)) {
-    const Buffer &buffer = manifest().buffers[index];
-    SMELT_ASSIGN_OR_RETURN(std::vector<std::byte> data, readBuffer(buffer));
-    for (int rank = 1; ranks_ && rank < ranks_->size(); ++rank) {
-      std::vector<std::byte> theirs = data;
-      SMELT_RETURN_IF_ERROR(ranks_->broadcast(theirs, rank));
-      Buffer part = buffer;
-      part.name = accumulatingName(buffer.name, rank);
-      result.add(part, std::move(theirs));
-    }
-    result.add(buffer, std::move(data));
-  }
-  return result;
-}
-
-StatusOr<std::string> Session::hashState() {
-  SMELT_ASSIGN_OR_RETURN(Snapshot all, snapshot({BufferKind::Parameter, BufferKind::State}));
-  Sha256 hash;
-  for (const auto &[name, tensor] : all.tensors()) {
-    std::string header = concat(name, " ", dtypeName(tensor.dtype));
-    for (int64_t dim : tensor.shape)
-      header += concat(" ", dim);
-    hash.update(header + "\n");
-    hash.update(tensor.data.data(), tensor.data.size());
-  }
-  return hash.finish();
 }
 
 uint64_t Session::countParameters() const {

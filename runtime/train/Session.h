@@ -8,6 +8,7 @@
 
 #include "runtime/bundle/Bundle.h"
 #include "runtime/checkpoint/Checkpoint.h"
+#include "runtime/checkpoint/TensorIndex.h"
 #include "runtime/data/Batch.h"
 #include "runtime/device/Device.h"
 #include "runtime/train/CommunicationLane.h"
@@ -26,6 +27,8 @@ class Snapshot {
 public:
   const std::map<std::string, TensorView> &tensors() const { return tensors_; }
   void add(const Buffer &buffer, std::vector<std::byte> data);
+  void add(const std::string &name, DType dtype, std::vector<int64_t> shape,
+           std::vector<std::byte> data);
 
 private:
   std::map<std::string, std::vector<std::byte>> data_;
@@ -72,6 +75,10 @@ public:
 
   /// Where the device runs collectives: all ranks get rank 0's parameters.
   Status shareParameters();
+  /// Gradients are sums over all ranks before updates begin, on every rank (FixedOrder.h): updates
+  /// do not sum them, and checkpoints have them once.
+  void setFixedOrder(bool fixed) { fixedOrder_ = fixed; }
+
   /// Sets parameters, states and constants to their initial values.
   Status initialise(uint64_t seed);
   /// Replaces parameters and states by a checkpoint's, and gradients that have begun to accumulate;
@@ -121,12 +128,15 @@ public:
   }
   StatusOr<std::vector<double>> finishScalars(const ScalarPlan &plan, DeviceRead read);
 
+  StatusOr<std::vector<std::byte>> readBuffer(const Buffer &buffer);
   /// Copies of all buffers of a kind.
   StatusOr<Snapshot> snapshot(const std::vector<BufferKind> &kinds);
-  /// Optimiser state after `completed` steps: the states, and the gradients of updates that are
-  /// between two of their steps, as each rank has them (all ranks call it).
+  /// Optimiser state after `completed` steps, as far as this rank keeps it: states that it has a
+  /// part of, the gradients of updates that are between two of their steps; rank 0's has also what
+  /// all ranks have.
   StatusOr<Snapshot> snapshotState(int64_t completed);
-  /// SHA-256 over the names, types, shapes and bytes of all parameters and states.
+  /// SHA-256 over the names, types, shapes and bytes of all parameters and states, which are the
+  /// same for any number of ranks (all ranks call it).
   StatusOr<std::string> hashState();
   /// The learned scalars: the rank-0 parameters.
   std::vector<uint32_t> scalarParameters() const;
@@ -136,15 +146,27 @@ private:
   Session() = default;
   Status prepare();
   Status addProgram(const Program &program);
+  int rank() const { return ranks_ ? ranks_->rank() : 0; }
+  uint64_t addressOf(const Buffer &buffer) const {
+    return buffer.offset + buffer.rankStride.value_or(0) * static_cast<uint64_t>(rank());
+  }
   Status runCollective(const CollectiveStep &step);
   Status startCollective(const Program &program, uint32_t number);
   Status waitForLane(const std::vector<uint32_t> &numbers);
   StatusOr<std::vector<EntryTime>> runTimedOnDevice(const Program &program);
+  Status runAllReduce(const CollectiveStep &step);
+  Status runReduceScatter(const CollectiveStep &step);
+  Status runAllGather(const CollectiveStep &step);
+  Status clearPadding();
   Status writeBuffer(uint32_t index, std::span<const std::byte> data);
-  StatusOr<std::vector<std::byte>> readBuffer(const Buffer &buffer);
-  Status restoreBuffer(const Buffer &buffer, const SafetensorsFile &file);
-  Status restoreAccumulating(const Buffer &buffer, const SafetensorsFile &file);
-  Status restoreKind(BufferKind kind, const SafetensorsFile &file);
+  StatusOr<std::vector<std::byte>> gatherState(const Buffer &buffer);
+  Status restoreFrom(const Checkpoint &checkpoint, bool withState);
+  Status restoreBuffer(const Buffer &buffer, const std::string &name, const TensorIndex &tensors);
+  Status restoreRows(const Buffer &like, const std::string &name, int64_t rows,
+                     std::pair<int64_t, int64_t> wanted, const TensorIndex &tensors,
+                     std::span<std::byte> to);
+  Status restoreParts(const Buffer &buffer, const TensorIndex &tensors);
+  Status restoreAccumulating(const Buffer &buffer, const TensorIndex &tensors);
   std::set<uint32_t> findAccumulating(int64_t completed) const;
   Status writeSetting(const Setting &setting, const std::vector<double> &values);
   Status runSetup();
@@ -173,6 +195,7 @@ private:
   Ranks *ranks_ = nullptr;
   LaneRun laneRun_;
   std::unique_ptr<CommunicationLane> lane_; ///< Made when it is first needed; ends before the device.
+  bool fixedOrder_ = false;
   std::map<std::string, double> settingValues_;
   /// By buffer of a setting: what the device has. What has not changed is not written again.
   std::map<uint32_t, std::vector<std::byte>> written_;

@@ -2,11 +2,13 @@
 #include "runtime/base/Interrupt.h"
 #include "runtime/base/Log.h"
 #include "runtime/train/Evaluate.h"
+#include "runtime/train/FixedOrder.h"
 #include "runtime/train/InitialParameters.h"
 #include "runtime/train/Nvtx.h"
 #include "runtime/train/Profile.h"
 #include "runtime/train/RankSetup.h"
 #include "runtime/train/RunSetup.h"
+#include "runtime/train/SaveCheckpoint.h"
 
 #include <chrono>
 #include <cmath>
@@ -15,6 +17,13 @@ namespace smelt::runtime {
 
 namespace {
 using Clock = std::chrono::steady_clock;
+
+/// This rank takes every size-th micro-batch of a step.
+LoaderOptions shareOf(LoaderOptions options, const Ranks *ranks) {
+  options.rank = ranks ? ranks->rank() : 0;
+  options.world = ranks ? ranks->size() : 1;
+  return options;
+}
 
 double millisecondsSince(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
@@ -26,11 +35,14 @@ public:
           std::optional<RunFolder> folder, const CheckpointInfo &start, Ranks *ranks)
       : options_(options), session_(session), ranks_(ranks), training_(session.manifest().training),
         validation_(data.validation, data.options, training_.validation.tokens),
-        loader_(makeBatchSource(data.train, data.options), start.position,
+        loader_(makeBatchSource(data.train, shareOf(data.options, ranks)), start.position,
                 planBatches(session.manifest(), start.step)),
         folder_(std::move(folder)), steps_(options.steps.value_or(training_.steps)), seed_(seed),
         first_(start.step), earlierMilliseconds_(start.trainMilliseconds),
-        scalars_(session.scalarParameters()), scalarPlan_(session.planScalars(scalars_)) {}
+        scalars_(session.scalarParameters()), scalarPlan_(session.planScalars(scalars_)) {
+    if (options.fixedOrder)
+      fixedOrder_.emplace(session, ranks);
+  }
 
   StatusOr<TrainResult> run();
 
@@ -92,6 +104,7 @@ private:
   const Training &training_;
   ValidationBatches validation_;
   PrefetchingLoader loader_;
+  std::optional<FixedOrder> fixedOrder_;
   std::optional<RunFolder> folder_; ///< Rank 0's.
   int64_t steps_;
   uint64_t seed_;
@@ -115,9 +128,7 @@ Status Trainer::startMicroBatch(const Program &program, int64_t step, int64_t mi
   Clock::time_point asked = Clock::now();
   SMELT_ASSIGN_OR_RETURN(Batch batch, loader_.next());
   started.record.waitMilliseconds += millisecondsSince(asked);
-  if (micro % size() != rank()) // Another rank's.
-    return Status::ok();
-  SMELT_RETURN_IF_ERROR(session_.applyAutomaticSettings(step, micro / size()));
+  SMELT_RETURN_IF_ERROR(session_.applyAutomaticSettings(step, micro));
   SMELT_RETURN_IF_ERROR(session_.writeBatch(program, batch));
   // A device that works beside the host is given the updates before the loss is known.
   bool isLastWhole = session_.device().isAsynchronous();
@@ -170,6 +181,10 @@ Status Trainer::takeLosses(StartedStep &step) {
     SMELT_ASSIGN_OR_RETURN(std::vector<double> values,
                            session_.finishScalars(step.lossPlan, step.losses[step.checked]));
     double objective = values[0], lossSum = values[1];
+    if (fixedOrder_) {
+      SMELT_RETURN_IF_ERROR(fixedOrder_->add(std::isfinite(objective) ? lossSum : objective, step.lossSum));
+      continue;
+    }
     step.lossSum += std::isfinite(objective) ? lossSum : objective; // All ranks will see it.
     if (ranks_)
       continue;
@@ -188,7 +203,8 @@ Status Trainer::shareLosses(StartedStep &step) {
   double values[] = {step.lossSum, static_cast<double>(step.targets),
                      InterruptScope::requested() ? 1.0 : 0.0};
   SMELT_RETURN_IF_ERROR(ranks_->sum(values));
-  step.lossSum = values[0];
+  if (!fixedOrder_) // There every rank has the sum already.
+    step.lossSum = values[0];
   step.targets = static_cast<int64_t>(values[1]);
   stop_ = values[2] > 0;
   if (std::isfinite(step.lossSum))
@@ -232,18 +248,23 @@ StatusOr<Trainer::StartedStep> Trainer::startStep(int64_t step) {
   SMELT_RETURN_IF_ERROR(session_.applySettings(step));
   // A lane of the host would not wait for a device that works beside it.
   bool hasLane = !session_.device().isAsynchronous() || session_.device().runsCollectives();
-  const Program *last = ranks_ && options_.overlap && hasLane
+  const Program *last = ranks_ && options_.overlap && hasLane && !fixedOrder_
                             ? session_.manifest().findLastOfStep(program, step)
                             : nullptr;
-  for (int64_t micro = 0; micro < stage.microBatches; ++micro) {
-    bool isLast = micro >= stage.microBatches - size(); // Of each rank.
+  int64_t own = stage.microBatches / size();
+  for (int64_t micro = 0; micro < own; ++micro) {
+    bool isLast = micro == own - 1;
     SMELT_RETURN_IF_ERROR(startMicroBatch(last && isLast ? *last : program, step, micro, started));
     if (!session_.device().isAsynchronous())
       SMELT_RETURN_IF_ERROR(takeLosses(started));
+    if (fixedOrder_)
+      SMELT_RETURN_IF_ERROR(fixedOrder_->add(step, micro));
   }
   if (!session_.device().isAsynchronous())
     SMELT_RETURN_IF_ERROR(shareLosses(started));
   enter("update");
+  if (fixedOrder_)
+    SMELT_RETURN_IF_ERROR(fixedOrder_->writeSums());
   SMELT_RETURN_IF_ERROR(runUpdates(last, step));
   started.record.settings = session_.settings();
   SMELT_ASSIGN_OR_RETURN(started.scalars, session_.startScalars(scalarPlan_));
@@ -305,8 +326,9 @@ Status Trainer::validate(int64_t completed) {
   enter("validation");
   SMELT_RETURN_IF_ERROR(session_.applyValidationSettings(completed));
   SMELT_ASSIGN_OR_RETURN(Evaluation result,
-                         evaluate(session_, *program, validation_, rank(), size()));
-  if (ranks_) {
+                         fixedOrder_ ? evaluate(session_, *program, validation_, 0, 1)
+                                     : evaluate(session_, *program, validation_, rank(), size()));
+  if (ranks_ && !fixedOrder_) {
     double values[] = {result.lossSum, static_cast<double>(result.targets)};
     SMELT_RETURN_IF_ERROR(ranks_->sum(values));
     result = {values[0], static_cast<int64_t>(values[1])};
@@ -332,14 +354,13 @@ Status Trainer::saveCheckpoint(int64_t completed) {
   info.bundleSha256 = session_.bundle().manifestSha256;
   info.position = loader_.position();
   info.trainMilliseconds = earlierMilliseconds_ + stepMilliseconds_;
-  SMELT_ASSIGN_OR_RETURN(Snapshot parameters, session_.snapshot({BufferKind::Parameter}));
-  SMELT_ASSIGN_OR_RETURN(Snapshot state, session_.snapshotState(completed));
+  if (fixedOrder_)
+    SMELT_RETURN_IF_ERROR(fixedOrder_->writeSums());
+  if (folder_)
+    SMELT_RETURN_IF_ERROR(folder_->sync());
   savedStep_ = completed;
-  if (!folder_)
-    return Status::ok();
-  SMELT_RETURN_IF_ERROR(folder_->sync());
-  return writeCheckpoint(folder_->checkpointsPath(), info, parameters.tensors(), state.tensors(),
-                         checkpointsToKeep());
+  return saveTogether(session_, info, folder_ ? folder_->checkpointsPath() : std::string(),
+                      checkpointsToKeep(), ranks_);
 }
 
 Status Trainer::finish(TrainResult &result) {
@@ -369,6 +390,8 @@ StatusOr<TrainResult> Trainer::run() {
   int64_t validateEvery = options_.validateEvery.value_or(training_.validation.every);
   TrainResult result;
   int64_t step = first_;
+  if (fixedOrder_)
+    SMELT_RETURN_IF_ERROR(fixedOrder_->begin(step));
   savedStep_ = first_ > 0 ? first_ : -1;
   while (step < steps_ && !shouldStop()) {
     SMELT_RETURN_IF_ERROR(runStep(step));
@@ -395,13 +418,17 @@ StatusOr<TrainResult> train(const TrainOptions &options, Ranks *ranks) {
   bool isFirst = !ranks || ranks->rank() == 0;
   if (ranks)
     ranks->group().enter("start-up");
-  SMELT_ASSIGN_OR_RETURN(auto session, Session::open(options.bundle, options.device, ranks));
+  DeviceChoice device = options.device;
+  if (options.fixedOrder && device.threads == 0)
+    device.threads = 1; // A kernel's sums depend on its threads.
+  SMELT_ASSIGN_OR_RETURN(auto session, Session::open(options.bundle, device, ranks));
   const Manifest &manifest = session->manifest();
   if (manifest.training.stages.empty())
     return usageError("the bundle ", options.bundle, " has no training stages");
   if (options.steps && *options.steps < 1)
     return usageError("the number of steps must be positive");
   SMELT_RETURN_IF_ERROR(checkRanks(options, manifest, ranks ? ranks->size() : 1));
+  session->setFixedOrder(options.fixedOrder);
   SMELT_ASSIGN_OR_RETURN(std::optional<Checkpoint> checkpoint,
                          findCommonResumePoint(options, ranks));
   CheckpointInfo start;

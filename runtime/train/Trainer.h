@@ -27,6 +27,7 @@ struct TrainOptions {
   DeviceChoice device;
   Console::Mode console = Console::Mode::Automatic;
   int ranks = 0;           ///< Processes to start on this machine; 0: this one.
+  bool fixedOrder = false; ///< The same bits for any number of ranks (FixedOrder.h).
   double rankTimeout = 30; ///< Seconds without a sign of life after which a rank is lost.
   /// Seconds without progress after which a rank that lives is lost; 0: never.
   std::optional<double> stallTimeout;

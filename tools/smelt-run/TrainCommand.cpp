@@ -42,6 +42,9 @@ void addTrainOptions(CLI::App &command, TrainOptions &options) {
       "--no-overlap", [&options] { options.overlap = false; },
       "Ranks communicate between programs, not beside launches; for comparisons: the result is the "
       "same");
+  command.add_flag("--fixed-order", options.fixedOrder,
+                   "Add gradients in the order of micro-batches, whoever computes them: the same "
+                   "bits for any number of ranks (CPU, one thread each unless --threads says more; slow)");
   command
       .add_option("--rank-timeout", options.rankTimeout,
                   "Seconds without a sign of life after which a rank is lost [30]")
@@ -97,7 +100,7 @@ Status trainAsRank(TrainOptions options, const RankEnvironment &environment,
   SMELT_RETURN_IF_ERROR(group->meet("bundle"));
   if (environment.rank > 0)
     options.console = Console::Mode::Quiet;
-  if (options.device.threads == 0) {
+  if (options.device.threads == 0 && !options.fixedOrder) {
     int cores = static_cast<int>(std::thread::hardware_concurrency());
     options.device.threads = std::max(1, cores / environment.localSize);
   }

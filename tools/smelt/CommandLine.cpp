@@ -56,7 +56,8 @@ constexpr const char *sampleFooter = R"(Examples:
 
 constexpr const char *explainFooter = R"(Examples:
   smelt explain models/tiny.json --target cpu           one line per step: its kernels, or why it was not fused
-  smelt explain models/tiny.json --target cpu --json    the same for programs; totals.launches, .buffers, .bytes, .flops)";
+  smelt explain models/tiny.json --target cpu --json    the same for programs; totals.launches, .buffers, .bytes, .flops
+  smelt explain models/tiny.json --set training.micro_batch=512 --ranks 4    also the bytes of each collective)";
 
 constexpr const char *packFooter = R"(Examples:
   smelt data pack book.txt -o train.bin --validation-output validation.bin
@@ -204,6 +205,10 @@ void buildExplain(CLI::App &main, Options &options) {
   app->add_option("--compile-from", options.explain.compile.from, "SPEC is the IR after this phase")
       ->check(CLI::IsMember(std::vector<std::string>(phases.begin(), phases.end() - 1)))
       ->capture_default_str();
+  app->add_option("--ranks", options.explain.compile.ranks,
+                  "Processes that share each step: also list what they say to each other, in bytes")
+      ->check(CLI::Range(1, 65536))
+      ->type_name("N");
   app->add_flag("--json", options.explain.json, "One JSON object");
   app->add_flag("--launches", options.explain.launches,
                 "Also list every launch of a training step");

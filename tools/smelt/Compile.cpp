@@ -101,11 +101,17 @@ int explainSpec(const ExplainOptions &options) {
   if (int code = session.runTo(Phase::Exec))
     return code;
   Explanation explanation = explain(session.module(), session.steps());
+  std::optional<CommunicationCost> communication;
+  if (options.compile.ranks > 1)
+    communication = explainCommunication(session.module(), options.compile.ranks);
   if (options.json)
-    printJson(explanation, options.compile.input, options.compile.target, llvm::outs());
+    printJson(explanation, options.compile.input, options.compile.target, communication,
+              llvm::outs());
   else
     printText(explanation, options.compile.input + " for " + options.compile.target,
               options.launches, llvm::outs());
+  if (communication && !options.json)
+    printCommunication(*communication, llvm::outs());
   return 0;
 }
 

@@ -229,7 +229,7 @@ void printText(const Explanation &explanation, const std::string &title, bool li
 }
 
 void printJson(const Explanation &explanation, const std::string &spec, const std::string &target,
-               raw_ostream &out) {
+               const std::optional<CommunicationCost> &communication, raw_ostream &out) {
   using namespace llvm;
   json::Array steps;
   for (const SpecStep &step : explanation.steps) {
@@ -277,6 +277,8 @@ void printJson(const Explanation &explanation, const std::string &spec, const st
                     {"refusals", std::move(refusals)},
                     {"steps", std::move(steps)},
                     {"launches", std::move(launches)}};
+  if (communication)
+    root["communication"] = communicationToJson(*communication);
   out << formatv("{0:2}", json::Value(std::move(root))) << "\n";
 }
 

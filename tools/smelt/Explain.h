@@ -8,10 +8,13 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
+#include "tools/smelt/ExplainCollectives.h"
+
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/Location.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -66,8 +69,8 @@ Explanation explain(mlir::ModuleOp exec, std::vector<SpecStep> steps);
 /// For people: one line per step. With `listLaunches`, every launch too.
 void printText(const Explanation &explanation, const std::string &title, bool listLaunches,
                llvm::raw_ostream &out);
-/// For programs: one JSON object.
+/// For programs: one JSON object; with several ranks, also what they say to each other.
 void printJson(const Explanation &explanation, const std::string &spec, const std::string &target,
-               llvm::raw_ostream &out);
+               const std::optional<CommunicationCost> &communication, llvm::raw_ostream &out);
 
 } // namespace smelt::cli

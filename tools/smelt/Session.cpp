@@ -4,6 +4,7 @@
 #include "compiler/Import/Import.h"
 #include "compiler/Pipelines/Pipelines.h"
 #include "compiler/Target/CUDA/GPUTarget.h"
+#include "compiler/Transforms/Distribution/Passes.h"
 #include "tools/smelt-opt/RegisterEverything.h"
 
 #include "mlir/IR/AsmState.h"
@@ -80,6 +81,9 @@ int Session::load() {
 int Session::runTo(Phase last) {
   while (phase_ < last && phase_ < Phase::Exec) {
     Phase next = static_cast<Phase>(static_cast<int>(phase_) + 1);
+    if (next == Phase::Train && options_.ranks > 1 &&
+        failed(checkMicroBatches(*module_, options_.ranks)))
+      return 3;
     PassManager passes(&context_);
     PipelineOptions pipeline;
     pipeline.cpu = cpuOf(options_.target);

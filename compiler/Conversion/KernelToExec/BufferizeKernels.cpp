@@ -90,6 +90,10 @@ void createStates(ModuleOp module, Storage &storage, SharedBuffers &shared, bool
     Storage::Place place = storage.createBuffer(derived ? BufferKind::workspace : BufferKind::state, op.getSymName(), op.getType(), op.getLoc());
     if (FlatSymbolRefAttr parameter = op.getCopyOfAttr())
       place.setCopyOfAttr(parameter);
+    if (op.getPartNames()) {
+      place.setPartNamesAttr(op.getPartNamesAttr());
+      place.setPartRowsAttr(op.getPartRowsAttr());
+    }
     banks.place(op.getSymNameAttr(), place, bankBuffers);
     shared.tensors[op.getSymNameAttr()] = place;
   }

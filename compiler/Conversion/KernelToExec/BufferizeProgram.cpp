@@ -35,14 +35,14 @@ public:
     if (failed(collect()))
       return failure();
     createProgram();
-    if (failed(emitCollectives()))
+    if (failed(emitSums()))
       return failure();
     for (auto [index, call] : llvm::enumerate(calls)) {
       for (OpResult result : call->getResults())
         places[result] = choosePlace(result, index);
       emitLaunch(call);
     }
-    return emitCopies();
+    return success(succeeded(emitCopies()) && succeeded(emitGathers()));
   }
 
 private:
@@ -83,9 +83,9 @@ private:
       return success();
     }
     if (auto read = dyn_cast<lm::ReadOp>(op))
-      return readRows(op, shared.tensors.lookup(read.getSymbolAttr().getAttr()), read.getFirstRow());
+      return readRows(op, shared.tensors.lookup(read.getSymbolAttr().getAttr()), read.getFirstRow(), read.getRanks());
     if (auto read = dyn_cast<train::ReadGradientOp>(op))
-      return readRows(op, shared.gradients.lookup(read.getParameterAttr().getAttr()), read.getFirstRow());
+      return readRows(op, shared.gradients.lookup(read.getParameterAttr().getAttr()), read.getFirstRow(), read.getRanks());
     if (auto setting = dyn_cast<lm::SettingOp>(op)) {
       Place &place = shared.settings[setting.getSymbolAttr().getAttr()];
       if (!place)
@@ -97,23 +97,38 @@ private:
       places[constant] = storage.getConstant(constant.getValue(), op->getLoc());
       return success();
     }
-    if (auto sum = dyn_cast<train::AllReduceOp>(op)) {
-      collectives.push_back(sum);
+    if (auto table = dyn_cast<train::RankConstantOp>(op)) {
+      auto place = storage.getRankConstant(cast<DenseElementsAttr>(table.getValue()), cast<RankedTensorType>(table.getType()), op);
+      if (succeeded(place))
+        places[table] = *place;
+      return place;
+    }
+    if (isa<train::AllReduceOp, train::ReduceScatterOp>(op)) {
+      sums.push_back(op);
+      return success();
+    }
+    if (auto gather = dyn_cast<train::AllGatherOp>(op)) {
+      gathers.push_back(gather);
       return success();
     }
     if (auto write = dyn_cast<train::WriteOp>(op))
-      return addSink(op, shared.tensors.lookup(write.getSymbolAttr().getAttr()), write.getValue(), write.getFirstRow());
+      return addSink(op, shared.tensors.lookup(write.getSymbolAttr().getAttr()), write.getValue(), write.getFirstRow(), write.getRanks());
     if (auto gradient = dyn_cast<train::GradientOp>(op))
-      return addSink(op, shared.gradients.lookup(gradient.getParameterAttr().getAttr()), gradient.getGradient(), 0);
+      return addSink(op, shared.gradients.lookup(gradient.getParameterAttr().getAttr()), gradient.getGradient(), /*firstRow=*/0, /*ranks=*/1);
     if (auto terminator = dyn_cast<func::ReturnOp>(op))
       return collectResults(terminator);
     return op->emitError("cannot be part of a program of launches");
   }
 
-  LogicalResult readRows(Operation *op, Place base, int64_t firstRow) {
+  FailureOr<Place> getRange(Place base, Type type, int64_t firstRow, int64_t ranks, Operation *op) {
+    auto tensor = cast<RankedTensorType>(type);
+    return ranks > 1 ? storage.getRankPart(base, tensor, ranks, op) : storage.getRows(base, tensor, firstRow, op);
+  }
+
+  LogicalResult readRows(Operation *op, Place base, int64_t firstRow, int64_t ranks) {
     if (!base)
       return op->emitError("reads a tensor that the module does not declare");
-    auto place = storage.getRows(base, cast<RankedTensorType>(op->getResult(0).getType()), firstRow, op);
+    auto place = getRange(base, op->getResult(0).getType(), firstRow, ranks, op);
     if (failed(place))
       return failure();
     for (Sink &sink : sinks)
@@ -126,10 +141,10 @@ private:
     return success();
   }
 
-  LogicalResult addSink(Operation *op, Place base, Value value, int64_t firstRow) {
+  LogicalResult addSink(Operation *op, Place base, Value value, int64_t firstRow, int64_t ranks) {
     if (!base)
       return op->emitError("writes a tensor that the module does not declare");
-    auto place = storage.getRows(base, cast<RankedTensorType>(value.getType()), firstRow, op);
+    auto place = getRange(base, value.getType(), firstRow, ranks, op);
     if (failed(place))
       return failure();
     for (Sink &sink : sinks)
@@ -212,17 +227,38 @@ private:
     return builder.getArrayAttr(llvm::map_to_vector(values, [&](Value value) -> Attribute { return refer(places.lookup(getRoot(value))); }));
   }
 
-  /// A program's collectives come before its launches: they sum what earlier programs made.
-  LogicalResult emitCollectives() {
-    for (train::AllReduceOp sum : collectives) {
-      SmallVector<Attribute> buffers;
-      for (auto name : sum.getGradients().getAsRange<FlatSymbolRefAttr>()) {
-        Place place = shared.gradients.lookup(name.getAttr());
-        if (!place)
-          return sum.emitError("sums the gradient of ") << name << ", which no program gives or reads";
-        buffers.push_back(refer(place));
-      }
-      exec::AllReduceOp::create(builder, sum.getLoc(), builder.getArrayAttr(buffers));
+  FailureOr<ArrayAttr> referAll(Operation *op, ArrayAttr names, const llvm::DenseMap<StringAttr, Place> &buffers, StringRef does) {
+    SmallVector<Attribute> references;
+    for (auto name : names.getAsRange<FlatSymbolRefAttr>()) {
+      Place place = buffers.lookup(name.getAttr());
+      if (!place)
+        return op->emitError(does) << name << ", which no program gives or reads";
+      references.push_back(refer(place));
+    }
+    return builder.getArrayAttr(references);
+  }
+
+  /// They come before the launches: they sum what earlier programs made.
+  LogicalResult emitSums() {
+    for (Operation *op : sums) {
+      auto buffers = referAll(op, op->getAttrOfType<ArrayAttr>("gradients"), shared.gradients, "sums the gradient of ");
+      if (failed(buffers))
+        return failure();
+      if (auto scatter = dyn_cast<train::ReduceScatterOp>(op))
+        exec::ReduceScatterOp::create(builder, op->getLoc(), *buffers, scatter.getRanksAttr());
+      else
+        exec::AllReduceOp::create(builder, op->getLoc(), *buffers);
+    }
+    return success();
+  }
+
+  /// They come after the launches and copies, whose parts they gather.
+  LogicalResult emitGathers() {
+    for (train::AllGatherOp op : gathers) {
+      auto buffers = referAll(op, op.getParameters(), shared.tensors, "gathers ");
+      if (failed(buffers))
+        return failure();
+      exec::AllGatherOp::create(builder, op.getLoc(), *buffers, op.getRanksAttr());
     }
     return success();
   }
@@ -297,7 +333,8 @@ private:
   DenseMap<Value, Place> places;
   DenseMap<Value, Value> aliases;
   SmallVector<func::CallOp> calls;
-  SmallVector<train::AllReduceOp> collectives;
+  SmallVector<Operation *> sums;
+  SmallVector<train::AllGatherOp> gathers;
   SmallVector<Sink> sinks;
   SmallVector<NamedAttribute> inputs, outputs;
   unsigned nextWorkspace = 0, nextScratch = 0;

@@ -22,6 +22,10 @@ public:
   Place createBuffer(mlir::exec::BufferKind kind, llvm::StringRef name, mlir::Type type, mlir::Location loc);
   /// Rows of `base` from `firstRow` on, as `type`; `base` itself if that is all of it. An error at `user` if the rows are not there.
   mlir::FailureOr<Place> getRows(Place base, mlir::RankedTensorType type, int64_t firstRow, mlir::Operation *user);
+  /// This rank's part of `base`, which is padded to `ranks` of them. An error at `user` if that cannot be.
+  mlir::FailureOr<Place> getRankPart(Place base, mlir::RankedTensorType type, int64_t ranks, mlir::Operation *user);
+  /// This rank's part of a constant.
+  mlir::FailureOr<Place> getRankConstant(mlir::DenseElementsAttr value, mlir::RankedTensorType type, mlir::Operation *user);
   /// One buffer for all equal constants.
   Place getConstant(mlir::ElementsAttr value, mlir::Location loc);
 

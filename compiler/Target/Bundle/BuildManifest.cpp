@@ -132,6 +132,11 @@ private:
         return op.emitError("comes before its base");
       buffer.base = base->second;
     }
+    if (auto stride = op.getRankStride())
+      buffer.rankStride = *stride;
+    if (op.getPartNames())
+      for (auto [part, rows] : llvm::zip_equal(op.getPartNamesAttr().getAsRange<StringAttr>(), *op.getPartRows()))
+        buffer.partOf.push_back({part.str(), rows});
     if (op.getValue())
       buffer.init = getInit(*op.getValue());
     else if (op.getInit())
@@ -206,8 +211,8 @@ private:
     for (Operation &step : op.getBody().front()) {
       if (auto launch = dyn_cast<exec::LaunchOp>(step))
         program.launches.push_back(makeLaunch(launch));
-      else if (auto sum = dyn_cast<exec::AllReduceOp>(step))
-        program.collectives.push_back(makeCollective(sum, program.launches.size()));
+      else
+        program.collectives.push_back(makeCollective(&step, program.launches.size()));
     }
     addLastOfStep(op, program);
     if (program.role == "update")
@@ -259,9 +264,13 @@ private:
     return launch;
   }
 
-  runtime::CollectiveStep makeCollective(exec::AllReduceOp op, size_t before) {
-    runtime::CollectiveStep step{runtime::CollectiveKind::AllReduce, static_cast<uint32_t>(before)};
-    for (Attribute name : op.getBuffers())
+  /// The verifier has checked that nothing but launches and collectives stands in a program.
+  runtime::CollectiveStep makeCollective(Operation *op, size_t before) {
+    auto kind = isa<exec::ReduceScatterOp>(op) ? runtime::CollectiveKind::ReduceScatter
+                : isa<exec::AllGatherOp>(op)   ? runtime::CollectiveKind::AllGather
+                                               : runtime::CollectiveKind::AllReduce;
+    runtime::CollectiveStep step{kind, static_cast<uint32_t>(before)};
+    for (Attribute name : exec::getCollectiveBuffers(op))
       step.buffers.push_back(getIndex(name));
     step.onLane = op->hasAttr("exec.lane");
     step.wait = getWait(op);

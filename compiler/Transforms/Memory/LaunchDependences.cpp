@@ -14,6 +14,9 @@ LaunchDependences::LaunchDependences(ModuleOp module) {
     int64_t begin = static_cast<int64_t>(range.getOffset() - base.getOffset());
     bytes_[range.getSymNameAttr()] = {base.getSymNameAttr(), begin,
                                       begin + static_cast<int64_t>(range.getBytes())};
+    if (range.getRankStride()) // Which part a rank's is, nobody knows here.
+      bytes_[range.getSymNameAttr()] = {base.getSymNameAttr(), 0,
+                                        static_cast<int64_t>(base.getBytes())};
   }
   for (BufferLifetime &lifetime : buffers.shared)
     shared_[lifetime.buffer.getSymNameAttr()] = lifetime.buffer.getBytes();

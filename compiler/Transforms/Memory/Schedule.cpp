@@ -1,6 +1,7 @@
 //===- Schedule.cpp - Reorder launches for less memory --------------------===//
 #include "compiler/Transforms/Memory/LaunchDependences.h"
 #include "compiler/Transforms/Memory/Passes.h"
+#include "dialects/Exec/ExecCollectives.h"
 
 using namespace mlir;
 using namespace mlir::exec;
@@ -22,11 +23,16 @@ struct SchedulePass : smelt::impl::SchedulePassBase<SchedulePass> {
       if (llvm::is_sorted(order))
         continue;
       auto launches = llvm::to_vector(program.getOps<LaunchOp>());
+      // What stands behind the launches are collectives, which stay there.
+      auto after = std::next(launches.back()->getIterator());
+      if (llvm::any_of(llvm::make_range(launches.front()->getIterator(), after),
+                       [](Operation &op) { return isCollective(&op); }))
+        continue;
       ++programs;
       bytesBefore += getPlannedBytes(graph, llvm::to_vector(llvm::seq<unsigned>(order.size())));
       bytesAfter += getPlannedBytes(graph, order);
       for (unsigned launch : order)
-        launches[launch]->moveBefore(&program.getBody().front(), program.getBody().front().end());
+        launches[launch]->moveBefore(&program.getBody().front(), after);
     }
   }
 };

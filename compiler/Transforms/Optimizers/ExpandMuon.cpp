@@ -38,7 +38,7 @@ void smelt::expandMuon(train::MuonOp op) {
   SmallVector<Value> results{Value(), momentum};
   x = smooth(math, op, x, results);
   // p·(1 − lr·lr_scale·wd) − lr·η·x, one coefficient per matrix.
-  SmallVector<double> ones(op.getGroups(), 1.0), decays, rates;
+  SmallVector<double> ones(op.getLrScales().size(), 1.0), decays, rates;
   for (auto [lrScale, decay, shaped] :
        llvm::zip_equal(op.getLrScales(), op.getWeightDecays(), op.getShapedScales())) {
     decays.push_back(-lrScale * decay);

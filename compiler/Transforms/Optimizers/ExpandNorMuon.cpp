@@ -74,7 +74,7 @@ void smelt::expandNorMuon(train::NorMuonOp op) {
     decayed = math.multiply(
         decayed, math.unary(lm::UnaryKind::step, math.multiply(update, op.getParameter())));
   double peak = op.getPeak().convertToDouble();
-  SmallVector<double> ones(op.getGroups(), 1.0), decays, rates;
+  SmallVector<double> ones(op.getLrScales().size(), 1.0), decays, rates;
   for (auto [shaped, decay] : llvm::zip_equal(op.getShapedScales(), op.getWeightDecays())) {
     rates.push_back(-peak * shaped);
     decays.push_back(-peak * peak * shaped * decay);

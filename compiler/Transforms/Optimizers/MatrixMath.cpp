@@ -1,5 +1,6 @@
 //===- MatrixMath.cpp - What the matrix optimisers' expansions share ------===//
 #include "compiler/Transforms/Optimizers/MatrixMath.h"
+#include "dialects/Train/TrainCollectives.h"
 #include "llvm/ADT/STLExtras.h"
 
 using namespace mlir;
@@ -64,11 +65,15 @@ Value MatrixMath::mixPerMatrix(ArrayRef<Value> values, ArrayRef<Value> scalars,
   }
   Value sum;
   for (auto [value, scalar, of] : llvm::zip_equal(values, scalars, constants)) {
-    auto table =
-        DenseElementsAttr::get(perMatrixType, llvm::map_to_vector(of, [&](double x) -> Attribute {
-                                 return FloatAttr::get(perMatrixType.getElementType(), x);
-                               }));
-    Value rows = expand(lm::ConstantOp::create(builder, loc, table));
+    Type element = perMatrixType.getElementType();
+    auto table = DenseElementsAttr::get(
+        RankedTensorType::get({int64_t(of.size())}, element),
+        llvm::map_to_vector(of, [&](double x) -> Attribute { return FloatAttr::get(element, x); }));
+    bool isOfRanks = int64_t(of.size()) != groups;
+    Value perMatrix =
+        isOfRanks ? Value(train::RankConstantOp::create(builder, loc, perMatrixType, table))
+                  : Value(lm::ConstantOp::create(builder, loc, table));
+    Value rows = expand(perMatrix);
     Value term = scaleRows(value, scale(rows, scalar));
     sum = sum ? Value(lm::AddOp::create(builder, loc, sum, term)) : term;
   }

@@ -35,7 +35,7 @@ public:
   /// x · rows.
   mlir::Value scaleRows(mlir::Value x, mlir::Value rows);
   /// Σ values[i] · scalars[i] · constants[i][matrix]: one mix if the constants are the same for all
-  /// matrices.
+  /// matrices. Constants of more matrices than the bank has are those of all ranks' parts of it.
   mlir::Value mixPerMatrix(llvm::ArrayRef<mlir::Value> values, llvm::ArrayRef<mlir::Value> scalars,
                            llvm::ArrayRef<llvm::SmallVector<double>> constants);
 

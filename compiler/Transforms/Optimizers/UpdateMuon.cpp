@@ -93,7 +93,8 @@ private:
         builder.getDenseF64ArrayAttr(bank.weightDecays), getNesterov(),
         builder.getF64FloatAttr(getNumber(config, "norm_scale", 1.0 + 1.0 / 64)),
         builder.getF64FloatAttr(getNumber(config, "norm_eps", 1e-7)),
-        builder.getF64FloatAttr(smoothing), config.getAs<DenseF64ArrayAttr>("coefficients"));
+        builder.getF64FloatAttr(smoothing), config.getAs<DenseF64ArrayAttr>("coefficients"),
+        builder.getI64IntegerAttr(1));
     writeParameters(update.getNewParameter());
     train::WriteOp::create(builder, loc, momentumSymbol.getValue(), update.getNewMomentum());
     if (smoothed)
@@ -115,7 +116,7 @@ private:
         builder.getI64IntegerAttr(bank.varianceAxis),
         builder.getF64FloatAttr(getNumber(config, "norm_scale", 1.02)),
         builder.getF64FloatAttr(getNumber(config, "norm_eps", 1e-6)),
-        config.getAs<DenseF64ArrayAttr>("coefficients"));
+        config.getAs<DenseF64ArrayAttr>("coefficients"), builder.getI64IntegerAttr(1));
     writeParameters(update.getNewParameter());
     train::WriteOp::create(builder, loc, momentumSymbol.getValue(),
                            narrow(update.getNewMomentum()));

@@ -69,7 +69,7 @@ FlatSymbolRefAttr UpdateProgram::declareBank(StringRef name, ArrayRef<FlatSymbol
   OpBuilder atModule(stateInsertionPoint);
   SmallVector<Attribute> symbols(members.begin(), members.end());
   train::BankOp::create(atModule, loc, builder.getStringAttr(name), builder.getArrayAttr(symbols),
-                        TypeAttr::get(type));
+                        TypeAttr::get(type), builder.getI64IntegerAttr(0));
   return FlatSymbolRefAttr::get(builder.getContext(), name);
 }
 

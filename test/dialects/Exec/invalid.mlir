@@ -139,3 +139,65 @@ exec.program @p "update" tokens 0 inputs {} outputs {} {
   // expected-error@+1 {{has buffers of 'f32' and 'bf16'}}
   exec.all_reduce [@g, @h]
 }
+
+// -----
+
+exec.buffer gradient @g : tensor<64xf32> at 0 bytes 256
+exec.program @p "update" tokens 0 inputs {} outputs {} {
+  // expected-error@+1 {{cannot cut the 256 bytes of @g into 2 parts of a multiple of 256 bytes}}
+  exec.reduce_scatter [@g] ranks 2
+}
+
+// -----
+
+exec.buffer gradient @g : tensor<128xf32> at 0 bytes 512
+exec.program @p "update" tokens 0 inputs {} outputs {} {
+  // expected-error@+1 {{makes no sense for 1 rank}}
+  exec.all_gather [@g] ranks 1
+}
+
+// -----
+
+exec.program @p "update" tokens 0 inputs {} outputs {} {
+  // expected-error@+1 {{gathers @g, which is no exec.buffer}}
+  exec.all_gather [@g] ranks 2
+}
+
+// -----
+
+exec.buffer gradient @g : tensor<128xi32> at 0 bytes 512
+exec.program @p "update" tokens 0 inputs {} outputs {} {
+  // expected-error@+1 {{sums @g, whose elements are 'i32'; there are sums of f32 and bf16}}
+  exec.reduce_scatter [@g] ranks 2
+}
+
+// -----
+
+exec.buffer gradient @g : tensor<256xf32> at 0 bytes 1024
+exec.buffer workspace @h : tensor<128xf32> at 0 bytes 512 in @g
+exec.program @p "update" tokens 0 inputs {} outputs {} {
+  // expected-error@+1 {{takes @h, which is a range of another buffer}}
+  exec.reduce_scatter [@h] ranks 2
+}
+
+// -----
+
+exec.buffer gradient @g : tensor<128xf32> at 0 bytes 512
+// expected-error@+1 {{is no part of one stride of 192 bytes of @g, which has 512}}
+exec.buffer workspace @h : tensor<32xf32> at 0 bytes 128 in @g {rank_stride = 192 : i64}
+
+// -----
+
+exec.buffer gradient @g : tensor<128xf32> at 0 bytes 512
+// expected-error@+1 {{is no part of one stride of 256 bytes of @g, which has 512}}
+exec.buffer workspace @h : tensor<64xf32> at 64 bytes 256 in @g {rank_stride = 256 : i64}
+
+// -----
+
+// expected-error@+1 {{has a rank_stride but lies in no other buffer}}
+exec.buffer workspace @h : tensor<64xf32> at 0 bytes 256 {rank_stride = 256 : i64}
+
+// -----
+
+// expected-error@+1 {{is a part of other tensors, but only states with rows are}}
+exec.buffer gradient @h : tensor<64xf32> at 0 bytes 256 {part_names = ["a"], part_rows = array<i64: 4>}

@@ -28,3 +28,16 @@ exec.program @update.every2 "update" tokens 0 inputs {} outputs {} attributes {e
   // CHECK-NEXT: exec.all_reduce [@g, @h]
   exec.all_reduce [@g, @h]
 }
+// CHECK: exec.buffer workspace @w.part : tensor<2x16xf32> at 0 bytes 128 in @w {rank_stride = 128 : i64}
+exec.buffer workspace @w.part : tensor<2x16xf32> at 0 bytes 128 in @w {rank_stride = 128 : i64}
+// CHECK: exec.buffer gradient @g4 : tensor<80xf32> at 1024 bytes 1024
+exec.buffer gradient @g4 : tensor<80xf32> at 1024 bytes 1024
+// CHECK: exec.buffer state @m : tensor<64xf32> at 2048 bytes 256 {part_names = ["m.a", "m.b"], part_rows = array<i64: 40, 40>}
+exec.buffer state @m : tensor<64xf32> at 2048 bytes 256 {part_names = ["m.a", "m.b"], part_rows = array<i64: 40, 40>}
+// CHECK: exec.program @update
+exec.program @update "update" tokens 0 inputs {} outputs {} {
+  // CHECK-NEXT: exec.reduce_scatter [@g4] ranks 4
+  exec.reduce_scatter [@g4] ranks 4
+  // CHECK-NEXT: exec.all_gather [@g4] ranks 4
+  exec.all_gather [@g4] ranks 4
+}

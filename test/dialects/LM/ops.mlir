@@ -24,6 +24,13 @@ func.func @leaves() {
   return
 }
 
+// CHECK-LABEL: func.func @parts
+func.func @parts() {
+  // CHECK: lm.read @layers.0.uniform {ranks = 4 : i64} : tensor<2x4xf32>
+  %1 = lm.read @"layers.0.uniform" {ranks = 4 : i64} : tensor<2x4xf32>
+  return
+}
+
 // CHECK-LABEL: func.func @contractions
 func.func @contractions(%a: tensor<3x4xf32>, %w: tensor<5x4xf32>, %table: tensor<7x4xf32>, %tokens: tensor<3xi32>) {
   // CHECK: lm.matmul %{{.*}}, %{{.*}} {transpose_b} : tensor<3x4xf32>, tensor<5x4xf32> -> tensor<3x5xf32>

@@ -243,3 +243,82 @@ func.func @types() {
   train.all_reduce [@w, @v]
   return
 }
+
+// -----
+
+lm.parameter @w : tensor<4xf32> constant 0.0
+func.func @one() {
+  // expected-error@+1 {{makes no sense for 1 rank}}
+  train.reduce_scatter [@w] ranks 1
+  return
+}
+
+// -----
+
+lm.parameter @w : tensor<4xf32> constant 0.0
+func.func @none() {
+  // expected-error@+1 {{makes no sense for 0 ranks}}
+  train.all_gather [@w] ranks 0
+  return
+}
+
+// -----
+
+func.func @unknown() {
+  // expected-error@+1 {{gathers @w, which is no parameter or bank of parameters}}
+  train.all_gather [@w] ranks 2
+  return
+}
+
+// -----
+
+lm.parameter @w : tensor<4xf32> constant 0.0
+func.func @twice() {
+  // expected-error@+1 {{sums the gradient of @w twice}}
+  train.reduce_scatter [@w, @w] ranks 2
+  return
+}
+
+// -----
+
+lm.parameter @w : tensor<4xf32> constant 0.0
+lm.parameter @v : tensor<4xbf16> constant 0.0
+func.func @types() {
+  // expected-error@+1 {{has parameters of 'f32' and 'bf16' in one bucket}}
+  train.all_gather [@w, @v] ranks 2
+  return
+}
+
+// -----
+
+func.func @parts() {
+  // expected-error@+1 {{cannot take equal parts 'tensor<2xf32>' of 'tensor<3xf32>'}}
+  %0 = train.rank_constant dense<[1.0, 0.5, 2.0]> : tensor<3xf32> : tensor<2xf32>
+  return
+}
+
+// -----
+
+// expected-error@+1 {{needs one number of rows per tensor that it is a part of}}
+train.state @m : tensor<4x8xf32> {part_names = ["m.w", "m.v"], part_rows = array<i64: 4>}
+
+// -----
+
+// expected-error@+1 {{has part_names exactly if it has part_rows}}
+train.state @m : tensor<4x8xf32> {part_names = ["m.w"]}
+
+// -----
+
+// expected-error@+1 {{is a part of a tensor with 0 rows}}
+train.state @m : tensor<4x8xf32> {part_names = ["m.w"], part_rows = array<i64: 0>}
+
+// -----
+
+// expected-error@+1 {{cannot be a part of other tensors}}
+train.state @m : tensor<f32> {part_names = ["m.w"], part_rows = array<i64: 1>}
+
+// -----
+
+lm.parameter @a : tensor<4x8xf32> constant 0.0
+// expected-error@+1 {{has 8 rows, but its members have 4}}
+train.bank @bank [@a] : tensor<8x8xf32> {padding = 2 : i64}

@@ -21,6 +21,10 @@ train.state @table : tensor<8xf32> {derived}
 lm.parameter @v : tensor<4x8xf32> constant 0.0
 // CHECK: train.bank @weights [@w, @v] : tensor<8x8xf32>
 train.bank @weights [@w, @v] : tensor<8x8xf32>
+// CHECK: train.bank @padded [@w, @v] : tensor<12x8xf32> {padding = 4 : i64}
+train.bank @padded [@w, @v] : tensor<12x8xf32> {padding = 4 : i64}
+// CHECK: train.state @bank.m : tensor<4x8xf32> {part_names = ["m.w", "m.v"], part_rows = array<i64: 4, 4>}
+train.state @bank.m : tensor<4x8xf32> {part_names = ["m.w", "m.v"], part_rows = array<i64: 4, 4>}
 // CHECK: train.run {training = {steps = 10 : i64}}
 train.run {training = {steps = 10 : i64}}
 
@@ -36,6 +40,10 @@ func.func @all(%g: tensor<4x8xf32>, %s: tensor<4x8xbf16>, %lr: tensor<f32>) {
   %1 = train.read_gradient @w {first_row = 2 : i64} : tensor<2x8xf32>
   // CHECK: train.write @w, %{{.*}} {first_row = 2 : i64} : tensor<2x8xf32>
   train.write @w, %1 {first_row = 2 : i64} : tensor<2x8xf32>
+  // CHECK: train.read_gradient @w {ranks = 2 : i64} : tensor<2x8xf32>
+  %2 = train.read_gradient @w {ranks = 2 : i64} : tensor<2x8xf32>
+  // CHECK: train.write @w, %{{.*}} {ranks = 2 : i64} : tensor<2x8xf32>
+  train.write @w, %2 {ranks = 2 : i64} : tensor<2x8xf32>
   // CHECK: train.adamw(%{{.*}}) gradients(%{{.*}}) moments(%{{.*}} : %{{.*}}) lr(%{{.*}}) corrections(%{{.*}}, %{{.*}})
   %p, %m, %v0 = train.adamw (%0) gradients (%g) moments (%0 : %g) lr (%lr) corrections (%lr, %lr)
     {lr_scales = array<f64: 1.0>, weight_decays = array<f64: 0.0>, beta1 = 0.9 : f64, beta2 = 0.95 : f64, eps = 1.0e-8 : f64}
@@ -56,5 +64,11 @@ func.func @all(%g: tensor<4x8xf32>, %s: tensor<4x8xbf16>, %lr: tensor<f32>) {
   %a, %b, %c = train.normuon %p gradient %g momentum %m second %v lr %lr mu %lr {groups = 2 : i64, peak = 0.1 : f64, lr_scales = array<f64: 1.0, 0.5>, weight_decays = array<f64: 1.0, 1.0>, nesterov = true, beta2 = 0.95 : f64, cautious = true, variance_axis = 1 : i64, norm_scale = 1.02 : f64, norm_eps = 1.0e-6 : f64, coefficients = array<f64: 3.0, -4.0, 2.0>} : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<4xf32>, tensor<f32>, tensor<f32>) -> (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4xf32>)
   // CHECK: train.all_reduce [@w, @v]
   train.all_reduce [@w, @v]
+  // CHECK: train.reduce_scatter [@w, @v] ranks 4
+  train.reduce_scatter [@w, @v] ranks 4
+  // CHECK: train.all_gather [@w] ranks 4
+  train.all_gather [@w] ranks 4
+  // CHECK: train.rank_constant dense<[1.000000e+00, 5.000000e-01]> : tensor<2xf32> : tensor<1xf32>
+  %3 = train.rank_constant dense<[1.0, 0.5]> : tensor<2xf32> : tensor<1xf32>
   return
 }

@@ -253,6 +253,72 @@ TEST(ManifestTest, RefusesBrokenCollectives) {
   }
 }
 
+/// Whose gradient is summed part by part, and whose weight is made of parts.
+static Manifest manifestWithParts() {
+  Manifest m = manifestWithRanks();
+  uint32_t gradient = gradientOf(m), weight = 0, state = 1;
+  for (uint32_t index : {gradient, weight}) {
+    m.buffers[index].offset = m.arenaBytes;
+    m.buffers[index].bytes = 512;
+    m.arenaBytes += 512;
+  }
+  Buffer part = m.buffers[weight];
+  part.kind = BufferKind::Workspace;
+  part.init.reset();
+  part.name = "weight.part";
+  part.bytes = 64;
+  part.shape = {2, 8};
+  part.base = weight;
+  part.rankStride = 256;
+  m.buffers.push_back(part);
+  m.buffers[state].shape = {2, 8};
+  m.buffers[state].partOf = {{"adam.m.a", 1}, {"adam.m.b", 3}};
+  for (Program &program : m.programs)
+    if (program.role == "update")
+      program.collectives = {{CollectiveKind::ReduceScatter, 0, {gradient}},
+                             {CollectiveKind::AllGather, 1, {weight}}};
+  return m;
+}
+
+TEST(ManifestTest, PartsRoundTrip) {
+  std::string text = writeManifest(manifestWithParts());
+  StatusOr<Manifest> parsed = parseManifest(text);
+  ASSERT_TRUE(parsed.isOk()) << parsed.status().message();
+  EXPECT_EQ(writeManifest(*parsed), text);
+  EXPECT_EQ(parsed->buffers.back().rankStride, 256u);
+  EXPECT_EQ(parsed->buffers[1].partOf[1].name, "adam.m.b");
+  EXPECT_EQ(parsed->buffers[1].partOf[1].rows, 3);
+  const Program &update = *parsed->findProgramByRole("update");
+  EXPECT_EQ(update.collectives[0].kind, CollectiveKind::ReduceScatter);
+  EXPECT_EQ(update.collectives[1].kind, CollectiveKind::AllGather);
+}
+
+TEST(ManifestTest, RefusesBrokenParts) {
+  struct Case {
+    const char *message;
+    std::function<void(Manifest &)> change;
+  };
+  const Case cases[] = {
+      {"not one rank's part", [](Manifest &m) { m.buffers.back().rankStride = 128; }},
+      {"not one rank's part", [](Manifest &m) { m.buffers.back().rankStride = 0; }},
+      {"not one rank's part", [](Manifest &m) { m.buffers.back().bytes = 257; }},
+      {"is for ranges of another buffer", [](Manifest &m) { m.buffers.back().base.reset(); }},
+      {"cannot be a part of other tensors",
+       [](Manifest &m) { m.buffers[0].partOf = {{"adam.m.c", 2}}; }},
+      {"which has 0 rows", [](Manifest &m) { m.buffers[1].partOf[0].rows = 0; }},
+      {"less than 5 rows", [](Manifest &m) { m.buffers[1].partOf[0].rows = 2; }},
+      {"have the name \"adam.m.a\"", [](Manifest &m) { m.buffers[1].partOf[1].name = "adam.m.a"; }},
+      {"is not one part for each of 2 ranks", [](Manifest &m) { m.buffers[0].bytes = 384; }},
+  };
+  for (const Case &broken : cases) {
+    Manifest manifest = manifestWithParts();
+    broken.change(manifest);
+    Status status = validateManifest(manifest);
+    EXPECT_EQ(status.code(), StatusCode::Corrupt) << broken.message;
+    EXPECT_NE(status.message().find(broken.message), std::string::npos) << status.message();
+  }
+}
+
 TEST(ManifestTest, RefusesBrokenSchedules) {
   struct Case {
     const char *message;

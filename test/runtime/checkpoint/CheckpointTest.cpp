@@ -1,4 +1,5 @@
 #include "runtime/checkpoint/Checkpoint.h"
+#include "runtime/checkpoint/TensorIndex.h"
 #include "test/runtime/TemporaryFolder.h"
 
 #include <gtest/gtest.h>
@@ -62,7 +63,54 @@ TEST_F(CheckpointTest, RoundTrips) {
   EXPECT_EQ(opened->info.position, (DataPosition{120, 7, 3, 9, 2}));
   EXPECT_EQ(opened->info.trainMilliseconds, 1.5);
   EXPECT_EQ(opened->parameters.tensors().at("w").data.size(), 100000u);
-  EXPECT_EQ(opened->state.tensors().count("m.w"), 1u);
+  ASSERT_EQ(opened->state.size(), 1u);
+  EXPECT_EQ(opened->state[0].tensors().count("m.w"), 1u);
+  // What one rank writes, an older smelt reads.
+  EXPECT_NE(readFile(root + "/step-000012/manifest.json")->find("\"version\": 1"), std::string::npos);
+}
+
+TEST_F(CheckpointTest, TakesThePartsOfSeveralRanks) {
+  values = {0, 1, 2, 3, 4, 5};
+  auto rows = [&](int64_t first, int64_t last) {
+    auto part = std::span(values).subspan(size_t(first) * 2, size_t(last - first) * 2);
+    return TensorView{DType::F32, {last - first, 2}, std::as_bytes(part)};
+  };
+  {
+    auto pending = PendingCheckpoint::create(root, 3);
+    ASSERT_TRUE(pending.isOk());
+    ASSERT_TRUE(pending->addParameters({{"w", rows(0, 3)}}).isOk());
+    pending->addState(1, *writeStateFile(pending->path(), 1, {{nameOfRows("m.w", 2, 3), rows(2, 3)}}));
+    EXPECT_TRUE(listCheckpoints(root).empty()); // Not there before all of it is.
+    pending->addState(0, *writeStateFile(pending->path(), 0, {{nameOfRows("m.w", 0, 2), rows(0, 2)}, {"m.v", rows(0, 3)}}));
+    ASSERT_TRUE(pending->publish({3}, 3).isOk());
+  }
+  auto opened = openCheckpoint(root + "/step-000003");
+  ASSERT_TRUE(opened.isOk()) << opened.status().message();
+  TensorIndex index(opened->state);
+  ASSERT_EQ(index.findRows("m.w").size(), 2u);
+  EXPECT_EQ(index.findRows("m.w")[1].first, 2);
+  EXPECT_EQ(index.findRows("m.w")[1].last, 3);
+  EXPECT_EQ(loadElement(DType::F32, index.findRows("m.w")[1].tensor->data.data()), 4.0);
+  EXPECT_EQ(index.findRows("m.v").size(), 1u);
+  EXPECT_EQ(index.find("m.w"), nullptr);
+  EXPECT_NE(index.find("m.v"), nullptr);
+  EXPECT_TRUE(index.findRows("m").empty());
+  damage(root + "/step-000003/state.rank1.safetensors");
+  EXPECT_EQ(openCheckpoint(root + "/step-000003").status().code(), StatusCode::Corrupt);
+}
+
+TEST_F(CheckpointTest, NamesThatAreNoRowsAreWholeTensors) {
+  for (const char *name : {"a[1:]", "a[:2]", "a[2:1]", "a[0:1", "a[0:1]b", "a[-1:2]", "a[x:2]"}) {
+    std::string path = folder / "odd.safetensors";
+    values = {1};
+    TensorView view = {DType::F32, {1}, std::as_bytes(std::span(values))};
+    ASSERT_TRUE(writeSafetensors(path, {{name, view}}, {}).isOk());
+    auto file = SafetensorsFile::open(path);
+    ASSERT_TRUE(file.isOk());
+    TensorIndex index({&*file});
+    EXPECT_EQ(index.findRows(name).size(), 1u) << name;
+    EXPECT_TRUE(index.findRows("a").empty()) << name;
+  }
 }
 
 TEST_F(CheckpointTest, KeepsTheNewest) {

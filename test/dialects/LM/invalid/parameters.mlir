@@ -79,3 +79,23 @@ func.func @sparse_constant() {
   %0 = lm.constant sparse<[[0]], [1.0]> : tensor<4xf32>
   return
 }
+
+// -----
+
+// expected-note @below {{declared here}}
+lm.parameter @p : tensor<4x3xf32> constant 0.0
+func.func @part() {
+  // expected-error @below {{reads a part of 'tensor<1x3xf32>' of @p for each of 3 ranks; it is 'tensor<4x3xf32>'}}
+  %0 = lm.read @p {ranks = 3 : i64} : tensor<1x3xf32>
+  return
+}
+
+// -----
+
+// expected-note @below {{declared here}}
+lm.parameter @p : tensor<4x3xf32> constant 0.0
+func.func @part() {
+  // expected-error @below {{reads a part of 'tensor<2x3xf32>' of @p for each of 2 ranks; it is 'tensor<4x3xf32>'}}
+  %0 = lm.read @p {first_row = 2 : i64, ranks = 2 : i64} : tensor<2x3xf32>
+  return
+}
