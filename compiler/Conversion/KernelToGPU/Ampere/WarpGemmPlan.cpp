@@ -57,13 +57,13 @@ WarpGemmPlan WarpGemmPlan::make(kernel::GemmOp op, GPUEmission &emission) {
   for (auto [tensor, result] : llvm::zip_equal(yield.getValues(), op.getOutputs())) {
     GemmOutput output{tensor, emission.getArgument(result),
                       cast<RankedTensorType>(tensor.getType()).getElementType(),
-                      *FragmentRegion::findColumns(op, tensor), false};
+                      *FragmentRegion::findColumns(op, tensor), false, {}};
     output.isStaged = output.element.isBF16() && output.columns.width % 8 == 0 &&
                       emission.getAlignment(output.argument) % 16 == 0;
     auto range = llvm::find_if(
         plan.ranges, [&](const GemmRange &known) { return known.columns == output.columns; });
     if (range == plan.ranges.end())
-      range = plan.ranges.insert(range, GemmRange{output.columns, {}, {}});
+      range = plan.ranges.insert(range, GemmRange{output.columns, {}, {}, false});
     range->outputs.push_back(plan.outputs.size());
     plan.outputs.push_back(output);
   }

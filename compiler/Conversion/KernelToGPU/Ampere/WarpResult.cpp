@@ -33,7 +33,7 @@ void WarpResult::run(const WarpTilePlace &tile, const FragmentThread &thread, Ce
   if (plan.isRaw())
     return storePairs(code, getGroup(places[0], code.f32Type(), plan.n, tile.group), code.f32Type(),
                       plan.m, plan.n, code.add(tile.row, thread.row),
-                      code.add(tile.column, thread.pair), product, blocks);
+                      code.add(tile.column, thread.pair), product, {2, blocks});
   for (const GemmRange &range : plan.ranges) {
     if (range.columns.offset == 0 && range.columns.width == plan.n) {
       runRange(range, tile, thread, product, area, blocks);
@@ -57,7 +57,7 @@ void WarpResult::runRange(const GemmRange &range, const WarpTilePlace &tile,
     if (area && output.isStaged)
       storeRows(pointer, width, tile, column, thread, area, value);
     else
-      storePairs(code, pointer, output.element, plan.m, width, row, pair, value, blocks);
+      storePairs(code, pointer, output.element, plan.m, width, row, pair, value, {2, blocks});
   }
 }
 

@@ -293,14 +293,7 @@ private:
         for (int n8 = 0; n8 < 16; ++n8) {
           Value low = region.get(tensor, {m, n8, h, 0}), high = region.get(tensor, {m, n8, h, 1});
           auto writePair = [&] {
-            Value address = code.at(base, 8 * n8 * bytes);
-            if (element.isBF16())
-              return code.store(code.packBF16(low, high), address, 4);
-            auto pair = VectorType::get(2, code.f32Type());
-            Value both = LLVM::UndefOp::create(code.builder, code.loc, pair);
-            both = LLVM::InsertElementOp::create(code.builder, code.loc, both, low, code.i32(0));
-            both = LLVM::InsertElementOp::create(code.builder, code.loc, both, high, code.i32(1));
-            code.store(both, address, 8);
+            storePair(code, element, low, high, code.at(base, 8 * n8 * bytes));
           };
           if (op.getN() % tileColumns)
             code.ifThen(code.less(code.add(column, 8 * n8), op.getN()), writePair);

@@ -166,7 +166,7 @@ static std::vector<GemmRange> findRanges(const GemmPlan &plan) {
     bounds.insert({output.columns.offset, output.columns.offset + output.columns.width});
   std::vector<GemmRange> ranges;
   for (auto bound = bounds.begin(); std::next(bound) != bounds.end(); ++bound) {
-    GemmRange range{{*bound, *std::next(bound) - *bound}, {}, {}};
+    GemmRange range{{*bound, *std::next(bound) - *bound}, {}, {}, false};
     for (auto [index, output] : llvm::enumerate(plan.outputs))
       if (output.columns.overlaps(range.columns))
         range.outputs.push_back(index);

@@ -15,21 +15,21 @@ FragmentThread smelt::gpu::getFragmentThread(CodeBuilder &code, Value thread) {
   return result;
 }
 
+void smelt::gpu::storePair(CodeBuilder &code, Type element, Value low, Value high, Value address) {
+  if (element.isBF16())
+    return code.store(code.packBF16(low, high), address, 4);
+  auto pair = VectorType::get(2, code.f32Type());
+  Value both = LLVM::UndefOp::create(code.builder, code.loc, pair);
+  both = LLVM::InsertElementOp::create(code.builder, code.loc, both, low, code.i32(0));
+  both = LLVM::InsertElementOp::create(code.builder, code.loc, both, high, code.i32(1));
+  code.store(both, address, 8);
+}
+
 void smelt::gpu::storePairs(CodeBuilder &code, Value pointer, Type element, int64_t rows,
                             int64_t columns, Value row, Value column, CellValue value,
                             TileExtent extent) {
   int64_t bytes = element.getIntOrFloatBitWidth() / 8;
   Value base = code.atElement(pointer, row, columns, column, bytes);
-  auto storePair = [&](Cell cell, Value low, Value high) {
-    Value address = code.at(base, ((64 * cell.m + 8 * cell.h) * columns + 8 * cell.n8) * bytes);
-    if (element.isBF16())
-      return code.store(code.packBF16(low, high), address, 4);
-    auto pair = VectorType::get(2, code.f32Type());
-    Value both = LLVM::UndefOp::create(code.builder, code.loc, pair);
-    both = LLVM::InsertElementOp::create(code.builder, code.loc, both, low, code.i32(0));
-    both = LLVM::InsertElementOp::create(code.builder, code.loc, both, high, code.i32(1));
-    code.store(both, address, 8);
-  };
   SmallVector<Cell> cells;
   for (int m = 0; m < extent.rowBlocks; ++m)
     for (int h = 0; h < 2; ++h)
@@ -54,7 +54,10 @@ void smelt::gpu::storePairs(CodeBuilder &code, Value pointer, Type element, int6
         Value insideColumns = code.less(code.add(column, 8 * cell.n8), columns);
         inside = inside ? code.logicalAnd(inside, insideColumns) : insideColumns;
       }
-      auto write = [&, cell = cell, pair = pair] { storePair(cell, pair.first, pair.second); };
+      auto write = [&, cell = cell, pair = pair] {
+        Value place = code.at(base, ((64 * cell.m + 8 * cell.h) * columns + 8 * cell.n8) * bytes);
+        storePair(code, element, pair.first, pair.second, place);
+      };
       inside ? code.ifThen(inside, write) : write();
     }
   }

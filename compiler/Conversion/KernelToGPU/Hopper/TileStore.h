@@ -31,6 +31,9 @@ struct TileExtent {
   int rowBlocks = 2, columnBlocks = 16;
 };
 
+/// Stores two neighbours as `element` (bf16 or f32).
+void storePair(CodeBuilder &code, Type element, Value low, Value high, Value address);
+
 /// Stores pairs to a row-major [rows, columns] matrix of `element` at `pointer`; `row` and `column`
 /// are the thread's first; the cells of `extent`.
 void storePairs(CodeBuilder &code, Value pointer, Type element, int64_t rows, int64_t columns,
