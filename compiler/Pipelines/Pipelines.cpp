@@ -65,6 +65,7 @@ void smelt::buildToKernelPipeline(OpPassManager &passes, const PipelineOptions &
     if (usesTensorCores(options)) {
       fusion.whyNotFastGemm = whyNotHopperGemm;
       fusion.whyNotFastAttention = whyNotHopperAttention;
+      fusion.whyNotFastShift = whyNotHopperShift;
     }
     buildFusionPipeline(functions, fusion);
   }

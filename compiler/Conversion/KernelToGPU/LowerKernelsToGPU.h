@@ -21,6 +21,8 @@ std::string whyNotHopperGemm(mlir::kernel::GemmOp op);
 
 /// The same for attention.
 std::string whyNotHopperAttention(mlir::kernel::AttentionOp op);
+/// Why attention on Hopper does not load keys (or q, v) with this shift; empty if it does.
+std::string whyNotHopperShift(mlir::lm::TokenShiftOp shift, bool isKey);
 
 /// The code of all kernels of a module.
 struct GPUKernels {

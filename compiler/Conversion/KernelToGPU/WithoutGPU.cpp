@@ -37,6 +37,7 @@ llvm::StringRef whyNotGPURowOp(Operation *) { return "there are no GPU code gene
 
 std::string whyNotHopperGemm(kernel::GemmOp) { return ""; }
 std::string whyNotHopperAttention(kernel::AttentionOp) { return ""; }
+std::string whyNotHopperShift(lm::TokenShiftOp, bool) { return ""; }
 
 std::optional<GPUKernels> lowerKernelsToGPU(ModuleOp module, const GPUTarget &target,
                                             const GPUAlignments &) {

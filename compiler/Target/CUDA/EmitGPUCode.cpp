@@ -1,5 +1,6 @@
 //===- EmitGPUCode.cpp - GPU functions to PTX, in process -----------------===//
 #include "compiler/Target/CUDA/EmitGPUCode.h"
+#include "compiler/Target/CUDA/EmitPTX.h"
 
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
@@ -17,62 +18,19 @@
 #include "mlir/Target/LLVMIR/Dialect/NVVM/NVVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "mlir/Transforms/Passes.h"
-#include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
-#include "llvm/MC/TargetRegistry.h"
-#include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/TargetSelect.h"
 #include "llvm/Support/raw_ostream.h"
-#include "llvm/Target/TargetMachine.h"
-#include "llvm/TargetParser/Triple.h"
 
 using namespace mlir;
 
 namespace smelt {
 namespace {
 
-std::unique_ptr<llvm::TargetMachine> createMachine(const GPUTarget &target, std::string &error) {
-  static const bool initialized = [] {
-    LLVMInitializeNVPTXTargetInfo();
-    LLVMInitializeNVPTXTarget();
-    LLVMInitializeNVPTXTargetMC();
-    LLVMInitializeNVPTXAsmPrinter();
-    return true;
-  }();
-  (void)initialized;
-  llvm::Triple triple("nvptx64-nvidia-cuda");
-  const llvm::Target *backend = llvm::TargetRegistry::lookupTarget(triple, error);
-  if (!backend)
-    return nullptr;
-  llvm::TargetOptions options;
-  // Only what is written as one operation is fused: the same sums on every target.
-  options.AllowFPOpFusion = llvm::FPOpFusion::Standard;
-  // PTX 8.1 has kernel parameters beyond 4 KB (tables of pointers); 8.3 is what CUDA 12.3 reads.
-  return std::unique_ptr<llvm::TargetMachine>(backend->createTargetMachine(
-      triple, target.chip, "+ptx83", options, llvm::Reloc::PIC_, std::nullopt,
-      llvm::CodeGenOptLevel::Aggressive));
-}
-
-void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
-  llvm::PipelineTuningOptions tuning;
-  // The kernels are vectorised and unrolled by their generator.
-  tuning.LoopVectorization = false;
-  tuning.SLPVectorization = false;
-  tuning.LoopUnrolling = false;
-  tuning.LoopInterleaving = false;
-  llvm::LoopAnalysisManager loops;
-  llvm::FunctionAnalysisManager functions;
-  llvm::CGSCCAnalysisManager sccs;
-  llvm::ModuleAnalysisManager modules;
-  llvm::PassBuilder builder(&machine, tuning);
-  builder.registerModuleAnalyses(modules);
-  builder.registerCGSCCAnalyses(sccs);
-  builder.registerFunctionAnalyses(functions);
-  builder.registerLoopAnalyses(loops);
-  builder.crossRegisterProxies(loops, functions, sccs, modules);
-  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3).run(module, modules);
-}
+/// Modules of so many kernels are compiled in parts, side by side. The number of parts does not
+/// depend on the machine, so neither does the code.
+constexpr size_t kManyKernels = 64;
+constexpr unsigned kParts = 8;
 
 void write(const std::string &path, llvm::function_ref<void(llvm::raw_ostream &)> print) {
   std::error_code code;
@@ -115,23 +73,15 @@ LogicalResult emitGPUCode(ModuleOp module, const GPUTarget &target, GPUCode &cod
   if (!llvmModule)
     return module.emitError("cannot translate the kernels to LLVM IR");
   std::string error;
-  std::unique_ptr<llvm::TargetMachine> machine = createMachine(target, error);
-  if (!machine)
-    return module.emitError("no NVPTX backend in this LLVM: ") << error;
-  llvmModule->setTargetTriple(machine->getTargetTriple());
-  llvmModule->setDataLayout(machine->createDataLayout());
-  optimize(*llvmModule, *machine);
-  if (!options.dumpPrefix.empty())
-    write(options.dumpPrefix + ".ll", [&](auto &out) { llvmModule->print(out, nullptr); });
-  llvm::SmallString<0> text;
-  {
-    llvm::raw_svector_ostream out(text);
-    llvm::legacy::PassManager passes;
-    if (machine->addPassesToEmitFile(passes, out, nullptr, llvm::CodeGenFileType::AssemblyFile))
-      return module.emitError("the NVPTX backend cannot emit PTX");
-    passes.run(*llvmModule);
-  }
-  code.ptx = text.str().str();
+  // A dump shows one module.
+  size_t kernels = llvm::count_if(*llvmModule, [](auto &f) { return !f.isDeclaration(); });
+  unsigned parts = options.dumpPrefix.empty() && kernels >= kManyKernels ? kParts : 1;
+  code.ptx = emitPTX(std::move(llvmModule), target, parts, error, [&](llvm::Module &optimized) {
+    if (!options.dumpPrefix.empty())
+      write(options.dumpPrefix + ".ll", [&](auto &out) { optimized.print(out, nullptr); });
+  });
+  if (!error.empty())
+    return module.emitError(error);
   if (!options.dumpPrefix.empty())
     write(options.dumpPrefix + ".ptx", [&](auto &out) { out << code.ptx; });
   std::string ptxas = options.ptxas.empty() ? findPtxas() : options.ptxas;

@@ -10,7 +10,8 @@
 // that read dk.)
 //
 // Legal when the kernel holds nothing but changes of index and every user is a load of q, k or v;
-// another user needs the shifted tensor in memory anyway.
+// another user needs the shifted tensor in memory anyway, and so do kernels that cannot load it so
+// (options.whyNotFastShift).
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Transforms/Fusion/MergeKernels.h"
@@ -46,6 +47,12 @@ static std::string whyNot(RowwiseOp shift, const FusionOptions &options) {
     if (!isAttentionLoad(use))
       return "the shifted tensor is also read by " +
              use.getOwner()->getName().getStringRef().str() + ", so it is stored";
+  if (options.whyNotFastShift)
+    for (OpOperand &use : shift->getUses())
+      for (auto op : shift.getBody().getOps<lm::TokenShiftOp>())
+        if (std::string why = options.whyNotFastShift(op, *getRegionOfOperand(use) == 1);
+            !why.empty())
+          return "what attention loads " + why;
   return whyNotIntoAllLoads(shift, options);
 }
 

@@ -29,6 +29,9 @@ struct FusionOptions {
   std::function<std::string(mlir::kernel::GemmOp)> whyNotFastGemm;
   /// The same for attention.
   std::function<std::string(mlir::kernel::AttentionOp)> whyNotFastAttention;
+  /// Why attention's fast kernels do not load rows with this shift (of the keys, or of q or v): it
+  /// is computed beforehand then.
+  std::function<std::string(mlir::lm::TokenShiftOp, bool isKey)> whyNotFastShift;
   /// Price of a floating-point operation that is done twice, in bytes of memory traffic.
   double bytesPerFlop = 0.125;
   /// A load region may cost this many operations per element of what it yields.

@@ -1,6 +1,7 @@
 //===- AttentionPlan.cpp - Attention that Hopper's kernels take -----------===//
 #include "compiler/Conversion/KernelToGPU/Hopper/AttentionPlan.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/SkipCasts.h"
+#include "compiler/Conversion/KernelToGPU/LowerKernelsToGPU.h"
 
 using namespace mlir;
 using namespace smelt;
@@ -24,17 +25,7 @@ static RegionSource findSource(Region &region, OperandRange inputs) {
   return source;
 }
 
-static std::string whyNotSource(const RegionSource &source, bool isKey,
-                                const GPUEmission &emission) {
-  if (!source.operand)
-    return "computes more than a shift while it is loaded";
-  if (!cast<RankedTensorType>(source.operand.getType()).getElementType().isBF16())
-    return "is not stored in bf16";
-  if (emission.getAlignment(emission.getArgument(source.operand)) % 16)
-    return "does not begin at a multiple of 16 bytes";
-  if (!source.shift)
-    return "";
-  lm::TokenShiftOp shift = source.shift;
+std::string smelt::whyNotHopperShift(lm::TokenShiftOp shift, bool isKey) {
   if (!isKey)
     return "is shifted, and only keys are here";
   if (shift.getMode() != lm::ShiftMode::replace || shift.getScale() || shift.getGate() ||
@@ -45,6 +36,17 @@ static std::string whyNotSource(const RegionSource &source, bool isKey,
     if (bound % 32)
       return "has shifted features that do not begin at a multiple of 32";
   return "";
+}
+
+static std::string whyNotSource(const RegionSource &source, bool isKey,
+                                const GPUEmission &emission) {
+  if (!source.operand)
+    return "computes more than a shift while it is loaded";
+  if (!cast<RankedTensorType>(source.operand.getType()).getElementType().isBF16())
+    return "is not stored in bf16";
+  if (emission.getAlignment(emission.getArgument(source.operand)) % 16)
+    return "does not begin at a multiple of 16 bytes";
+  return source.shift ? whyNotHopperShift(source.shift, isKey) : "";
 }
 
 std::string AttentionPlan::whyNot(Region &q, OperandRange qInputs, Region &k, OperandRange kInputs,
