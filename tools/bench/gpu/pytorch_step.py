@@ -4,12 +4,16 @@
   pytorch_step.py short|medium LOG check [--dump FOLDER]    loss and gradients, whole widths, 2048 tokens, against test/oracle's reference
   pytorch_step.py short LOG time STAGE [--rounds N] [--together N]   stage 1, 2 or 3 of the short record
   pytorch_step.py medium LOG time WINDOW [--rounds N]       65,536 tokens; the window in blocks of 128
+  pytorch_step.py short|medium LOG turns STAGE|WINDOW --batch FILE   a contestant of alternate.py
+
+--untuned: without the search for better tiles that the medium record asks torch.compile for, which takes minutes.
 
 LOG is the record's log of the public repository, see record_program.py. --dump writes weights.safetensors and gradients.safetensors as
 smelt-parity reads them (loss and gradients of the float64 reference with the record's roundings of weights, tables and FP8 values).
 """
 import argparse
 import fcntl
+import json
 import pathlib
 import sys
 import time
@@ -133,25 +137,58 @@ def check(record, log, dump):
                   folder / "gradients.safetensors")
 
 
+def read_batch(path):
+    """A batch that gpu_turns wrote, as make_batch gives it."""
+    tokens, targets, document_start = torch.from_file(path, size=pathlib.Path(path).stat().st_size // 4, dtype=torch.int32).view(3, -1)
+    T, starts = len(tokens), torch.cat([document_start.unique(), torch.tensor([tokens.numel()])])
+    padded = torch.full((max(128, -(-T // 300 // 128) * 128 + 128, len(starts)),), T, dtype=torch.int32)
+    padded[: len(starts)] = starts
+    return tokens.long().cuda(), targets.long().cuda(), document_start.long().cuda(), padded.cuda()
+
+
+class Compiled:
+    """A record's forward and backward as its program compiles them."""
+
+    def __init__(self, record, log, which, batch=None):
+        self.record, self.which = record, which
+        self.program = record_program.load(log, record)
+        self.model = record_program.make_model(self.program, record, *WHOLE[record], 262144)
+        set_weights(record_program.by_smelt_names(self.model, record, lambda p: p.data))
+        self.batch = read_batch(batch) if batch else make_batch(STAGES[which][0] if record == "short" else 65536)
+        self.model.train()
+        options = {"fullgraph": True} if record == "short" else {}
+        self.compiled = torch.compile(self.model, dynamic=False, **options)
+        begin = time.time()
+        for _ in range(3):
+            self.step()
+        torch.cuda.synchronize()
+        self.seconds = time.time() - begin
+
+    def step(self, blocks=None):
+        blocks = blocks or (STAGES[self.which][1] if self.record == "short" else self.which)
+        call(self.program, self.record, self.compiled, self.batch, blocks).backward()
+        self.model.zero_grad(set_to_none=True)
+
+    def profile(self, blocks):
+        """Launches, milliseconds of the GPU by kind of kernel, and the peak of forward and backward."""
+        torch.cuda.reset_peak_memory_stats()
+        self.step(blocks)
+        torch.cuda.synchronize()
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+            self.step(blocks)
+            torch.cuda.synchronize()
+        kernels = [e for e in profile.events() if e.device_type == torch.autograd.DeviceType.CUDA and not e.name.startswith("Mem")]
+        attention = [e for e in kernels if "flash" in e.name or "flex" in e.name or "tem_fused" in e.name and "attention" in e.name]
+        busy = lambda events: round(sum(e.device_time for e in events) / 1e3, 3)
+        return {"kernels": len(kernels), "kernels_ms": busy(kernels), "attention_ms": busy(attention),
+                "peak_mib": torch.cuda.max_memory_allocated() >> 20,
+                "parameters_mib": sum(p.nbytes for p in self.model.parameters()) >> 20}
+
+
 def measure(record, log, which, rounds, together):
     """`together` processes may compile at the same time; when all have, one after the other measures."""
-    program = record_program.load(log, record)
-    tokens, blocks = STAGES[which] if record == "short" else (65536, which)
-    model = record_program.make_model(program, record, *WHOLE[record], 262144)
-    set_weights(record_program.by_smelt_names(model, record, lambda p: p.data))
-    batch = make_batch(tokens)
-    model.train()
-    compiled = torch.compile(model, dynamic=False, fullgraph=True) if record == "short" else torch.compile(model, dynamic=False)
-
-    def step():
-        call(program, record, compiled, batch, blocks).backward()
-        model.zero_grad(set_to_none=True)
-
     begin = time.time()
-    for _ in range(3):
-        step()
-    torch.cuda.synchronize()
-    compiling = time.time() - begin
+    compiled = Compiled(record, log, which)
     ready = pathlib.Path("/tmp/pytorch_step")
     ready.mkdir(exist_ok=True)
     (ready / f"{record}-{which}").touch()
@@ -164,28 +201,55 @@ def measure(record, log, which, rounds, together):
         for _ in range(rounds):
             start, stop = (torch.cuda.Event(enable_timing=True) for _ in range(2))
             start.record()
-            step()
+            compiled.step()
             stop.record()
             torch.cuda.synchronize()
             times.append(start.elapsed_time(stop))
     times.sort()
     peak = torch.cuda.max_memory_allocated() / 2**20
-    print(f"{record} {which}: {tokens} tokens, forward + backward {times[len(times) // 2]:.2f} ms "
-          f"({times[len(times) // 10]:.2f}-{times[len(times) * 9 // 10]:.2f}), peak {peak:.0f} MiB, compiled in {compiling:.0f} s", flush=True)
+    print(f"{record} {which}: {len(compiled.batch[0])} tokens, forward + backward {times[len(times) // 2]:.2f} ms "
+          f"({times[len(times) // 10]:.2f}-{times[len(times) * 9 // 10]:.2f}), peak {peak:.0f} MiB, compiled in {compiled.seconds:.0f} s", flush=True)
+
+
+def take_turns(record, log, which, batch):
+    """gpu_turns' protocol, for alternate.py: `run WHICH N` and `profile WHICH`, a line of JSON each."""
+    compiled = Compiled(record, log, which, batch)
+    answer = lambda value: print(json.dumps(value), flush=True)
+    answer({"ready": True, "compiled_s": round(compiled.seconds, 1)})
+    for line in sys.stdin:
+        what, *rest = line.split()
+        blocks = int(rest[0]) if record == "medium" else None
+        if what == "profile":
+            answer(compiled.profile(blocks))
+            continue
+        count = int(rest[1])
+        torch.cuda.synchronize()
+        begin = time.perf_counter()
+        for _ in range(count):
+            compiled.step(blocks)
+        torch.cuda.synchronize()
+        answer({"ms": (time.perf_counter() - begin) * 1e3 / count})
 
 
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("record", choices=WHOLE)
     parser.add_argument("log")
-    parser.add_argument("what", choices=["check", "time"])
+    parser.add_argument("what", choices=["check", "time", "turns"])
     parser.add_argument("which", type=int, nargs="?")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--together", type=int, default=1)
     parser.add_argument("--dump")
+    parser.add_argument("--batch")
+    parser.add_argument("--untuned", action="store_true")
     arguments = parser.parse_args()
     if arguments.what == "check":
         check(arguments.record, arguments.log, arguments.dump)
+        return
+    if arguments.untuned:
+        record_program.tune = False
+    if arguments.what == "turns":
+        take_turns(arguments.record, arguments.log, arguments.which, arguments.batch)
     else:
         measure(arguments.record, arguments.log, arguments.which, arguments.rounds, arguments.together)
 

@@ -14,6 +14,8 @@ import types
 import torch
 import torch.distributed as dist
 
+tune = True  # False: without torch.compile's search for better tiles, which the medium record turns on.
+
 
 @torch.library.custom_op("record::attention", mutates_args=())
 def attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, starts: torch.Tensor, longest: int, scale: float,
@@ -77,6 +79,8 @@ def load(log, record):
     program = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = program
     spec.loader.exec_module(program)
+    if not tune:
+        torch._inductor.config.coordinate_descent_tuning = False
     program.device, program.world_size, program.grad_accum_steps = torch.device("cuda", 0), 1, 8
     return program
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Launches kernels that gpu_kernels compiled, checks them against float64 and times them in alternation with PyTorch.
 
-  run_kernels.py FOLDER check|bench|both      FOLDER holds kernels.cubin, kernels.ptx and kernels.json
+  run_kernels.py FOLDER check|bench|both [MIB]   FOLDER holds kernels.cubin, kernels.ptx and kernels.json; MIB: only kernels whose
+                                                 buffers take less, launched 3 times instead of 22 (for compute-sanitizer)
 
 Needs PyTorch and libcuda alone. What a kernel computes is told by its name: gemm_SHAPE_LAYOUT_EPILOGUE, see CASES in cases.py.
 Outputs are poisoned with NaN before each check; a NaN left fails. Prints one line a kernel and a table last.
@@ -91,7 +92,11 @@ class Kernel:
         return run
 
 
-def load(folder):
+def mebibytes(spec):
+    return sum(math.prod(b["shape"]) * DTYPES[b["element"]].itemsize for b in spec["buffers"]) / 2**20
+
+
+def load(folder, most=math.inf):
     module = ctypes.c_void_p()
     read = lambda name: open(os.path.join(folder, name), "rb").read()
     image = read("kernels.cubin")
@@ -102,14 +107,14 @@ def load(folder):
         print(f"kernels.ptx compiled by the driver in {time.time() - begin:.1f} s")
     check(result, folder)
     specs = json.load(open(os.path.join(folder, "kernels.json")))
-    return [Kernel(module, name, spec) for name, spec in sorted(specs.items())]
+    return [Kernel(module, name, spec) for name, spec in sorted(specs.items()) if mebibytes(spec) < most]
 
 
 def poison(tensor):
     tensor.reshape(-1).view(torch.uint8).fill_(0xFF)  # NaN in every float format.
 
 
-def check_kernel(kernel):
+def check_kernel(kernel, repeats=20):
     case = cases.find(kernel.name)
     buffers = kernel.make_buffers()
     count = kernel.spec["inputs"]
@@ -132,7 +137,7 @@ def check_kernel(kernel):
         worst = max(worst, error / bound) if not math.isnan(error) else math.inf
         text.append(f"{error:.2e}{'' if good else f' WRONG (bound {bound:.1e}, {nan} NaN)'}")
     # Launches one right after the other, as in a graph, and what the last of them leaves.
-    for _ in range(20):
+    for _ in range(repeats):
         run()
     for output in buffers[count:]:
         poison(output)
@@ -217,12 +222,12 @@ def time_launches(kernels, rounds=20):
 
 def main():
     folder, mode = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "both"
-    kernels = load(folder)
+    kernels, repeats = (load(folder, float(sys.argv[3])), 1) if len(sys.argv) > 3 else (load(folder), 20)
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, {len(kernels)} kernels", flush=True)
     good = True
     if mode in ("check", "both"):
         for kernel in kernels:
-            good &= check_kernel(kernel)
+            good &= check_kernel(kernel, repeats)
         print("check:", "all ok" if good else "FAILED", flush=True)
     if mode in ("bench", "both"):
         bench(kernels)

@@ -1,0 +1,176 @@
+#!/usr/bin/env python3
+"""Steps of several programs on one GPU, taking turns: Smelt's bundles and PyTorch's.
+
+  alternate.py steps FOLDER [--logs DIR] [--rounds N] [--untuned] [--only short|medium]
+  alternate.py offset FOLDER [--rounds N]
+
+FOLDER has gpu_turns and bundles. steps: short.smelt at its three stages and medium.smelt at windows of 1, 14 and 27 blocks, each
+against the record's own program where DIR has its log (short-log.txt, medium-log.txt; without logs Smelt alone), on the same batch:
+documents of median length 400 cut at 2048. offset: offset-all.smelt against offset-none.smelt.
+
+A turn is a few steps of forward and backward, enqueued one after the other and waited for; turns alternate as A B B A. Every program is
+alive and has compiled before the first turn; nothing else runs on the GPU. Medians over the turns with 10th and 90th percentile; the ratio is
+the median of the rounds' ratios with its quartiles. Memory: what forward and backward need, parameters and gradients within; Smelt's
+arena has the optimisers' states besides and is for all stages at once.
+"""
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+STAGES = {1: 10, 2: 700, 3: 1400}  # stage of the short record: a step of it
+WINDOWS = {1: 0, 14: 2767, 27: 5534}  # window of the medium record in blocks: a step that has it
+
+
+class Contestant:
+    def __init__(self, name, command, log):
+        self.name = name
+        self.errors = open(log, "w")
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True)
+
+    def read(self):
+        while True:
+            line = self.process.stdout.readline()
+            if not line:
+                raise SystemExit(f"alternate: {self.name} ended with {self.process.wait()}, see {self.errors.name}")
+            if line.startswith("{"):
+                return json.loads(line)
+
+    def ask(self, line):
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        return self.read()
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def alternate(first, second, rounds, turn):
+    """first and second: (contestant, what it is to run). Two lists of ms a step, round by round."""
+    times = ([], [])
+    for r in range(rounds + 2):
+        order = [(0, first), (1, second)] if second else [(0, first)]
+        if r % 2:
+            order.reverse()
+        for which, (contestant, place) in order:
+            ms = contestant.ask(f"run {place} {turn}")["ms"]
+            if r >= 2:
+                times[which].append(ms)
+    return times
+
+
+def spread(values):
+    values = sorted(values)
+    return statistics.median(values), values[len(values) // 10], values[len(values) * 9 // 10]
+
+
+def show(times):
+    return "{:8.3f} ({:.2f}-{:.2f})".format(*spread(times))
+
+
+def row(name, tokens, ours, theirs, described, profile):
+    text = f"{name:22s} {tokens:6d} {show(ours):>24s}"
+    if theirs:
+        ratios = sorted(a / b for a, b in zip(ours, theirs))
+        text += f" {show(theirs):>24s}   {statistics.median(ratios):.3f} ({ratios[len(ratios) // 4]:.3f}-{ratios[len(ratios) * 3 // 4]:.3f})"
+    text += f"   launches {described['launches']} (kernels {described['kernels']})"
+    mine = described["workspace_mib"] + described["parameters_mib"] + described["gradients_mib"]
+    text += f"   MiB {mine:.0f} of {described['arena_mib']:.0f}"
+    if profile:
+        text += (f" | PyTorch: kernels {profile['kernels']}, {profile['kernels_ms']:.1f} ms of them, attention {profile['attention_ms']:.2f} ms, "
+                 f"MiB {profile['peak_mib']} (ratio {mine / profile['peak_mib']:.2f})")
+    return text
+
+
+def python(folder, record, log, which, batch, untuned):
+    command = [sys.executable, str(HERE / "pytorch_step.py"), record, str(log), "turns", str(which), "--batch", batch]
+    return Contestant(f"PyTorch {record} {which}", command + ["--untuned"] * untuned, folder / f"pytorch-{record}-{which}.log")
+
+
+def steps(arguments):
+    folder, out = pathlib.Path(arguments.folder), pathlib.Path(os.environ.get("OUT", arguments.folder))
+    records = [r for r in ("short", "medium") if arguments.only in (None, r) and (folder / f"{r}.smelt").exists()]
+    logs = {r: pathlib.Path(arguments.logs) / f"{r}-log.txt" for r in records} if arguments.logs else {}
+    places = {"short": STAGES, "medium": WINDOWS}
+    start = lambda record: Contestant(f"Smelt {record}", [str(folder / "gpu_turns"), str(folder / f"{record}.smelt")], out / f"smelt-{record}.log")
+    described, theirs = {}, {}
+    for record in records:  # Their batches first: compiling needs them. Then the memory is PyTorch's.
+        ours = start(record)
+        ours.read()
+        for which, step in places[record].items():
+            described[record, which] = ours.ask(f"describe {step} /tmp/batch-{record}-{which}")
+        ours.close()
+        if record in logs:
+            for which in STAGES if record == "short" else [1]:  # The medium record's window is an argument.
+                theirs[record, which] = python(out, record, logs[record], which, f"/tmp/batch-{record}-{which}", arguments.untuned)
+    print(described[next(iter(described))]["device"], flush=True)
+    begin = time.time()
+    for key, contestant in theirs.items():
+        answer = contestant.read()
+        print(f"{contestant.name}: compiled in {answer['compiled_s']:.0f} s", flush=True)
+    if theirs:
+        print(f"all PyTorch programs ready after {time.time() - begin:.0f} s")
+    results = {}
+    for record in records:
+        ours = start(record)
+        ours.read()
+        lines = []
+        for which, step in places[record].items():
+            other = theirs.get((record, which)) or theirs.get((record, 1))
+            place = which if record == "medium" else 0
+            turn = 4 if record == "short" else 2
+            a, b = alternate((ours, step), (other, place) if other else None, arguments.rounds, turn)
+            profile = other.ask(f"profile {place}") if other else None
+            results[f"{record} {which}"] = {"ours": a, "theirs": b, "described": described[record, which], "profile": profile}
+            name = f"short, stage {which}" if record == "short" else f"medium, {which} blocks"
+            lines.append(row(name, described[record, which]["tokens"], a, b, described[record, which], profile))
+            print(lines[-1], flush=True)
+        updates = ours.ask(f"updates {step} 10")
+        print(f"{record}: updates " + ", ".join(f"{name} {u['ms']:.3f} ms, {u['launches']} launches" for name, u in updates.items()), flush=True)
+        ours.close()
+        for (other_record, _), contestant in theirs.items():
+            if other_record == record:
+                contestant.close()
+    (out / "steps.json").write_text(json.dumps(results))
+    return 0
+
+
+def offset(arguments):
+    folder, out = pathlib.Path(arguments.folder), pathlib.Path(os.environ.get("OUT", arguments.folder))
+    pair = [Contestant(v, [str(folder / "gpu_turns"), str(folder / f"offset-{v}.smelt")], out / f"offset-{v}.log") for v in ("all", "none")]
+    for contestant in pair:
+        contestant.read()
+    step = 10
+    described = [c.ask(f"describe {step} /tmp/batch-offset") for c in pair]
+    with_offset, without = alternate((pair[0], step), (pair[1], step), arguments.rounds, 2)
+    for contestant in pair:
+        contestant.close()
+    differences = [100 * (a / b - 1) for a, b in zip(with_offset, without)]
+    mean, error = statistics.mean(differences), statistics.stdev(differences) / len(differences) ** 0.5
+    print(f"key offset on all layers {show(with_offset)} ms, on none {show(without)} ms, {described[0]['tokens']} tokens, "
+          f"{described[0]['launches']} and {described[1]['launches']} launches")
+    print(f"  difference a round: mean {mean:+.3f} % ± {error:.3f} (standard error), median {statistics.median(differences):+.3f} %, "
+          f"{len(differences)} rounds of 2 steps each")
+    return 0
+
+
+def main():
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("what", choices=["steps", "offset"])
+    parser.add_argument("folder")
+    parser.add_argument("--logs")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--untuned", action="store_true")
+    parser.add_argument("--only", choices=["short", "medium"])
+    arguments = parser.parse_args()
+    return steps(arguments) if arguments.what == "steps" else offset(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
