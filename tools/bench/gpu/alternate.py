@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Steps of several programs on one GPU, taking turns: Smelt's bundles and PyTorch's.
 
-  alternate.py steps FOLDER [--logs DIR] [--rounds N] [--untuned] [--only short|medium]
+  alternate.py steps FOLDER [--logs DIR] [--rounds N] [--untuned] [--patience SECONDS] [--only short|medium]
   alternate.py offset FOLDER [--rounds N]
 
 FOLDER has gpu_turns and bundles. steps: short.smelt at its three stages and medium.smelt at windows of 1, 14 and 27 blocks, each
@@ -17,9 +17,11 @@ import argparse
 import json
 import os
 import pathlib
+import queue
 import statistics
 import subprocess
 import sys
+import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -32,14 +34,24 @@ class Contestant:
         self.name = name
         self.errors = open(log, "w")
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True)
+        self.lines = queue.Queue()
+        threading.Thread(target=self.collect, daemon=True).start()
 
-    def read(self):
-        while True:
-            line = self.process.stdout.readline()
-            if not line:
-                raise SystemExit(f"alternate: {self.name} ended with {self.process.wait()}, see {self.errors.name}")
+    def collect(self):
+        for line in self.process.stdout:
             if line.startswith("{"):
-                return json.loads(line)
+                self.lines.put(json.loads(line))
+        self.lines.put(None)
+
+    def read(self, seconds=100):
+        """The next answer; None if there is none in time."""
+        try:
+            answer = self.lines.get(timeout=max(seconds, 0.01))
+        except queue.Empty:
+            return None
+        if answer is None:
+            raise SystemExit(f"alternate: {self.name} ended with {self.process.wait()}, see {self.errors.name}")
+        return answer
 
     def ask(self, line):
         self.process.stdin.write(line + "\n")
@@ -48,6 +60,10 @@ class Contestant:
 
     def close(self):
         self.process.stdin.close()
+        self.process.wait()
+
+    def kill(self):
+        self.process.kill()
         self.process.wait()
 
 
@@ -111,9 +127,13 @@ def steps(arguments):
                 theirs[record, which] = python(out, record, logs[record], which, f"/tmp/batch-{record}-{which}", arguments.untuned)
     print(described[next(iter(described))]["device"], flush=True)
     begin = time.time()
-    for key, contestant in theirs.items():
-        answer = contestant.read()
-        print(f"{contestant.name}: compiled in {answer['compiled_s']:.0f} s", flush=True)
+    for key, contestant in list(theirs.items()):
+        answer = contestant.read(begin + arguments.patience - time.time())
+        if answer:
+            print(f"{contestant.name}: compiled in {answer['compiled_s']:.0f} s", flush=True)
+        else:
+            print(f"{contestant.name}: not compiled after {arguments.patience} s, left out", flush=True)
+            theirs.pop(key).kill()
     if theirs:
         print(f"all PyTorch programs ready after {time.time() - begin:.0f} s")
     results = {}
@@ -122,7 +142,7 @@ def steps(arguments):
         ours.read()
         lines = []
         for which, step in places[record].items():
-            other = theirs.get((record, which)) or theirs.get((record, 1))
+            other = theirs.get((record, which if record == "short" else 1))
             place = which if record == "medium" else 0
             turn = 4 if record == "short" else 2
             a, b = alternate((ours, step), (other, place) if other else None, arguments.rounds, turn)
@@ -166,6 +186,7 @@ def main():
     parser.add_argument("folder")
     parser.add_argument("--logs")
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--patience", type=int, default=300)
     parser.add_argument("--untuned", action="store_true")
     parser.add_argument("--only", choices=["short", "medium"])
     arguments = parser.parse_args()

@@ -13,6 +13,7 @@ smelt-parity reads them (loss and gradients of the float64 reference with the re
 """
 import argparse
 import fcntl
+import functools
 import json
 import pathlib
 import sys
@@ -70,7 +71,12 @@ def call(program, record, model, batch, blocks):
     tokens, targets, _, starts = batch
     if record == "short":
         return model(tokens.int(), targets, starts, blocks // 2, blocks)
-    return model(tokens.int(), targets, torch.tensor(blocks, dtype=torch.int32, device="cuda"))
+    return model(tokens.int(), targets, on_device(blocks))
+
+
+@functools.lru_cache
+def on_device(number):
+    return torch.tensor(number, dtype=torch.int32, device="cuda")
 
 
 def relative(a, b):

@@ -12,12 +12,15 @@ import argparse
 import json
 import pathlib
 import statistics
+import sys
 import time
 
 import torch
 import torch.distributed as dist
 
-import record_program
+sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).parents[3] / "test/oracle")]
+import record_program  # noqa: E402
+import short_record  # noqa: E402
 
 TOKENS, SCHEDULED, EXTENSION = 4096, 180, 20
 SIZES = (11, 6, 768)
@@ -35,6 +38,12 @@ def open_program(log):
     return program
 
 
+def parameters(model):
+    """Views under Smelt's names; the two scalars of the layer without attention, which nothing uses, are left out."""
+    used = short_record.parameter_shapes(short_record.ShortConfig())
+    return {name: p for name, p in record_program.by_smelt_names(model, "short", lambda p: p.data).items() if name in used}
+
+
 def add_optimizers(program, log):
     """The log's text from its lists of parameters to its compilation of the model: optimisers and schedules."""
     text = pathlib.Path(log).read_text()
@@ -48,7 +57,7 @@ def train(log, weights, train_file, validation_file, out, steps):
     program = open_program(log)
     program.model = model = record_program.make_model(program, "short", *SIZES, 16384)
     stored = load_file(weights)
-    named = record_program.by_smelt_names(model, "short", lambda p: p.data)
+    named = parameters(model)
     assert stored.keys() == named.keys(), stored.keys() ^ named.keys()
     for name, p in named.items():
         p.copy_(stored[name].reshape(p.shape))
@@ -85,8 +94,7 @@ def write_weights(log, out, seed):
     program = open_program(log)
     torch.manual_seed(seed)
     model = record_program.make_model(program, "short", *SIZES, 16384)
-    named = record_program.by_smelt_names(model, "short", lambda p: p.data)
-    save_file({name: p.cpu().contiguous().clone() for name, p in named.items()}, out)
+    save_file({name: p.cpu().contiguous().clone() for name, p in parameters(model).items()}, out)
 
 
 def main():
