@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <thread>
 
 namespace smelt::runtime {
 
@@ -38,6 +39,21 @@ bool isNamedState(const Buffer &buffer) {
   return buffer.kind == BufferKind::Parameter || buffer.kind == BufferKind::State;
 }
 
+/// Calls work(begin, end) for parts of 0 … count − 1 on all cores: each value depends on its index
+/// alone, and a record has hundreds of millions.
+template <typename Work> void inParallel(uint64_t count, const Work &work) {
+  uint64_t threads = std::clamp<uint64_t>(std::thread::hardware_concurrency(), 1, 32);
+  if (count < (uint64_t(1) << 18))
+    return work(0, count);
+  std::vector<std::thread> others;
+  for (uint64_t i = 1; i < threads; ++i)
+    others.emplace_back(
+        [&, i] { work(count * i / threads, count * (i + 1) / threads); });
+  work(0, count / threads);
+  for (std::thread &other : others)
+    other.join();
+}
+
 /// The values of `init` as the buffer's elements.
 std::vector<std::byte> initialValues(const Buffer &buffer, uint64_t seed) {
   std::vector<std::byte> data(usedBytes(buffer));
@@ -45,8 +61,10 @@ std::vector<std::byte> initialValues(const Buffer &buffer, uint64_t seed) {
   uint64_t size = dtypeBytes(buffer.dtype), count = data.size() / size;
   RandomStream random(seed, buffer.name);
   auto fill = [&](auto value) {
-    for (uint64_t i = 0; i < count; ++i)
-      storeElement(buffer.dtype, value(i), data.data() + i * size);
+    inParallel(count, [&](uint64_t begin, uint64_t end) {
+      for (uint64_t i = begin; i < end; ++i)
+        storeElement(buffer.dtype, value(i), data.data() + i * size);
+    });
   };
   switch (init.kind) {
   case InitKind::Zeros:

@@ -110,7 +110,7 @@ def python(folder, record, log, which, batch, untuned):
 
 
 def steps(arguments):
-    folder, out = pathlib.Path(arguments.folder), pathlib.Path(os.environ.get("OUT", arguments.folder))
+    folder, out = pathlib.Path(arguments.folder).resolve(), pathlib.Path(os.environ.get("OUT", arguments.folder))
     records = [r for r in ("short", "medium") if arguments.only in (None, r) and (folder / f"{r}.smelt").exists()]
     logs = {r: pathlib.Path(arguments.logs) / f"{r}-log.txt" for r in records} if arguments.logs else {}
     places = {"short": STAGES, "medium": WINDOWS}
@@ -162,7 +162,7 @@ def steps(arguments):
 
 
 def offset(arguments):
-    folder, out = pathlib.Path(arguments.folder), pathlib.Path(os.environ.get("OUT", arguments.folder))
+    folder, out = pathlib.Path(arguments.folder).resolve(), pathlib.Path(os.environ.get("OUT", arguments.folder))
     pair = [Contestant(v, [str(folder / "gpu_turns"), str(folder / f"offset-{v}.smelt")], out / f"offset-{v}.log") for v in ("all", "none")]
     for contestant in pair:
         contestant.read()

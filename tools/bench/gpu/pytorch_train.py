@@ -5,7 +5,8 @@
   pytorch_train.py LOG train WEIGHTS TRAIN.bin VALIDATION.bin OUT.json [--steps N]
 
 Steps and sizes are those of specs/curves.json: 4096 tokens a step on one rank, the thirds and the extension of 180 + 20 steps. Not
-compiled, because torch.compile takes 45 s at each change of YaRN's scale; the optimisers' own compiled functions stay. With DISABLE_FP8=1
+compiled, because torch.compile takes 45 s at each change of YaRN's scale; the optimisers' own compiled functions stay, their two
+Triton kernels with one size of tiles instead of a search among 30. With DISABLE_FP8=1
 in the environment the head is bf16, as the record's program has it.
 """
 import argparse
@@ -31,6 +32,10 @@ def open_program(log):
     dist.init_process_group("nccl", rank=0, world_size=1, store=dist.HashStore(), device_id=torch.device("cuda", 0))
     program = record_program.load(log, "short")
     program.grad_accum_steps = 1
+    for kernel in (program.XXT_kernel, program.ba_plus_cAA_kernel):
+        kernel.configs = [c for c in kernel.configs
+                          if [c.kwargs[f"BLOCK_SIZE_{x}"] for x in "MNK"] == [128, 128, 64] and (c.num_stages, c.num_warps) == (3, 8)]
+        assert len(kernel.configs) == 1
     a = program.args
     a.train_bs_schedule, a.train_bs_extension = (TOKENS,) * 3, TOKENS
     a.num_scheduled_iterations, a.num_extension_iterations, a.num_iterations = SCHEDULED, EXTENSION, SCHEDULED + EXTENSION

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Launches kernels that gpu_kernels compiled, checks them against float64 and times them in alternation with PyTorch.
 
-  run_kernels.py FOLDER check|bench|both [MIB]   FOLDER holds kernels.cubin, kernels.ptx and kernels.json; MIB: only kernels whose
-                                                 buffers take less, launched 3 times instead of 22 (for compute-sanitizer)
+  run_kernels.py FOLDER check|bench|both [MIB [REGEX]]   FOLDER holds kernels.cubin, kernels.ptx and kernels.json. MIB: only kernels
+                 whose buffers take less (and whose name has REGEX), launched 3 times instead of 22, for compute-sanitizer
 
 Needs PyTorch and libcuda alone. What a kernel computes is told by its name: gemm_SHAPE_LAYOUT_EPILOGUE, see CASES in cases.py.
 Outputs are poisoned with NaN before each check; a NaN left fails. Prints one line a kernel and a table last.
@@ -12,6 +12,7 @@ import json
 import math
 import os
 import random
+import re
 import sys
 import time
 
@@ -96,7 +97,7 @@ def mebibytes(spec):
     return sum(math.prod(b["shape"]) * DTYPES[b["element"]].itemsize for b in spec["buffers"]) / 2**20
 
 
-def load(folder, most=math.inf):
+def load(folder, most=math.inf, having=""):
     module = ctypes.c_void_p()
     read = lambda name: open(os.path.join(folder, name), "rb").read()
     image = read("kernels.cubin")
@@ -107,7 +108,7 @@ def load(folder, most=math.inf):
         print(f"kernels.ptx compiled by the driver in {time.time() - begin:.1f} s")
     check(result, folder)
     specs = json.load(open(os.path.join(folder, "kernels.json")))
-    return [Kernel(module, name, spec) for name, spec in sorted(specs.items()) if mebibytes(spec) < most]
+    return [Kernel(module, name, spec) for name, spec in sorted(specs.items()) if mebibytes(spec) < most and re.search(having, name)]
 
 
 def poison(tensor):
@@ -222,7 +223,7 @@ def time_launches(kernels, rounds=20):
 
 def main():
     folder, mode = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "both"
-    kernels, repeats = (load(folder, float(sys.argv[3])), 1) if len(sys.argv) > 3 else (load(folder), 20)
+    kernels, repeats = (load(folder, float(sys.argv[3]), *sys.argv[4:]), 1) if len(sys.argv) > 3 else (load(folder), 20)
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, {len(kernels)} kernels", flush=True)
     good = True
     if mode in ("check", "both"):

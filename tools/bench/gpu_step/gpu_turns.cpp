@@ -9,6 +9,8 @@
 //   run STEP N           milliseconds of each of N runs of forward and backward with the settings
 //                        of STEP, enqueued one after the other and waited for at the end
 //   updates STEP N       of each update program, the milliseconds of a run
+//   walk STEP            runs the program launch by launch and names each before it runs on standard
+//                        error: the last line names one that never ends
 //
 //===----------------------------------------------------------------------===//
 #include "tools/bench/gpu_step/Inputs.h"
@@ -102,6 +104,23 @@ public:
     std::printf("{%s}\n", text.c_str());
   }
 
+  void walk(int64_t step) {
+    const Program &program = programAt(step);
+    check(session_->applySettings(step));
+    check(session_->applyAutomaticSettings(0, 0));
+    check(session_->writeBatch(program, batchOf(program)));
+    std::vector<DeviceLaunch> launches = session_->resolve(program);
+    for (size_t i = 0; i < launches.size(); ++i) {
+      DeviceProgram one = take(session_->device().addProgram({launches[i]}));
+      std::fprintf(stderr, "%zu %s: %s\n", i,
+                   manifest().kernels[program.launches[i].kernel].name.c_str(),
+                   program.launches[i].label.c_str());
+      check(session_->device().run(one));
+      check(session_->device().synchronize());
+    }
+    std::printf("{\"launches\": %zu}\n", launches.size());
+  }
+
 private:
   Batch batchOf(const Program &program) const {
     return makeBatch(program, manifest().data.vocabulary, 400, 6);
@@ -139,6 +158,8 @@ int main(int argc, char **argv) {
       contestant.run(step, count);
     else if (what == "updates" && words >> count && count > 0)
       contestant.updates(step, count);
+    else if (what == "walk" && step >= 0)
+      contestant.walk(step);
     else
       fail("gpu_turns", "cannot read \"" + line + "\"");
   }

@@ -45,12 +45,6 @@ void smelt::gpu::storeTile(CodeBuilder &code, Value map, Value shared, ValueRang
       code.builder, code.loc, map, shared, coordinates, Value(), NVVM::TMAStoreMode::TILE, Value());
 }
 
-void smelt::gpu::loadBytes(CodeBuilder &code, Value global, Value shared, Value barrier,
-                           Value bytes) {
-  NVVM::CpAsyncBulkGlobalToSharedClusterOp::create(code.builder, code.loc, toCluster(code, shared),
-                                                   global, barrier, bytes, Value(), Value());
-}
-
 void smelt::gpu::commitStores(CodeBuilder &code) {
   NVVM::CpAsyncBulkCommitGroupOp::create(code.builder, code.loc);
 }

@@ -55,8 +55,6 @@ void expectBytes(CodeBuilder &code, Value barrier, Value bytes);
 void loadTile(CodeBuilder &code, Value map, Value shared, Value barrier, ValueRange coordinates);
 /// Copies a box back; elements outside the tensor are left out.
 void storeTile(CodeBuilder &code, Value map, Value shared, ValueRange coordinates);
-/// `bytes` contiguous bytes, a multiple of 16, both ends 16-byte aligned.
-void loadBytes(CodeBuilder &code, Value global, Value shared, Value barrier, Value bytes);
 void commitStores(CodeBuilder &code);
 /// Waits until all but `pending` groups of this thread's stores have read shared memory, or (not
 /// `read`) have finished.

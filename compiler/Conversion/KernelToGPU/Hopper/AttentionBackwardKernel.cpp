@@ -9,9 +9,9 @@ using namespace smelt::gpu;
 PreparedAttention PreparedAttention::allocate(GPUEmission &emission, const AttentionPlan &plan) {
   int64_t padded = getPadded(plan), blocks = padded / blockRows;
   PreparedAttention places;
-  places.delta = emission.allocateWorkspace(padded * plan.heads * 4);
-  places.lse = emission.allocateWorkspace(padded * plan.heads * 4);
-  places.first = emission.allocateWorkspace(padded * 4);
+  places.lse = emission.allocateWorkspace((2 * plan.heads + 1) * padded * 4);
+  places.delta = places.lse + plan.heads * padded * 4;
+  places.first = places.delta + plan.heads * padded * 4;
   places.lastWhole = emission.allocateWorkspace(blocks * 4);
   places.lastAny = emission.allocateWorkspace(blocks * 4);
   return places;

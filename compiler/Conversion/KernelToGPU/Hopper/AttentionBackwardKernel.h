@@ -14,10 +14,11 @@ namespace smelt::gpu {
 /// share of a tile, so that a block is on the diagonal of one group, or of none.
 inline constexpr int64_t blockRows = attentionRows / 2;
 
-/// What the first launch leaves for the others, as offsets in the workspace.
+/// What the first launch leaves for the others, as offsets in the workspace. The first three are one
+/// array of 2·H + 1 rows.
 struct PreparedAttention {
-  int64_t delta;     ///< δ[h, t] = Σ dO·O, f32.
   int64_t lse;       ///< [h, t], base 2, f32.
+  int64_t delta;     ///< δ[h, t] = Σ dO·O, f32.
   int64_t first;     ///< [t]
   int64_t lastWhole; ///< [j]: the last query that sees key 64·j, so all keys of the block.
   int64_t lastAny;   ///< [j]: the last query that sees key 64·j + 63.
@@ -48,11 +49,7 @@ protected:
   Value placeOf(int64_t offset, Value stage, int64_t bytes) {
     return code.at(shared, code.add(code.mul(stage, bytes), offset));
   }
-  void release(const Ring &ring, Value stage) {
-    code.ifThen(fragment.isFirst, [&] { arriveBarrier(code, ring.empty(stage)); });
-  }
-  /// The threads of a warp group wait for each other: before a stage is released that they did not
-  /// multiply, since a thread that has not seen it full would wait for a later turn of the ring.
+  /// The threads of a warp group wait for each other.
   void meet() { code.barrier(code.add(consumer, ownBarrier), 128); }
   /// acc += weights[64, 64]·B with B 64 rows of halves `rows` high.
   Value multiplyRows(Value acc, llvm::ArrayRef<Value> weights, Value address, int64_t rows);

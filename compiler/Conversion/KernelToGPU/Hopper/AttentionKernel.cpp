@@ -93,6 +93,11 @@ SmallVector<Value> AttentionKernel::consumeItems(
       });
 }
 
+void AttentionKernel::release(const Ring &ring, Value stage) {
+  NVVM::SyncWarpOp::create(code.builder, code.loc, code.i32(-1));
+  code.ifThen(code.equal(fragment.lane, 0), [&] { arriveBarrier(code, ring.empty(stage)); });
+}
+
 Value AttentionKernel::clampRow(Value row) {
   if (plan.tokens % attentionRows == 0)
     return row;

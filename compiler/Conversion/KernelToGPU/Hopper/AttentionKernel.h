@@ -61,6 +61,12 @@ protected:
   void allocateItems(int64_t stages) { itemOffset = layout.allocate(4 * stages, 16); }
   Value itemPlace(Value stage) { return code.at(shared, code.add(code.mul(stage, 4), itemOffset)); }
 
+  /// A warp has read a stage, also by ordinary loads, or passes over it. Each warp arrives for
+  /// itself: products do not keep the warps of a group together, and one that had not seen a stage
+  /// full when the producer fills it again would wait for a turn that never comes.
+  void release(const Ring &ring, Value stage);
+  static constexpr int64_t releases = 8; ///< Arrivals at an empty barrier of such a ring.
+
   Value clampRow(Value row);
   Value loadIndex(Value pointer, Value row) {
     return code.load(code.i32Type(), code.at(pointer, code.mul(row, 4)), 4);

@@ -52,9 +52,12 @@ public:
     allocateItems(stages);
     order.allocate(layout);
     beginBody();
-    // A full barrier has one producer, an empty one two consumers; the last is the first keys'.
-    initialiseBarriers(barrierOffset, 6 * stages + 1,
-                       [&](int64_t i) { return i < 6 * stages && i / stages % 2 ? 2 : 1; });
+    // A full barrier has one producer, an empty one of queries both groups; the last is the first
+    // keys'.
+    initialiseBarriers(barrierOffset, 6 * stages + 1, [&](int64_t i) -> int64_t {
+      bool isEmpty = i < 6 * stages && i / stages % 2;
+      return !isEmpty ? 1 : i < 2 * stages ? 2 : releases;
+    });
     q.emplace(code, *barriers, 0, stages);
     k.emplace(code, *barriers, 2 * stages, stages);
     v.emplace(code, *barriers, 4 * stages, stages);
@@ -175,10 +178,6 @@ private:
       output = multiplyRegisters(code, plan.width, weights.slice(4 * step, 4),
                                  code.add(tile, step * (16 * 128 >> 4)), output);
     return output;
-  }
-
-  void release(Ring &ring, Value stage) {
-    code.ifThen(fragment.isFirst, [&] { arriveBarrier(code, ring.empty(stage)); });
   }
 
   void emitConsumer() {

@@ -39,14 +39,14 @@ public:
     allocateItems(queryStages);
     order.allocate(layout);
     beginBody();
-    // Rings of queries, keys and values: a full barrier has one producer, an empty one two
-    // consumers; the last is the first keys'.
+    // Rings of queries, keys and values: a full barrier has one producer, an empty one of queries
+    // both groups; the last is the first keys'.
     constexpr int64_t k0 = 2 * queryStages, v0 = k0 + 2 * keyStages;
     initialiseBarriers(barrierOffset, count + 1, [&](int64_t i) -> int64_t {
       bool isEmpty = i < k0   ? i >= queryStages
                      : i < v0 ? i - k0 >= keyStages
                               : i < count && i - v0 >= valueStages;
-      return isEmpty ? 2 : 1;
+      return !isEmpty ? 1 : i < k0 ? 2 : releases;
     });
     q.emplace(code, *barriers, 0, queryStages);
     k.emplace(code, *barriers, k0, keyStages);
@@ -213,7 +213,6 @@ private:
                        RingPosition kAt{inner[0], inner[1]}, vAt{inner[2], inner[3]};
                        waitBarrier(code, k->full(kAt.stage), kAt.parity);
                        waitBarrier(code, v->full(vAt.stage), vAt.parity);
-                       meet();
                        release(*k, kAt.stage);
                        release(*v, vAt.stage);
                        RingPosition kNext = k->advance(kAt), vNext = v->advance(vAt);
