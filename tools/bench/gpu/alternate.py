@@ -104,8 +104,8 @@ def row(name, tokens, ours, theirs, described, profile):
     return text
 
 
-def python(folder, record, log, which, batch, untuned):
-    command = [sys.executable, str(HERE / "pytorch_step.py"), record, str(log), "turns", str(which), "--batch", batch]
+def python(folder, record, log, which, untuned):
+    command = [sys.executable, str(HERE / "pytorch_step.py"), record, str(log), "turns", str(which)]
     return Contestant(f"PyTorch {record} {which}", command + ["--untuned"] * untuned, folder / f"pytorch-{record}-{which}.log")
 
 
@@ -115,24 +115,18 @@ def steps(arguments):
     logs = {r: pathlib.Path(arguments.logs) / f"{r}-log.txt" for r in records} if arguments.logs else {}
     places = {"short": STAGES, "medium": WINDOWS}
     start = lambda record: Contestant(f"Smelt {record}", [str(folder / "gpu_turns"), str(folder / f"{record}.smelt")], out / f"smelt-{record}.log")
-    described, theirs = {}, {}
-    for record in records:  # Their batches first: compiling needs them. Then the memory is PyTorch's.
-        ours = start(record)
-        ours.read()
-        for which, step in places[record].items():
-            described[record, which] = ours.ask(f"describe {step} /tmp/batch-{record}-{which}")
-        ours.close()
-        if record in logs:
-            for which in STAGES if record == "short" else [1]:  # The medium record's window is an argument.
-                theirs[record, which] = python(out, record, logs[record], which, f"/tmp/batch-{record}-{which}", arguments.untuned)
-    print(described[next(iter(described))]["device"], flush=True)
+    theirs = {}
     begin = time.time()
+    for record in records:
+        for which in (STAGES if record == "short" else [1]) if record in logs else []:  # The medium record's window is an argument.
+            theirs[record, which] = python(out, record, logs[record], which, arguments.untuned)
     for key, contestant in list(theirs.items()):
-        answer = contestant.read(begin + arguments.patience - time.time())
-        if answer:
-            print(f"{contestant.name}: compiled in {answer['compiled_s']:.0f} s", flush=True)
-        else:
-            print(f"{contestant.name}: not compiled after {arguments.patience} s, left out", flush=True)
+        try:
+            answer = contestant.read(begin + arguments.patience - time.time())
+            print(f"{contestant.name}: " + (f"compiled in {answer['compiled_s']:.0f} s" if answer else f"left out, not compiled after {arguments.patience} s"), flush=True)
+        except SystemExit as failure:
+            answer = print(f"{failure}: left out", flush=True)
+        if not answer:
             theirs.pop(key).kill()
     if theirs:
         print(f"all PyTorch programs ready after {time.time() - begin:.0f} s")
@@ -140,23 +134,25 @@ def steps(arguments):
     for record in records:
         ours = start(record)
         ours.read()
-        lines = []
         for which, step in places[record].items():
+            described = ours.ask(f"describe {step} /tmp/batch")
             other = theirs.get((record, which if record == "short" else 1))
             place = which if record == "medium" else 0
+            if other:
+                other.ask("batch /tmp/batch")
             turn = 4 if record == "short" else 2
             a, b = alternate((ours, step), (other, place) if other else None, arguments.rounds, turn)
             profile = other.ask(f"profile {place}") if other else None
-            results[f"{record} {which}"] = {"ours": a, "theirs": b, "described": described[record, which], "profile": profile}
+            if other and record == "short":
+                other.close()
+            results[f"{record} {which}"] = {"ours": a, "theirs": b, "described": described, "profile": profile}
             name = f"short, stage {which}" if record == "short" else f"medium, {which} blocks"
-            lines.append(row(name, described[record, which]["tokens"], a, b, described[record, which], profile))
-            print(lines[-1], flush=True)
+            print(row(name, described["tokens"], a, b, described, profile), flush=True)
         updates = ours.ask(f"updates {step} 10")
         print(f"{record}: updates " + ", ".join(f"{name} {u['ms']:.3f} ms, {u['launches']} launches" for name, u in updates.items()), flush=True)
         ours.close()
-        for (other_record, _), contestant in theirs.items():
-            if other_record == record:
-                contestant.close()
+        if record == "medium" and other:
+            other.close()
     (out / "steps.json").write_text(json.dumps(results))
     return 0
 

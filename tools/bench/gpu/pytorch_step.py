@@ -4,7 +4,7 @@
   pytorch_step.py short|medium LOG check [--dump FOLDER]    loss and gradients, whole widths, 2048 tokens, against test/oracle's reference
   pytorch_step.py short LOG time STAGE [--rounds N] [--together N]   stage 1, 2 or 3 of the short record
   pytorch_step.py medium LOG time WINDOW [--rounds N]       65,536 tokens; the window in blocks of 128
-  pytorch_step.py short|medium LOG turns STAGE|WINDOW --batch FILE   a contestant of alternate.py
+  pytorch_step.py short|medium LOG turns STAGE|WINDOW   a contestant of alternate.py
 
 --untuned: without the search for better tiles that the medium record asks torch.compile for, which takes minutes.
 
@@ -155,12 +155,12 @@ def read_batch(path):
 class Compiled:
     """A record's forward and backward as its program compiles them."""
 
-    def __init__(self, record, log, which, batch=None):
+    def __init__(self, record, log, which):
         self.record, self.which = record, which
         self.program = record_program.load(log, record)
         self.model = record_program.make_model(self.program, record, *WHOLE[record], 262144)
         set_weights(record_program.by_smelt_names(self.model, record, lambda p: p.data))
-        self.batch = read_batch(batch) if batch else make_batch(STAGES[which][0] if record == "short" else 65536)
+        self.batch = make_batch(STAGES[which][0] if record == "short" else 65536)
         self.model.train()
         options = {"fullgraph": True} if record == "short" else {}
         self.compiled = torch.compile(self.model, dynamic=False, **options)
@@ -168,6 +168,7 @@ class Compiled:
         for _ in range(3):
             self.step()
         torch.cuda.synchronize()
+        torch.cuda.empty_cache()  # Several programs wait on one GPU for their turn.
         self.seconds = time.time() - begin
 
     def step(self, blocks=None):
@@ -217,13 +218,18 @@ def measure(record, log, which, rounds, together):
           f"({times[len(times) // 10]:.2f}-{times[len(times) * 9 // 10]:.2f}), peak {peak:.0f} MiB, compiled in {compiled.seconds:.0f} s", flush=True)
 
 
-def take_turns(record, log, which, batch):
-    """gpu_turns' protocol, for alternate.py: `run WHICH N` and `profile WHICH`, a line of JSON each."""
-    compiled = Compiled(record, log, which, batch)
+def take_turns(record, log, which):
+    """gpu_turns' protocol, for alternate.py: `batch FILE`, `run WHICH N` and `profile WHICH`, a line of JSON each."""
+    compiled = Compiled(record, log, which)
     answer = lambda value: print(json.dumps(value), flush=True)
     answer({"ready": True, "compiled_s": round(compiled.seconds, 1)})
     for line in sys.stdin:
         what, *rest = line.split()
+        if what == "batch":
+            compiled.batch = read_batch(rest[0])
+            compiled.step()
+            answer({"tokens": len(compiled.batch[0])})
+            continue
         blocks = int(rest[0]) if record == "medium" else None
         if what == "profile":
             answer(compiled.profile(blocks))
@@ -246,7 +252,6 @@ def main():
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--together", type=int, default=1)
     parser.add_argument("--dump")
-    parser.add_argument("--batch")
     parser.add_argument("--untuned", action="store_true")
     arguments = parser.parse_args()
     if arguments.what == "check":
@@ -255,7 +260,7 @@ def main():
     if arguments.untuned:
         record_program.tune = False
     if arguments.what == "turns":
-        take_turns(arguments.record, arguments.log, arguments.which, arguments.batch)
+        take_turns(arguments.record, arguments.log, arguments.which)
     else:
         measure(arguments.record, arguments.log, arguments.which, arguments.rounds, arguments.together)
 
