@@ -23,7 +23,7 @@ import cases
 DEVICE = "cuda"
 DTYPES = {"bf16": torch.bfloat16, "f32": torch.float32, "i32": torch.int32, "f8E4M3FN": torch.float8_e4m3fn,
           "f8E5M2": torch.float8_e5m2}
-MAP_DTYPES = {"f8": 0, "bf16": 9, "f16": 6, "f32": 7, "i32": 4}  # CUtensorMapDataType (f8: as bytes)
+MAP_DTYPES = {"f8": 0, "bf16": 9, "f16": 6, "f32": 7, "i32": 3}  # CUtensorMapDataType (f8: as bytes)
 
 NO_BINARY_FOR_GPU = 209  # CUresult
 
