@@ -140,8 +140,8 @@ def steps(arguments):
             place = which if record == "medium" else 0
             if other:
                 other.ask("batch /tmp/batch")
-            turn = 4 if record == "short" else 2
-            a, b = alternate((ours, step), (other, place) if other else None, arguments.rounds, turn)
+            rounds, turn = (arguments.rounds, 4) if record == "short" else (max(4, arguments.rounds // 2), 2)
+            a, b = alternate((ours, step), (other, place) if other else None, rounds, turn)
             profile = other.ask(f"profile {place}") if other else None
             if other and record == "short":
                 other.close()
