@@ -1,16 +1,18 @@
-// A libnccl for tests without a GPU: ranks are threads of one process, device memory is the host's,
-// streams do everything at once. As with a communicator that does not block, everything is begun
-// and then asked for. FAKE_NCCL says what is wrong with it: "old" (NCCL 2.10), "lone" (no rank ever
-// finds another), "remote" (an error turns up by itself after three messages), "refuses" (a call
-// fails at once), "wrong" (sums are).
+// A libnccl for tests without a GPU: ranks are threads or processes of one machine that share a
+// file, device memory is the host's, streams do everything at once. As with a communicator that
+// does not block, everything is begun and then asked for. FAKE_NCCL says what is wrong with it:
+// "old" (NCCL 2.10), "lone" (no rank ever finds another), "remote" (an error turns up by itself
+// after three messages), "refuses" (a call fails at once), "wrong" (sums are).
+#include <atomic>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <map>
-#include <memory>
-#include <mutex>
+#include <deque>
+#include <fcntl.h>
 #include <string>
+#include <sys/mman.h>
+#include <unistd.h>
 #include <vector>
 
 namespace {
@@ -30,18 +32,31 @@ struct Call {
 };
 using Message = std::vector<Call>; // One group.
 
-struct Clique {
-  int size = 0, ranks = 0;
-  std::vector<std::vector<Message>> asked; ///< By rank.
-  size_t done = 0;                         ///< Messages that all have asked for.
+constexpr int kRanks = 16;
+constexpr size_t kSlot = size_t(256) << 20; ///< Of each rank's data; the file is sparse.
+/// The file: this, and a slot for each rank.
+struct Shared {
+  std::atomic<int> joined;
+  std::atomic<uint64_t> posted[kRanks], taken[kRanks]; ///< Messages.
 };
+constexpr size_t kHeader = 4096, kFile = kHeader + kRanks * kSlot;
+
 struct Communicator {
-  std::shared_ptr<Clique> clique;
-  int rank;
+  Shared *shared;
+  int rank, size;
+  std::deque<Message> pending;
+
+  char *slotOf(int other) const {
+    return reinterpret_cast<char *>(shared) + kHeader + size_t(other) * kSlot;
+  }
+  bool haveAll(const std::atomic<uint64_t> *counts, uint64_t least) const {
+    for (int other = 0; other < size; ++other)
+      if (counts[other] < least)
+        return false;
+    return true;
+  }
 };
 
-std::mutex mutex;
-std::map<std::string, std::shared_ptr<Clique>> cliques;
 thread_local Message group;
 thread_local Communicator *grouped = nullptr;
 
@@ -71,58 +86,59 @@ void store(int type, double value, char *to) {
     std::memcpy(to, reinterpret_cast<char *>(&narrow) + (type == 9 ? 2 : 0), type == 9 ? 2 : 4);
 }
 
-/// All ranks' part number `part`, of `count` elements, added.
-std::vector<char> add(const std::vector<Call> &calls, size_t part, size_t count) {
-  int type = calls[0].type;
-  size_t element = bytesOf(type);
-  std::vector<char> sum(count * element);
-  for (size_t i = 0; i < count; ++i) {
-    double value = is("wrong") ? 1 : 0;
-    for (const Call &call : calls)
-      value += load(type, call.from + (part * count + i) * element);
-    store(type, value, sum.data() + i * element);
+size_t inputBytes(const Communicator &own, const Call &call) {
+  size_t parts = call.kind == ReduceScatter ? static_cast<size_t>(own.size) : 1;
+  return call.count * bytesOf(call.type) * parts;
+}
+
+/// This rank's result, from all ranks' data at `at` of their slots.
+void take(const Communicator &own, const Call &call, size_t at) {
+  size_t element = bytesOf(call.type), bytes = call.count * element;
+  switch (call.kind) {
+  case Broadcast:
+    std::memcpy(call.to, own.slotOf(call.root) + at, bytes);
+    return;
+  case AllGather:
+    for (int other = 0; other < own.size; ++other)
+      std::memcpy(call.to + size_t(other) * bytes, own.slotOf(other) + at, bytes);
+    return;
+  case AllReduce:
+  case ReduceScatter:
+    at += call.kind == ReduceScatter ? static_cast<size_t>(own.rank) * bytes : 0;
+    for (size_t i = 0; i < call.count; ++i) {
+      double sum = is("wrong") && i == 0 ? 1 : 0;
+      for (int other = 0; other < own.size; ++other)
+        sum += load(call.type, own.slotOf(other) + at + i * element);
+      store(call.type, sum, call.to + i * element);
+    }
   }
-  return sum;
 }
 
-void run(const std::vector<Call> &calls) {
-  size_t bytes = calls[0].count * bytesOf(calls[0].type);
-  std::vector<std::vector<char>> results; // Before anything is overwritten.
-  for (size_t rank = 0; rank < calls.size(); ++rank)
-    switch (calls[0].kind) {
-    case AllReduce:
-      results.push_back(add(calls, 0, calls[0].count));
-      break;
-    case ReduceScatter:
-      results.push_back(add(calls, rank, calls[0].count));
-      break;
-    case Broadcast: {
-      const char *root = calls[calls[0].root].from;
-      results.emplace_back(root, root + bytes);
-      break;
-    }
-    case AllGather:
-      results.emplace_back();
-      for (const Call &call : calls)
-        results.back().insert(results.back().end(), call.from, call.from + bytes);
-      break;
-    }
-  for (size_t rank = 0; rank < calls.size(); ++rank)
-    std::memcpy(calls[rank].to, results[rank].data(), results[rank].size());
-}
-
-/// Runs what all ranks have asked for.
-void advance(Clique &clique) {
-  for (;; ++clique.done) {
-    for (const auto &asked : clique.asked)
-      if (asked.size() <= clique.done)
+/// Does what can be done now: a message is posted when the one before has been taken by all, and
+/// taken when it has been posted by all.
+void advance(Communicator &own) {
+  while (!own.pending.empty()) {
+    uint64_t number = own.shared->taken[own.rank];
+    const Message &message = own.pending.front();
+    size_t at = 0;
+    if (own.shared->posted[own.rank] == number) {
+      if (!own.haveAll(own.shared->taken, number))
         return;
-    for (size_t i = 0; i < clique.asked[0][clique.done].size(); ++i) {
-      std::vector<Call> calls;
-      for (const auto &asked : clique.asked)
-        calls.push_back(asked[clique.done].at(i));
-      run(calls);
+      for (const Call &call : message) {
+        std::memcpy(own.slotOf(own.rank) + at, call.from, inputBytes(own, call));
+        at += inputBytes(own, call);
+      }
+      own.shared->posted[own.rank] = number + 1;
     }
+    if (!own.haveAll(own.shared->posted, number + 1))
+      return;
+    at = 0;
+    for (const Call &call : message) {
+      take(own, call, at);
+      at += inputBytes(own, call);
+    }
+    own.pending.pop_front();
+    own.shared->taken[own.rank] = number + 1;
   }
 }
 
@@ -135,16 +151,23 @@ int ask(Kind kind, const void *from, void *to, size_t count, int type, int root,
       {kind, static_cast<const char *>(from), static_cast<char *>(to), count, type, root});
   return Success;
 }
+int end(Communicator *communicator) {
+  ::munmap(communicator->shared, kFile);
+  delete communicator;
+  return Success;
+}
 } // namespace
 
 extern "C" {
 int ncclGetVersion(int *version) { return *version = is("old") ? 21000 : 22809, Success; }
 int ncclGetUniqueId(Id *id) {
-  static int next = 0;
-  std::lock_guard lock(mutex);
   std::memset(id->bytes, 0, sizeof id->bytes);
-  std::memcpy(id->bytes + 1, &++next, sizeof next); // Words with zeros in them arrive whole.
-  return Success;
+  char *path = id->bytes + 1; // Words with zeros in them arrive whole.
+  std::strcpy(path, "/tmp/smelt-fake-nccl-XXXXXX");
+  int file = ::mkstemp(path);
+  int failed = file < 0 || ::ftruncate(file, kFile);
+  ::close(file);
+  return failed ? SystemError : Success;
 }
 int ncclCommInitRankConfig(Communicator **communicator, int size, Id id, int rank,
                            const char *config) {
@@ -152,33 +175,34 @@ int ncclCommInitRankConfig(Communicator **communicator, int size, Id id, int ran
   int blocking = 1;
   std::memcpy(&magic, config + 8, sizeof magic);
   std::memcpy(&blocking, config + 16, sizeof blocking);
-  if (magic != 0xcafebeef || blocking != 0)
+  if (magic != 0xcafebeef || blocking != 0 || size > kRanks)
     return InvalidUsage;
-  std::lock_guard lock(mutex);
-  auto &clique = cliques[std::string(id.bytes, sizeof id.bytes)];
-  if (!clique)
-    clique = std::make_shared<Clique>();
-  clique->size = size;
-  clique->asked.resize(size);
-  ++clique->ranks;
-  *communicator = new Communicator{clique, rank};
+  int file = ::open(id.bytes + 1, O_RDWR | O_CLOEXEC);
+  void *memory =
+      ::mmap(nullptr, kFile, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file, 0);
+  ::close(file);
+  if (memory == MAP_FAILED)
+    return SystemError;
+  auto *shared = static_cast<Shared *>(memory);
+  if (++shared->joined == size)
+    ::unlink(id.bytes + 1);
+  *communicator = new Communicator{shared, rank, size, {}};
   return InProgress;
 }
-int ncclCommGetAsyncError(Communicator *communicator, int *state) {
-  std::lock_guard lock(mutex);
-  Clique &clique = *communicator->clique;
-  bool isThere = clique.ranks >= clique.size && !is("lone");
-  bool isDone = clique.asked[communicator->rank].size() <= clique.done;
-  *state = is("remote") && clique.done >= 3 ? RemoteError
-           : isThere && isDone              ? Success
-                                            : InProgress;
+int ncclCommGetAsyncError(Communicator *own, int *state) {
+  bool isThere = own->shared->joined >= own->size && !is("lone");
+  if (isThere)
+    advance(*own);
+  *state = is("remote") && own->shared->taken[own->rank] >= 3 ? RemoteError
+           : isThere && own->pending.empty()                  ? Success
+                                                              : InProgress;
   return Success;
 }
 int ncclCommFinalize(Communicator *) { return Success; }
-int ncclCommDestroy(Communicator *communicator) { return delete communicator, Success; }
+int ncclCommDestroy(Communicator *communicator) { return end(communicator); }
 int ncclCommAbort(Communicator *communicator) {
   std::fprintf(stderr, "ncclCommAbort of rank %d\n", communicator->rank);
-  return delete communicator, Success;
+  return end(communicator);
 }
 const char *ncclGetErrorString(int result) {
   return result == InvalidUsage ? "invalid usage" : result == RemoteError ? "remote error" : "fake";
@@ -186,12 +210,15 @@ const char *ncclGetErrorString(int result) {
 const char *ncclGetLastError(Communicator *) { return "as the test wants"; }
 int ncclGroupStart() { return group.clear(), Success; }
 int ncclGroupEnd() {
-  std::lock_guard lock(mutex);
   if (!grouped || group.empty())
     return Success;
-  grouped->clique->asked[grouped->rank].push_back(std::move(group));
+  size_t bytes = 0;
+  for (const Call &call : group)
+    bytes += inputBytes(*grouped, call);
+  if (bytes > kSlot)
+    return InvalidUsage;
+  grouped->pending.push_back(std::move(group));
   group.clear();
-  advance(*grouped->clique);
   return InProgress;
 }
 int ncclAllReduce(const void *from, void *to, size_t count, int type, int op,
