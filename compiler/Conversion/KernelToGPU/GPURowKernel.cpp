@@ -35,10 +35,13 @@ Shape chooseShape(const GPURowProgram &program, const GPURowSlices &slices,
     return {256, blocks * 256, 1, blocks};
   }
   int64_t width = program.getWidestRow(), rows = program.getRows();
-  if (slices.width) { // A warp a unit; from row to row not always the same one.
-    int64_t blocks = limit(llvm::divideCeil(rows * slices.units, 8));
-    blocks -= bounded && blocks > 1 && blocks * 8 % slices.units == 0;
-    return {256, 32, 8, blocks, bounded ? 8 : 0};
+  if (slices.width) {
+    // A warp a unit; from row to row not always the same one. Blocks stay, with or without sums: a
+    // warp's one unit is too little work for a block of its own.
+    int64_t all = llvm::divideCeil(rows * slices.units, 8);
+    int64_t blocks = std::min(all, 8 * target.multiprocessors);
+    blocks -= blocks < all && blocks * 8 % slices.units == 0;
+    return {256, 32, 8, blocks, 8};
   }
   if (width < 32)
     return {128, 1, 128, limit(llvm::divideCeil(rows, 128))};
@@ -139,6 +142,8 @@ private:
       };
       if (program.isFlat())
         body(g.integer(0));
+      else if (slices.width)
+        g.loop(firstRow, g.integer(items), g.integer(shape.blocks * shape.rowsPerBlock), body);
       else
         g.when(g.less(firstRow, items), [&] { body(firstRow); });
       function.finish({shape.blocks, 1, 1});
