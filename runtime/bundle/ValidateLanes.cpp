@@ -11,6 +11,12 @@
 namespace smelt::runtime {
 
 namespace {
+/// A rank's part lies elsewhere on each rank: all of them count.
+const Buffer &wholeOf(const Manifest &manifest, uint32_t index) {
+  const Buffer &buffer = manifest.buffers[index];
+  return buffer.rankStride && buffer.base ? manifest.buffers[*buffer.base] : buffer;
+}
+
 bool overlap(const Buffer &a, const Buffer &b) {
   return a.bytes && b.bytes && a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes;
 }
@@ -65,7 +71,7 @@ private:
     for (const auto &[id, step] : running_)
       for (uint32_t theirs : step->buffers)
         for (uint32_t index : buffers)
-          if (overlap(manifest_.buffers[theirs], manifest_.buffers[index]))
+          if (overlap(wholeOf(manifest_, theirs), wholeOf(manifest_, index)))
             return corruptError("it touches buffer ", index, " (", manifest_.buffers[index].name,
                                 ") beside collective ", id, " and does not wait for it");
     return Status::ok();

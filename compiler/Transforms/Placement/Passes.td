@@ -16,8 +16,8 @@ def PlaceCollectivesPass : Pass<"smelt-place-collectives", "::mlir::ModuleOp"> {
     and another can run. The programs themselves stay as they are and say the same, one after the other.
 
     What a launch or collective computes does not change, nor do the buckets depend on where they are placed: the sums are the same bits.
-    Before, in each update program, the buckets of its sums are formed anew in the order in which the backward pass finishes the gradients: at most
-    `bucket-bytes`, at most an eighth of all (but 64 KiB).
+    Before, in each update program, the buckets of its sums are formed anew in the order in which the backward pass finishes the gradients, and those of
+    its gathers in the order in which it finishes the weights: a bucket that has `bucket-bytes`, or an eighth of all (but 64 KiB), takes no more.
 
     On a GPU a collective waits for multiprocessors while persistent products hold all of them. Where the launches beside it that are no
     products do not last as long as the collective (by the cost model, StepCosts.h), the products beside it leave 32 free: `exec.sms`.

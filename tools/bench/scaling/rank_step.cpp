@@ -79,7 +79,7 @@ public:
 
   void run() {
     std::vector<ProgramTiming> profile;
-    print("stage    tokens     alone   overlap  in order   ms a step; weak scaling, in order\n");
+    print("%s", "stage    tokens     alone   overlap  in order   ms a step; weak scaling, in order\n");
     std::vector<size_t> stages = options_.stages;
     for (size_t i = 0; options_.stages.empty() && i < manifest_.training.stages.size(); ++i)
       stages.push_back(i);
