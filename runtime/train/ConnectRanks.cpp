@@ -62,6 +62,9 @@ Status Ranks::connect(Device &device, std::optional<int> gpu, const std::string 
 void Ranks::disconnect(Device &device) {
   if (!stream_)
     return;
+  // The group's thread does its last will with this device, and then ends the process.
+  if (group_->anyLost(std::chrono::milliseconds(0)))
+    std::this_thread::sleep_for(std::chrono::seconds(5));
   group_->setLastWill({});
   device.abandon(); // No graph may outlive the communicator.
   stream_ = nullptr;
