@@ -58,6 +58,18 @@ func.func @f(%x: tensor<8x4xf32>, %w: tensor<6x4xf32>) {
 
 // -----
 
+func.func @f(%q: tensor<8x2x4xf32>, %sums: tensor<8x4xf32>, %lse: tensor<8x2xf32>, %first: tensor<8xi32>, %scale: tensor<f32>) {
+  // expected-error@+1 {{needs the output [T, H, d], or Σ out·dout of each head [T, H]}}
+  %dq, %dk, %dv = kernel.attention_backward q(%q) k(%q) v(%q) first(%first) scale(%scale) out(%sums, %lse, %q)
+    : (tensor<8x2x4xf32>, tensor<8x2x4xf32>, tensor<8x2x4xf32>, tensor<8xi32>, tensor<f32>, tensor<8x4xf32>, tensor<8x2xf32>, tensor<8x2x4xf32>) -> (tensor<8x2x4xf32>, tensor<8x2x4xf32>, tensor<8x2x4xf32>)
+    q { ^bb0(%a: tensor<8x2x4xf32>): kernel.yield %a : tensor<8x2x4xf32> }
+    k { ^bb0(%a: tensor<8x2x4xf32>): kernel.yield %a : tensor<8x2x4xf32> }
+    v { ^bb0(%a: tensor<8x2x4xf32>): kernel.yield %a : tensor<8x2x4xf32> }
+  return
+}
+
+// -----
+
 func.func @f(%q: tensor<8x2x4xf32>, %k: tensor<8x2x6xf32>, %first: tensor<8xi32>, %scale: tensor<f32>) {
   // expected-error@+1 {{regions 'q', 'k' and 'v' must each yield one tensor [T, H, d] of one type}}
   %o, %lse = kernel.attention q(%q) k(%k) v(%q) result() first(%first) scale(%scale)

@@ -39,15 +39,17 @@ std::string forward(const Case &c, const Regions &r = {}) {
          "  return %o, %l : " + t + ", " + l + "\n}\n";
 }
 
-std::string backward(const Case &c, const Regions &r = {}) {
+/// `summed`: the kernel is given Σ out·dout of each head in the output's place.
+std::string backward(const Case &c, const Regions &r = {}, bool summed = false) {
   std::string t = tensor(headsShape(c)), f = tensor("i" + std::to_string(c.tokens)),
-              l = tensor(std::to_string(c.tokens) + "x" + std::to_string(c.heads));
+              l = tensor(std::to_string(c.tokens) + "x" + std::to_string(c.heads)),
+              o = summed ? l : t;
   return "func.func private @kernel_0(%q: " + t + ", %k: " + t + ", %v: " + t + ", %f: " + f +
-         ", %s: tensor<f32>, %o: " + t + ", %l: " + l + ", %do: " + t + ") -> (" + t + ", " + t +
+         ", %s: tensor<f32>, %o: " + o + ", %l: " + l + ", %do: " + t + ") -> (" + t + ", " + t +
          ", " + t +
          ") {\n  %dq, %dk, %dv = kernel.attention_backward q(%q) k(%k) v(%v) first(%f) scale(%s) "
          "out(%o, %l, %do) : (" +
-         t + ", " + t + ", " + t + ", " + f + ", tensor<f32>, " + t + ", " + l + ", " + t +
+         t + ", " + t + ", " + t + ", " + f + ", tensor<f32>, " + o + ", " + l + ", " + t +
          ") -> (" + t + ", " + t + ", " + t + ")\n" + region("q", t, r.q) + region("k", t, r.k) +
          region("v", t, r.v) + "  return %dq, %dk, %dv : " + t + ", " + t + ", " + t + "\n}\n";
 }
@@ -77,6 +79,17 @@ void check(const Case &c, const Regions &regions = {}, const char *cpu = "host")
   gradients.check(
       more, kTolerance,
       /*leastMagnitude=*/1); // Of a query with one key, dq and dk are differences that vanish.
+  KernelRunner summed(backward(c, regions, /*summed=*/true), cpu);
+  auto sums = summed.makeInputs(5 + c.tokens);
+  for (size_t i = 0; i < more.size(); ++i)
+    if (i != 5)
+      sums[i] = more[i];
+  for (int row = 0; row < c.tokens * c.heads; ++row) {
+    sums[5].values[row] = 0;
+    for (int i = 0; i < c.width; ++i)
+      sums[5].values[row] += more[5].values[row * c.width + i] * more[7].values[row * c.width + i];
+  }
+  summed.check(sums, kTolerance, /*leastMagnitude=*/1);
 }
 
 constexpr int kAll = 100000;
