@@ -253,6 +253,66 @@ TEST(ManifestTest, RefusesBrokenCollectives) {
   }
 }
 
+/// With a program that is the whole end of a step: the sum runs beside whatever does not need it.
+static Manifest manifestWithLanes() {
+  Manifest m = manifestWithRanks();
+  Program last = *m.findProgramByRole("train");
+  const Program &update = *m.findProgramByRole("update");
+  auto from = static_cast<uint32_t>(last.launches.size());
+  last.last = {last.name, {update.name}, from};
+  last.name += ".last";
+  last.launches.insert(last.launches.end(), update.launches.begin(), update.launches.end());
+  last.collectives = {
+      {CollectiveKind::AllReduce, from, {last.launches[from].arguments[0]}, /*onLane=*/true}};
+  last.launches[from].wait = {0};
+  last.launches[from].sms = 100;
+  m.training.updates = {{update.name, {2, 1}}};
+  m.programs.push_back(last);
+  return m;
+}
+
+TEST(ManifestTest, LanesRoundTrip) {
+  Manifest m = manifestWithLanes();
+  std::string text = writeManifest(m);
+  StatusOr<Manifest> parsed = parseManifest(text);
+  ASSERT_TRUE(parsed.isOk()) << parsed.status().message();
+  EXPECT_EQ(writeManifest(*parsed), text);
+  const Program &train = *parsed->findProgramByRole("train");
+  EXPECT_EQ(parsed->findLastOfStep(train, 0), nullptr); // No update is due.
+  const Program *last = parsed->findLastOfStep(train, 1);
+  ASSERT_NE(last, nullptr);
+  EXPECT_EQ(last->last->updatesFrom, train.launches.size());
+  EXPECT_TRUE(last->collectives[0].onLane);
+  EXPECT_EQ(last->launches[last->last->updatesFrom].wait, std::vector<uint32_t>{0});
+  EXPECT_EQ(last->launches[last->last->updatesFrom].sms, 100u);
+}
+
+TEST(ManifestTest, RefusesRacesBetweenLanes) {
+  struct Case {
+    const char *message;
+    std::function<void(Program &)> change;
+  };
+  auto from = [](Program &program) -> Launch & { return program.launches[program.last->updatesFrom]; };
+  const Case cases[] = {
+      {"beside collective 0 and does not wait for it", [&](Program &p) { from(p).wait.clear(); }},
+      {"it waits for collective 7, which has not begun", [&](Program &p) { from(p).wait = {7}; }},
+      {"it waits for collective 0, which has not begun",
+       [](Program &p) { p.collectives[0].onLane = false; }},
+      {"it is on the communication lane and waits",
+       [](Program &p) { p.collectives[0].wait = {0}; }},
+      {"\"x\" is not a program of role train", [](Program &p) { p.last->program = "x"; }},
+      {"\"x\" is not a program of role update", [](Program &p) { p.last->updates = {"x"}; }},
+      {"there is no launch 99", [](Program &p) { p.last->updatesFrom = 99; }},
+  };
+  for (const Case &broken : cases) {
+    Manifest manifest = manifestWithLanes();
+    broken.change(manifest.programs.back());
+    Status status = validateManifest(manifest);
+    EXPECT_EQ(status.code(), StatusCode::Corrupt) << broken.message;
+    EXPECT_NE(status.message().find(broken.message), std::string::npos) << status.message();
+  }
+}
+
 /// Whose gradient is summed part by part, and whose weight is made of parts.
 static Manifest manifestWithParts() {
   Manifest m = manifestWithRanks();
@@ -308,7 +368,8 @@ TEST(ManifestTest, RefusesBrokenParts) {
       {"which has 0 rows", [](Manifest &m) { m.buffers[1].partOf[0].rows = 0; }},
       {"less than 5 rows", [](Manifest &m) { m.buffers[1].partOf[0].rows = 2; }},
       {"have the name \"adam.m.a\"", [](Manifest &m) { m.buffers[1].partOf[1].name = "adam.m.a"; }},
-      {"is not one part for each of 2 ranks", [](Manifest &m) { m.buffers[0].bytes = 384; }},
+      {"is not one part for each of 2 ranks",
+       [](Manifest &m) { m.buffers[gradientOf(m)].bytes = 384; }},
   };
   for (const Case &broken : cases) {
     Manifest manifest = manifestWithParts();
