@@ -53,7 +53,7 @@ TEST_F(FailureTest, ANonFiniteLossInsideAPeriodLeavesTheCheckpointBefore) {
       << status.message();
   auto newest = openCheckpoint(folder / "run/checkpoints/step-000007");
   ASSERT_TRUE(newest.isOk()) << newest.status().message();
-  ASSERT_EQ(newest->state.tensors().count("gradient.w"), 1u);
+  ASSERT_EQ(newest->state[0].tensors().count("gradient.w"), 1u);
   // With what was wrong mended the run ends as if it had never been.
   model.poisonStep = -1;
   writeBundleWith(model);

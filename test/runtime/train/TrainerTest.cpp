@@ -87,7 +87,7 @@ TEST_F(TrainerTest, ResumesAtEveryPhaseOfEveryPeriod) {
       auto saved = openCheckpoint(listCheckpoints(folder / (run + "/checkpoints"))[0]);
       ASSERT_TRUE(saved.isOk());
       // Gradients are state exactly between updates.
-      EXPECT_EQ(saved->state.tensors().count("gradient.w"), (stop - 1) % 3 != offset) << stop;
+      EXPECT_EQ(saved->state[0].tensors().count("gradient.w"), (stop - 1) % 3 != offset) << stop;
       EXPECT_EQ(trainOrFail(optionsFor(run, "auto")).finalHash, whole.finalHash) << stop;
     }
   }
@@ -150,7 +150,7 @@ TEST_F(TrainerTest, OuterCopiesBeginAsTheInitialParametersOfAFile) {
   };
   auto begun = bytesOf(before->parameters.tensors().at("w"));
   EXPECT_EQ(bytesOf(after->parameters.tensors().at("w")), begun);
-  EXPECT_EQ(bytesOf(after->state.tensors().at("outer.w")), begun);
+  EXPECT_EQ(bytesOf(after->state[0].tensors().at("outer.w")), begun);
 }
 
 TEST_F(TrainerTest, TheLastValidationAloneHasTheFinalSettings) {
