@@ -28,9 +28,13 @@ def check(phase, count, rank, signal, name):
         if f"[rank {rank}] note: SMELT_TEST_FAULT" in line:
             begun = time.monotonic()
         if found := re.match(rf"\[rank (\d)\] error: rank {rank} is lost in phase {phase}: ", line):
-            told[int(found[1])] = time.monotonic() - begun
+            told[int(found[1])] = time.monotonic()
     code = process.wait()
     problems = []
+    if begun is None:
+        problems.append("the fault did not happen")
+    # The launcher may pass on what the others say before the lost rank's own last line.
+    told = {other: max(0.0, at - (begun or at)) for other, at in told.items()}
     if code != 6:
         problems.append(f"exit code {code}")
     if set(told) != {0, 1, 2, 3} - {rank}:
