@@ -12,28 +12,13 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/Conversion/KernelToCPU/LowerKernelsToCPU.h"
 #include "compiler/Conversion/KernelToCPU/EmitKernels.h"
+#include "compiler/Conversion/OutlinedKernel.h"
 #include "compiler/Target/CPU/EmitCPUObject.h"
 
 using namespace mlir;
 
 namespace smelt {
 namespace {
-
-/// The kernel op of an outlined kernel function, or null.
-Operation *getOutlinedKernel(func::FuncOp function) {
-  if (function.isDeclaration() || !function.isPrivate() ||
-      !llvm::hasSingleElement(function.getBody()))
-    return nullptr;
-  Block &body = function.getBody().front();
-  if (body.getOperations().size() != 2 || !isa<kernel::KernelOpInterface>(body.front()))
-    return nullptr;
-  return &body.front();
-}
-
-int64_t getWorkspace(func::FuncOp function) {
-  auto bytes = function->getAttrOfType<IntegerAttr>(workspaceAttribute);
-  return bytes ? bytes.getInt() : 0;
-}
 
 /// Null if the function's results are the kernel's, each once; else why not.
 const char *whyNotNative(func::FuncOp function, Operation *kernel) {
@@ -54,9 +39,9 @@ LogicalResult lowerKernel(func::FuncOp function, Operation *kernel, const CPUTar
   if (const char *why = whyNotNative(function, kernel))
     return function.emitError("outlined kernel ") << why;
   int64_t workspace = getWorkspaceBytes(kernel, target);
-  if (workspace != getWorkspace(function))
+  if (workspace != getPlannedWorkspace(function))
     return function.emitError("kernel.workspace is ")
-           << getWorkspace(function) << " but the kernel wants " << workspace
+           << getPlannedWorkspace(function) << " but the kernel wants " << workspace
            << " bytes: run smelt-plan-cpu-workspace for the same CPU";
   KernelFunction native(into, function, kernel, target, workspace);
   if (failed(emitKernel(kernel, native)))
@@ -87,12 +72,8 @@ struct PlanCPUWorkspacePass : PassWrapper<PlanCPUWorkspacePass, OperationPass<Mo
     if (!target)
       return signalPassFailure();
     for (auto function : getOperation().getOps<func::FuncOp>()) {
-      Operation *kernel = getOutlinedKernel(function);
-      if (!kernel)
-        continue;
-      function->removeAttr(workspaceAttribute);
-      if (int64_t bytes = getWorkspaceBytes(kernel, *target))
-        function->setAttr(workspaceAttribute, Builder(&getContext()).getI64IntegerAttr(bytes));
+      if (Operation *kernel = getOutlinedKernel(function))
+        setPlannedWorkspace(function, getWorkspaceBytes(kernel, *target));
     }
   }
 };

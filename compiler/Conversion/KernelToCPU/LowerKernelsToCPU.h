@@ -9,10 +9,6 @@
 
 namespace smelt {
 
-/// Name of the attribute (i64) on an outlined kernel function: bytes of its workspace argument.
-/// Absent: it has none.
-inline constexpr llvm::StringLiteral workspaceAttribute = "kernel.workspace";
-
 /// Sets `kernel.workspace` on each outlined kernel function that wants a workspace on `cpu` ("host"
 /// or an LLVM name).
 std::unique_ptr<mlir::Pass> createPlanCPUWorkspacePass(std::string cpu = "host");

@@ -16,7 +16,7 @@ namespace smelt {
 /// Emits the kernel op of `emission` by the fastest emitter that takes it.
 mlir::LogicalResult emitGPUKernel(GPUEmission &emission);
 
-// The Hopper generators (GemmFast.cpp …, AttentionFast.cpp …).
+// The Hopper generators (Hopper/EmitHopper….cpp).
 std::string whyNotFastGemm(mlir::kernel::GemmOp op, const GPUEmission &emission);
 mlir::LogicalResult emitFastGemm(mlir::kernel::GemmOp op, GPUEmission &emission);
 /// Both operands f8, any layout: operands are copied where they are not K-major.

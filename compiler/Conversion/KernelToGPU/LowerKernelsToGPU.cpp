@@ -10,30 +10,14 @@
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Conversion/KernelToGPU/LowerKernelsToGPU.h"
-#include "compiler/Conversion/KernelToCPU/LowerKernelsToCPU.h"
 #include "compiler/Conversion/KernelToGPU/EmitKernels.h"
+#include "compiler/Conversion/OutlinedKernel.h"
 #include "compiler/Target/CUDA/EmitGPUCode.h"
 
 using namespace mlir;
 
 namespace smelt {
 namespace {
-
-/// The kernel op of an outlined kernel function, or null.
-Operation *getOutlinedKernel(func::FuncOp function) {
-  if (function.isDeclaration() || !function.isPrivate() ||
-      !llvm::hasSingleElement(function.getBody()))
-    return nullptr;
-  Block &body = function.getBody().front();
-  if (body.getOperations().size() != 2 || !isa<kernel::KernelOpInterface>(body.front()))
-    return nullptr;
-  return &body.front();
-}
-
-int64_t getPlannedWorkspace(func::FuncOp function) {
-  auto bytes = function->getAttrOfType<IntegerAttr>(workspaceAttribute);
-  return bytes ? bytes.getInt() : 0;
-}
 
 std::optional<GPUTarget> getTarget(Operation *op, const std::string &chip) {
   std::string why;
@@ -79,9 +63,7 @@ struct PlanGPUWorkspacePass : PassWrapper<PlanGPUWorkspacePass, OperationPass<Mo
           emitRemark(function.getLoc())
               << kernel->getName() << " runs on the generic path: " << why;
       }
-      function->removeAttr(workspaceAttribute);
-      if (int64_t bytes = emission.getWorkspaceBytes())
-        function->setAttr(workspaceAttribute, Builder(&getContext()).getI64IntegerAttr(bytes));
+      setPlannedWorkspace(function, emission.getWorkspaceBytes());
     }
   }
 };

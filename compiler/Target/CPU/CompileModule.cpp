@@ -1,10 +1,10 @@
 //===- CompileModule.cpp - LLVM IR to an object file ------------------------===//
 #include "compiler/Target/CPU/CompileModule.h"
+#include "compiler/Target/Optimize.h"
 
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/MC/TargetRegistry.h"
-#include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Support/raw_ostream.h"
@@ -52,30 +52,6 @@ void setTargetAttributes(llvm::Module &module, const CPUTarget &target) {
     function.addFnAttr("prefer-vector-width", std::to_string(target.lanes * 32));
     function.addFnAttr(llvm::Attribute::NoUnwind);
   }
-}
-
-void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
-  llvm::PipelineTuningOptions tuning;
-  // The kernels are vectorised and unrolled by their generator.
-  tuning.LoopVectorization = false;
-  tuning.SLPVectorization = false;
-  tuning.LoopUnrolling = false;
-  tuning.LoopInterleaving = false;
-  llvm::LoopAnalysisManager loops;
-  llvm::FunctionAnalysisManager functions;
-  llvm::CGSCCAnalysisManager sccs;
-  llvm::ModuleAnalysisManager modules;
-  // Half of the time of O3 went into this pass, which finds nothing to do in generated kernels.
-  llvm::PassInstrumentationCallbacks callbacks;
-  callbacks.registerShouldRunOptionalPassCallback(
-      [](llvm::StringRef pass, llvm::Any) { return pass != "LoopLoadEliminationPass"; });
-  llvm::PassBuilder builder(&machine, tuning, std::nullopt, &callbacks);
-  builder.registerModuleAnalyses(modules);
-  builder.registerCGSCCAnalyses(sccs);
-  builder.registerFunctionAnalyses(functions);
-  builder.registerLoopAnalyses(loops);
-  builder.crossRegisterProxies(loops, functions, sccs, modules);
-  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3).run(module, modules);
 }
 
 /// Runs the backend on `module` into `path`.
@@ -131,7 +107,7 @@ LogicalResult compileModule(llvm::Module &module, const CPUTarget &target,
   module.setTargetTriple(machine->getTargetTriple());
   module.setDataLayout(machine->createDataLayout());
   setTargetAttributes(module, target);
-  optimize(module, *machine);
+  optimizeGenerated(module, *machine);
   if (!dumpPrefix.empty() && failed(dump(module, *machine, dumpPrefix, error)))
     return failure();
   return writeCode(module, *machine, llvm::CodeGenFileType::ObjectFile, object, error);

@@ -6,11 +6,11 @@
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Target/CUDA/EmitPTX.h"
+#include "compiler/Target/Optimize.h"
 #include "llvm/Bitcode/BitcodeReader.h"
 #include "llvm/Bitcode/BitcodeWriter.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/MC/TargetRegistry.h"
-#include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Support/ThreadPool.h"
@@ -44,26 +44,6 @@ std::unique_ptr<llvm::TargetMachine> createMachine(const GPUTarget &target, std:
                                    std::nullopt, llvm::CodeGenOptLevel::Aggressive));
 }
 
-void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
-  llvm::PipelineTuningOptions tuning;
-  // The kernels are vectorised and unrolled by their generator.
-  tuning.LoopVectorization = false;
-  tuning.SLPVectorization = false;
-  tuning.LoopUnrolling = false;
-  tuning.LoopInterleaving = false;
-  llvm::LoopAnalysisManager loops;
-  llvm::FunctionAnalysisManager functions;
-  llvm::CGSCCAnalysisManager sccs;
-  llvm::ModuleAnalysisManager modules;
-  llvm::PassBuilder builder(&machine, tuning);
-  builder.registerModuleAnalyses(modules);
-  builder.registerCGSCCAnalyses(sccs);
-  builder.registerFunctionAnalyses(functions);
-  builder.registerLoopAnalyses(loops);
-  builder.crossRegisterProxies(loops, functions, sccs, modules);
-  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3).run(module, modules);
-}
-
 std::string compile(llvm::Module &module, const GPUTarget &target, std::string &error,
                     llvm::function_ref<void(llvm::Module &)> visit) {
   std::unique_ptr<llvm::TargetMachine> machine = createMachine(target, error);
@@ -73,7 +53,7 @@ std::string compile(llvm::Module &module, const GPUTarget &target, std::string &
   }
   module.setTargetTriple(machine->getTargetTriple());
   module.setDataLayout(machine->createDataLayout());
-  optimize(module, *machine);
+  optimizeGenerated(module, *machine);
   visit(module);
   llvm::SmallString<0> text;
   llvm::raw_svector_ostream out(text);

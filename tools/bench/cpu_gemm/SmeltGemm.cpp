@@ -1,6 +1,7 @@
 //===- SmeltGemm.cpp - A fused gemm from the compiler -----------------------===//
 #include "tools/bench/cpu_gemm/SmeltGemm.h"
 #include "compiler/Conversion/KernelToCPU/LowerKernelsToCPU.h"
+#include "compiler/Conversion/OutlinedKernel.h"
 #include "compiler/Target/CPU/EmitCPUObject.h"
 #include "dialects/Kernel/KernelOps.h"
 
@@ -67,9 +68,7 @@ SmeltGemm::SmeltGemm(GemmShape shape, bool identity, const std::string &dumpPref
     fail(why);
   if (failed(passes.run(*module)))
     fail("cannot plan the workspace");
-  int64_t bytes = 0;
-  if (auto attribute = module->lookupSymbol("gemm")->getAttrOfType<IntegerAttr>(workspaceAttribute))
-    bytes = attribute.getInt();
+  int64_t bytes = getPlannedWorkspace(module->lookupSymbol<func::FuncOp>("gemm"));
   workspace = {static_cast<float *>(std::aligned_alloc(64, (bytes + 64) / 64 * 64)), std::free};
   OwningOpRef<ModuleOp> lowered = lowerKernelsToCPU(*module, *target);
   if (!lowered)

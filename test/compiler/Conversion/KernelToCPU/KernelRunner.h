@@ -3,6 +3,7 @@
 #define SMELT_TEST_COMPILER_CONVERSION_KERNELTOCPU_KERNELRUNNER_H
 
 #include "compiler/Conversion/KernelToCPU/LowerKernelsToCPU.h"
+#include "compiler/Conversion/OutlinedKernel.h"
 #include "compiler/Reference/Interpreter.h"
 #include "dialects/Kernel/KernelOps.h"
 #include "test/compiler/Target/CPU/NativeModule.h"
@@ -39,8 +40,7 @@ public:
     auto function = module->lookupSymbol<mlir::func::FuncOp>("kernel_0");
     inputTypes.assign(function.getArgumentTypes().begin(), function.getArgumentTypes().end());
     outputTypes.assign(function.getResultTypes().begin(), function.getResultTypes().end());
-    if (auto bytes = function->getAttrOfType<mlir::IntegerAttr>(workspaceAttribute))
-      workspaceBytes = bytes.getInt();
+    workspaceBytes = getPlannedWorkspace(function);
     std::string why;
     auto lowered = lowerKernelsToCPU(*module, *CPUTarget::get(cpu, why));
     if (!lowered) {
