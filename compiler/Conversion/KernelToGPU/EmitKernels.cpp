@@ -11,7 +11,7 @@ std::string whyNotFastPath(const GPUEmission &emission) {
   return llvm::TypeSwitch<Operation *, std::string>(emission.getKernel())
       .Case([&](kernel::GemmOp op) -> std::string {
         if (!isHopper)
-          return whyNotWarpGemm(op, emission);
+          return gpu::isHead(op) ? whyNotWarpHead(op, emission) : whyNotWarpGemm(op, emission);
         if (gpu::whyNotFastHead(op, emission).empty() || whyNotFp8Gemm(op, emission).empty())
           return "";
         return gpu::isHead(op) ? gpu::whyNotFastHead(op, emission) : whyNotFastGemm(op, emission);
@@ -31,6 +31,8 @@ LogicalResult emitGPUKernel(GPUEmission &emission) {
           return emitFp8Gemm(op, emission);
         if (whyNotFastGemm(op, emission).empty())
           return emitFastGemm(op, emission);
+        if (gpu::isHead(op) && whyNotWarpHead(op, emission).empty())
+          return emitWarpHead(op, emission);
         return whyNotWarpGemm(op, emission).empty() ? emitWarpGemm(op, emission)
                                                     : emitGeneric(op, emission);
       })

@@ -31,6 +31,8 @@ mlir::LogicalResult emitFastAttention(mlir::kernel::AttentionBackwardOp op, GPUE
 // the Hopper generators take it.
 std::string whyNotWarpGemm(mlir::kernel::GemmOp op, const GPUEmission &emission);
 mlir::LogicalResult emitWarpGemm(mlir::kernel::GemmOp op, GPUEmission &emission);
+std::string whyNotWarpHead(mlir::kernel::GemmOp op, const GPUEmission &emission);
+mlir::LogicalResult emitWarpHead(mlir::kernel::GemmOp op, GPUEmission &emission);
 std::string whyNotWarpAttention(mlir::kernel::AttentionOp op, const GPUEmission &emission);
 mlir::LogicalResult emitWarpAttention(mlir::kernel::AttentionOp op, GPUEmission &emission);
 std::string whyNotWarpAttention(mlir::kernel::AttentionBackwardOp op, const GPUEmission &emission);

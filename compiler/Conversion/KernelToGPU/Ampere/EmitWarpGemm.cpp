@@ -1,14 +1,11 @@
 //===- EmitWarpGemm.cpp - GEMM with mma.sync and cp.async -----------------===//
 //
-// For every GPU without wgmma. A block of four warps makes one tile of 128 × 128: cp.async fills a
-// ring of shared memory with 32 of k at a time, three steps ahead; each warp multiplies 32 rows (16
-// of each half of the tile, as wgmma deals them out) by all columns. 64 KiB of shared memory and at
-// most 255 registers: two blocks a multiprocessor, so that one stores while the other multiplies.
-//
+// For every GPU without wgmma: a block of four warps makes one tile of 128 × 128 (WarpMainLoop).
 // Parts of k (splits) leave f32 products in the workspace; a second launch adds them in order and
 // runs the result region. A region that is not evaluated on fragments runs as launches of its own.
 //
 //===----------------------------------------------------------------------===//
+#include "compiler/Conversion/KernelToGPU/Ampere/WarpMainLoop.h"
 #include "compiler/Conversion/KernelToGPU/Ampere/WarpResult.h"
 #include "compiler/Conversion/KernelToGPU/EmitKernels.h"
 
@@ -18,7 +15,7 @@ using namespace smelt::gpu;
 
 namespace {
 
-constexpr int64_t threads = 128, stages = 4, stageBytes = 2 * WarpOperandLoader::bytes;
+constexpr int64_t threads = WarpMainLoop::threads;
 
 /// A tile's place and part of k, as values of the running kernel.
 struct Work {
@@ -42,7 +39,7 @@ public:
   WarpGemm(kernel::GemmOp op, GPUEmission &emission, const WarpGemmPlan &plan, int64_t partials,
            const GPURowBuffer &raw)
       : plan(plan), function(emission, "gemm", threads), code(function.builder(), op.getLoc()),
-        loadA(code, function, plan.a), loadB(code, function, plan.b) {
+        mainLoop(code, function, plan.a, plan.b) {
     if (plan.splits == 1)
       result.emplace(code, function, op, plan, raw);
     else
@@ -50,81 +47,27 @@ public:
   }
 
   void emit() {
-    shared = function.getDynamicShared();
-    Value thread = code.threadIndex();
-    fragment = getFragmentThread(code, thread);
+    fragment = getFragmentThread(code, code.threadIndex());
     Work work = locate(code, plan, code.blockIndex());
-    loadA.begin(thread, work.tile.row, work.tile.group);
-    loadB.begin(thread, work.tile.column, work.tile.group);
-    SmallVector<Value> sums = multiplyTile(work);
-    auto product = [&](Cell cell) { return sums[cell.index()]; };
-    if (result) {
-      // All warps have read the ring's last stages: their places serve for storing.
-      code.barrierAll();
-      result->begin();
-      Value area = code.at(shared, code.mul(fragment.warpInGroup, warpAreaBytes));
-      result->run(work.tile, fragment, product, area);
-    } else {
-      storePartial(work, product);
-    }
-    function.finish({plan.tiles() * plan.splits, 1, 1}, stages * stageBytes);
-  }
-
-private:
-  Value getStage(Value step) {
-    return code.at(shared, code.mul(code.bitAnd(step, stages - 1), stageBytes));
-  }
-
-  SmallVector<Value> multiplyTile(const Work &work) {
-    MatrixLane a(code, WarpOperandLoader::getTile(plan.a), MatrixLane::Use::A, plan.a.transposed,
-                 fragment.lane);
-    a.moveRows(code.mul(fragment.warpInGroup, 16));
-    MatrixLane b(code, WarpOperandLoader::getTile(plan.b), MatrixLane::Use::B, plan.b.transposed,
-                 fragment.lane);
+    mainLoop.begin(fragment, work.tile.row, work.tile.column, work.tile.group);
     Value first = code.mul(work.split, plan.blocksPerSplit), count = code.i32(plan.blocksPerSplit);
     if (plan.splits > 1) {
       Value left = code.sub(code.i32(plan.blocks()), first);
       count = code.select(code.less(left, plan.blocksPerSplit), left, count);
     }
-    auto load = [&](Value step) {
-      code.ifThen(code.less(step, count), [&] {
-        Value k = code.mul(code.add(first, step), WarpOperandLoader::depth);
-        Value stage = getStage(step);
-        loadA.load(stage, k);
-        loadB.load(code.at(stage, WarpOperandLoader::bytes), k);
-      });
-      commitCopies(code); // An empty group, too, so that all threads count alike.
-    };
-    for (int64_t step = 0; step < stages - 1; ++step)
-      load(code.i32(step));
-    SmallVector<Value> zeros(Cell::count, code.f32(0));
-    return code.loop(code.i32(0), count, code.i32(1), zeros,
-                     [&](Value step, ValueRange carried) -> SmallVector<Value> {
-                       waitCopies(code, stages - 2);
-                       code.barrierAll(); // This stage has come, and the one before is read.
-                       load(code.add(step, stages - 1));
-                       SmallVector<Value> sums(carried);
-                       multiplyStage(getStage(step), a, b, sums);
-                       return sums;
-                     });
-  }
-
-  void multiplyStage(Value stage, MatrixLane &a, MatrixLane &b, SmallVector<Value> &sums) {
-    Value stageB = code.at(stage, WarpOperandLoader::bytes);
-    for (int64_t k = 0; k < WarpOperandLoader::depth; k += 16) {
-      SmallVector<Value> rows[2];
-      for (int m = 0; m < 2; ++m)
-        rows[m] = a.load(stage, 64 * m, k);
-      for (int n8 = 0; n8 < 16; n8 += 2) {
-        SmallVector<Value> columns = b.load(stageB, 8 * n8, k);
-        for (int next = 0; next < 2; ++next)
-          for (int m = 0; m < 2; ++m)
-            multiplyWarp(code, rows[m], ArrayRef(columns).slice(2 * next, 2),
-                         MutableArrayRef(sums).slice(Cell{m, n8 + next, 0, 0}.index(), 4));
-      }
+    SmallVector<Value> sums = mainLoop.run(first, count);
+    auto product = [&](Cell cell) { return sums[cell.index()]; };
+    if (result) {
+      Value area = mainLoop.reuse(warpAreaBytes);
+      result->begin();
+      result->run(work.tile, fragment, product, area);
+    } else {
+      storePartial(work, product);
     }
+    function.finish({plan.tiles() * plan.splits, 1, 1}, WarpMainLoop::sharedBytes);
   }
 
+private:
   /// An f32 product of a part of k: [splits, groups, m, n] in the workspace.
   void storePartial(const Work &work, CellValue product) {
     Value matrix = work.split;
@@ -138,9 +81,9 @@ private:
   const WarpGemmPlan &plan;
   GPUFunction function;
   CodeBuilder code;
-  WarpOperandLoader loadA, loadB;
+  WarpMainLoop mainLoop;
   std::optional<WarpResult> result;
-  Value partialProducts, shared;
+  Value partialProducts;
   FragmentThread fragment;
 };
 

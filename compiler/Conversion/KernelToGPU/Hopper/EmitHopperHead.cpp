@@ -51,6 +51,12 @@ LogicalResult smelt::gpu::emitFastHead(kernel::GemmOp op, GPUEmission &emission)
   assert(reason.empty());
   plan.a = makeKMajor(op, 0, emission);
   plan.b = makeKMajor(op, 1, emission);
+  emitHeadLaunches(plan, emission, [&] { emitHeadProduct(plan, emission); });
+  return success();
+}
+
+void smelt::gpu::emitHeadLaunches(HeadPlan &plan, GPUEmission &emission,
+                                  llvm::function_ref<void()> emitProduct) {
   plan.chunks = chooseChunks(plan);
   plan.rows /= plan.chunks;
   plan.a.rows = plan.rows;
@@ -65,7 +71,7 @@ LogicalResult smelt::gpu::emitFastHead(kernel::GemmOp op, GPUEmission &emission)
     plan.logits = emission.allocateWorkspace(plan.rows * plan.columns * 2);
   }
   size_t begin = emission.getLaunches().size();
-  emitHeadProduct(plan, emission);
+  emitProduct();
   emitHeadLoss(plan, emission);
   if (plan.gradient)
     emitHeadGradient(plan, emission);
@@ -74,5 +80,4 @@ LogicalResult smelt::gpu::emitFastHead(kernel::GemmOp op, GPUEmission &emission)
     for (size_t i = begin; i < end; ++i)
       emission.addLaunch(moveToChunk(emission.getLaunches()[i], plan, emission, chunk));
   emitHeadSum(plan, emission);
-  return success();
 }

@@ -4,6 +4,7 @@
 // derivative of every softcap is a function of the logit.
 //
 //===----------------------------------------------------------------------===//
+#include "compiler/Conversion/KernelToGPU/GPUBuilder.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/ByteTranspose.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/HeadPlan.h"
 #include <numbers>
@@ -122,6 +123,9 @@ private:
                                              code.i32(i));
       return code.store(both, address, 8);
     }
+    if (function.getEmission().getTarget().capability < 89) // f8 by integers.
+      return GPUBuilder(function.builder())
+          .storeNumbers(numbers, address, plan.gradientElement, /*aligned=*/true);
     OperandType type =
         isa<Float8E4M3FNType>(plan.gradientElement) ? OperandType::E4M3 : OperandType::E5M2;
     code.store(packF8(code, type, numbers), address, 4);

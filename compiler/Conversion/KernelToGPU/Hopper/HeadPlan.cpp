@@ -61,6 +61,20 @@ static bool dependsOnLoss(Value scalar) {
 std::string HeadPlan::match(kernel::GemmOp op, const GPUEmission &emission, HeadPlan &plan) {
   if (!emission.getTarget().hasWarpgroupMMA())
     return "the target has no wgmma";
+  if (std::string reason = matchResult(op, emission, plan); !reason.empty())
+    return reason;
+  for (unsigned index : {0, 1})
+    if (std::string reason = whyNotKMajor(op, index, emission); !reason.empty())
+      return reason;
+  OperandType a = smelt::gpu::getMultipliedType(op, 0), b = smelt::gpu::getMultipliedType(op, 1);
+  if ((a == OperandType::BF16) != (b == OperandType::BF16))
+    return "one operand is f8, the other is not";
+  if (plan.depth * getBytes(a) % 16)
+    return "rows of the operands are no multiple of 16 bytes";
+  return "";
+}
+
+std::string HeadPlan::matchResult(kernel::GemmOp op, const GPUEmission &emission, HeadPlan &plan) {
   Block &block = op.getResult().front();
   plan.op = op;
   for (auto loss : block.getOps<CrossEntropyOp>())
@@ -141,14 +155,6 @@ std::string HeadPlan::match(kernel::GemmOp op, const GPUEmission &emission, Head
     if (inner.getNumResults() == 1 && isScalar(inner.getResult(0)) && !isa<SumOp, CountOp>(inner) &&
         !isScalarOp(&inner))
       return inner.getName().getStringRef().str() + " on scalars is not written for the head";
-  for (unsigned index : {0, 1})
-    if (std::string reason = whyNotKMajor(op, index, emission); !reason.empty())
-      return reason;
-  OperandType a = smelt::gpu::getMultipliedType(op, 0), b = smelt::gpu::getMultipliedType(op, 1);
-  if ((a == OperandType::BF16) != (b == OperandType::BF16))
-    return "one operand is f8, the other is not";
-  if (plan.depth * getBytes(a) % 16)
-    return "rows of the operands are no multiple of 16 bytes";
   return "";
 }
 

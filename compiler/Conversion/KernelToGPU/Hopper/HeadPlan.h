@@ -54,6 +54,9 @@ struct HeadPlan {
 
   /// Empty, with `plan` filled in, if the region is of this form.
   static std::string match(mlir::kernel::GemmOp op, const GPUEmission &emission, HeadPlan &plan);
+  /// The same for the result region alone, whatever multiplies.
+  static std::string matchResult(mlir::kernel::GemmOp op, const GPUEmission &emission,
+                                 HeadPlan &plan);
 };
 
 /// Computes rank-0 values of the head's region.
@@ -98,7 +101,10 @@ std::string whyNotHeadRegion(mlir::kernel::GemmOp op);
 std::string whyNotFastHead(mlir::kernel::GemmOp op, const GPUEmission &emission);
 mlir::LogicalResult emitFastHead(mlir::kernel::GemmOp op, GPUEmission &emission);
 
-// Its launches.
+/// The launches of a plan whose operands are known; `emitProduct` adds the first one's.
+void emitHeadLaunches(HeadPlan &plan, GPUEmission &emission,
+                      llvm::function_ref<void()> emitProduct);
+// They are:
 void emitHeadProduct(const HeadPlan &plan, GPUEmission &emission);
 void emitHeadLoss(const HeadPlan &plan, GPUEmission &emission);
 void emitHeadSum(const HeadPlan &plan, GPUEmission &emission);

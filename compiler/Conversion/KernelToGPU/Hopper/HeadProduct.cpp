@@ -1,18 +1,11 @@
 //===- HeadProduct.cpp - The head's GEMM and its sums of exp --------------===//
 //
 // The persistent ping-pong kernel of EmitHopperGemm.cpp (128 × 128 tiles, one producer thread, two
-// consumer warp groups in turns) with a result of its own: logits, stored as 16 bits if a gradient
-// will want them, and per row of the tile Σ exp(l − shift); without a bound on the logits the
-// shift is the row's maximum in the tile, which is stored beside.
-//
-// f8 products are summed by the tensor cores alone ("fast accumulation", as in the records): k is a
-// model's width here. Tiles go 16 rows of them at a time, so that W passes through the cache once
-// for every 2048 tokens.
+// consumer warp groups in turns) with the head's own result (HeadTile). f8 products are summed by
+// the tensor cores alone ("fast accumulation", as in the records): k is a model's width here.
 //
 //===----------------------------------------------------------------------===//
-#include "compiler/Conversion/KernelToGPU/Hopper/HeadPlan.h"
-#include "compiler/Conversion/KernelToGPU/Hopper/TileStore.h"
-#include <numbers>
+#include "compiler/Conversion/KernelToGPU/Hopper/HeadTile.h"
 
 using namespace mlir;
 using namespace smelt;
@@ -26,10 +19,7 @@ public:
       : plan(plan), function(emission, "head", 384), code(function.builder(), plan.op->getLoc()),
         mapA(function.addTensorMap(plan.a.argument, plan.a.describe(tileRows), plan.a.byteOffset)),
         mapB(function.addTensorMap(plan.b.argument, plan.b.describe(tileColumns),
-                                   plan.b.byteOffset)),
-        sums(function.getWorkspace(plan.sums)) {
-    if (!plan.isBounded())
-      maxima = function.getWorkspace(plan.maxima);
+                                   plan.b.byteOffset)) {
     if (plan.gradient)
       logits =
           function.addTensorMap(emission.getWorkspaceArgument(), describeLogits(), plan.logits);
@@ -64,8 +54,6 @@ private:
   static constexpr int64_t stages = 6, stageBytes = 2 * tileRows * swizzleRow, chunks = 2;
   /// Named barriers: 1 and 2 of a consumer group's own threads, 3 and 4 order the groups.
   static constexpr int64_t ownBarrier = 1, turnBarrier = 3;
-  /// Tiles below each other that are done together.
-  static constexpr int64_t together = 16;
 
   int64_t tiles() const { return plan.tilesM() * plan.tilesN(); }
   int64_t steps() const {
@@ -82,24 +70,7 @@ private:
     return map;
   }
 
-  struct Place {
-    Value row, column, columnTile;
-  };
-  Place locate(Value tile) {
-    Value band = code.div(tile, together * plan.tilesN()),
-          inBand = code.rem(tile, together * plan.tilesN());
-    Value first = code.mul(band, together), row, column;
-    if (plan.tilesM() % together == 0) {
-      row = code.rem(inBand, together);
-      column = code.div(inBand, together);
-    } else { // The last band is lower.
-      Value rest = code.sub(code.i32(plan.tilesM()), first);
-      Value height = code.select(code.less(rest, together), rest, code.i32(together));
-      row = arith::RemUIOp::create(code.builder, code.loc, inBand, height);
-      column = arith::DivUIOp::create(code.builder, code.loc, inBand, height);
-    }
-    return {code.mul(code.add(first, row), tileRows), code.mul(column, tileColumns), column};
-  }
+  using Place = HeadTile::Place;
 
   void emitProducer() {
     NVVM::SetMaxRegisterOp::create(code.builder, code.loc, 40,
@@ -115,7 +86,7 @@ private:
   }
 
   SmallVector<Value> produce(Value tile, ValueRange start) {
-    Place place = locate(tile);
+    Place place = HeadTile::locate(code, plan, tile);
     int64_t blockK = swizzleRow / getBytes(plan.a.type);
     return code.loop(code.i32(0), code.i32(steps()), code.i32(1), start,
                      [&](Value step, ValueRange carried) -> SmallVector<Value> {
@@ -159,7 +130,7 @@ private:
                                    NVVM::SetMaxRegisterAction::increase);
     FragmentThread fragment = getFragmentThread(code, thread);
     HeadScalars scalars(code, function, plan.op);
-    curve.emplace(code, plan, plan.scale ? scalars.get(plan.scale) : Value());
+    tileResult.emplace(code, plan, function, plan.scale ? scalars.get(plan.scale) : Value());
     if (plan.gradient)
       prepareStaging(consumer, fragment);
     // Consumer 1 gives consumer 0 the first turn; its own first tile lies one tile further in the
@@ -174,7 +145,7 @@ private:
     Value firstTile = code.add(code.blockIndex(), code.mul(consumer, grid));
     code.loop(firstTile, code.i32(tiles()), code.i32(2 * grid), {from.stage, from.parity},
               [&](Value tile, ValueRange carried) -> SmallVector<Value> {
-                Place place = locate(tile);
+                Place place = HeadTile::locate(code, plan, tile);
                 if (plan.gradient)
                   reclaim(fragment);
                 code.barrier(mine, 256);
@@ -208,7 +179,8 @@ private:
     release(state[2], fragment);
     SmallVector<Value> registers = unpackAccumulator(code, state[3]);
     registers.append(unpackAccumulator(code, state[4]));
-    finishTile(place, fragment, registers);
+    tileResult->finish(place, fragment, registers,
+                       [&](CellValue value) { storeLogits(place, fragment, value); });
     return {state[0], state[1]};
   }
 
@@ -243,7 +215,7 @@ private:
         for (int next = 0; next < 2; ++next)
           for (int h = 0; h < 2; ++h) {
             Value low = value({m, n8 + next, h, 0}), high = value({m, n8 + next, h, 1});
-            packed.push_back(plan.storesF16() ? packF16(low, high) : code.packBF16(low, high));
+            packed.push_back(tileResult->pack(low, high));
           }
         NVVM::StMatrixOp::create(
             code.builder, code.loc,
@@ -262,79 +234,11 @@ private:
     }
   }
 
-  Value packF16(Value low, Value high) {
-    auto half = [&](Value x) -> Value {
-      Value narrow = arith::TruncFOp::create(code.builder, code.loc, code.builder.getF16Type(), x);
-      return narrow;
-    };
-    Value both = LLVM::UndefOp::create(code.builder, code.loc,
-                                       VectorType::get(2, code.builder.getF16Type()));
-    both = LLVM::InsertElementOp::create(code.builder, code.loc, both, half(low), code.i32(0));
-    both = LLVM::InsertElementOp::create(code.builder, code.loc, both, half(high), code.i32(1));
-    return LLVM::BitcastOp::create(code.builder, code.loc, code.i32Type(), both);
-  }
-
-  void finishTile(const Place &place, const FragmentThread &fragment, ArrayRef<Value> registers) {
-    bool bounded = plan.isBounded();
-    Value column = code.add(place.column, fragment.pair);
-    /// The logit; where the tile leaves the matrix, what adds nothing to a sum of exp.
-    auto logit = [&](Cell cell) {
-      Value l = curve->cap(registers[cell.index()]);
-      if (plan.columns % tileColumns == 0)
-        return l;
-      Value inside = code.less(code.add(column, 8 * cell.n8 + cell.p), plan.columns);
-      return code.select(inside, l, code.f32(-1e30));
-    };
-    constexpr double log2e = std::numbers::log2e;
-    Value shifts[4], maxima[4], sums[4] = {};
-    for (int row = 0; row < 4; ++row) {
-      if (bounded) {
-        shifts[row] = code.f32(-plan.getShift() * log2e);
-        continue;
-      }
-      for (int n8 = 0; n8 < 16; ++n8)
-        for (int p = 0; p < 2; ++p) {
-          Value l = logit({row / 2, n8, row % 2, p});
-          maxima[row] = maxima[row] ? code.fmax(maxima[row], l) : l;
-        }
-      for (unsigned mask : {1u, 2u})
-        maxima[row] = code.fmax(maxima[row], code.shuffleXor(maxima[row], mask));
-      shifts[row] = code.fmul(maxima[row], code.f32(-log2e));
-    }
-    auto value = [&](Cell cell) {
-      int row = 2 * cell.m + cell.h;
-      Value l = logit(cell);
-      Value e = code.approximate("ex2.approx.ftz.f32", code.fma(l, code.f32(log2e), shifts[row]));
-      sums[row] = sums[row] ? code.fadd(sums[row], e) : e;
-      return l;
-    };
-    if (plan.gradient)
-      storeLogits(place, fragment, value);
-    else
-      for (int row = 0; row < 4; ++row)
-        for (int n8 = 0; n8 < 16; ++n8)
-          for (int p = 0; p < 2; ++p)
-            value({row / 2, n8, row % 2, p});
-    for (int row = 0; row < 4; ++row)
-      for (unsigned mask : {1u, 2u})
-        sums[row] = code.fadd(sums[row], code.shuffleXor(sums[row], mask));
-    Value first = code.add(place.row, fragment.row);
-    Value at = code.add(code.mul(place.columnTile, plan.paddedRows()), first);
-    code.ifThen(code.equal(fragment.pair, 0), [&] {
-      for (int row = 0; row < 4; ++row) {
-        Value byte = code.mul(code.add(at, 64 * (row / 2) + 8 * (row % 2)), 4);
-        code.store(sums[row], code.at(this->sums, byte), 4);
-        if (!bounded)
-          code.store(maxima[row], code.at(this->maxima, byte), 4);
-      }
-    });
-  }
-
   const HeadPlan &plan;
   GPUFunction function;
   CodeBuilder code;
-  Value mapA, mapB, logits, sums, maxima;
-  std::optional<HeadCurve> curve;
+  Value mapA, mapB, logits;
+  std::optional<HeadTile> tileResult;
   std::optional<BarrierArray> barriers;
   std::optional<Ring> ring;
   Value shared, staging, sharedAddress, thread, area, areaBarrier, matrixRow, matrixOffsets[4];
