@@ -37,7 +37,7 @@ def PlanMemoryPass : Pass<"smelt-plan-memory", "::mlir::ModuleOp"> {
     Parameters, states, gradients, settings, constants, inputs, outputs, and workspace buffers that outlive a program (the results of
     setup) get memory of their own. The other workspace buffers share what is left: two overlap only if no program has both alive at
     once. A buffer is alive from the launch that first writes it to the last one that touches it. The plan is checked before it is
-    accepted, and `exec.arena` tells its size.
+    accepted, and `exec.arena` tells its size. Every buffer begins at a multiple of 256 bytes.
 
     ```mlir
     // before
@@ -47,9 +47,9 @@ def PlanMemoryPass : Pass<"smelt-plan-memory", "::mlir::ModuleOp"> {
       exec.launch @k reads [@w] writes [@a] …
       exec.launch @k reads [@a] writes [@b] …
     // after
-    exec.arena 192
-    exec.buffer workspace @a : tensor<16xf32> at 64 bytes 64
-    exec.buffer workspace @b : tensor<16xf32> at 128 bytes 64
+    exec.arena 768
+    exec.buffer workspace @a : tensor<16xf32> at 256 bytes 64
+    exec.buffer workspace @b : tensor<16xf32> at 512 bytes 64
     ```
   }];
   let dependentDialects = ["::mlir::exec::ExecDialect"];

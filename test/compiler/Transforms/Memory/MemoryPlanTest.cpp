@@ -12,7 +12,7 @@ std::vector<Lifetime> makeRandomLifetimes(unsigned seed, int count, int launches
   std::vector<Lifetime> lifetimes;
   for (int i = 0; i < count; ++i) {
     int64_t first = random() % launches, length = random() % 8;
-    lifetimes.push_back({static_cast<int64_t>(1 + random() % 5000), first, std::min<int64_t>(first + length, launches - 1), -1});
+    lifetimes.push_back({static_cast<int64_t>(1 + random() % 20000), first, std::min<int64_t>(first + length, launches - 1), -1});
   }
   return lifetimes;
 }
@@ -60,23 +60,23 @@ TEST(MemoryPlanTest, MemoryIsReused) {
 TEST(MemoryPlanTest, ChainTakesTwoBuffers) {
   std::vector<Lifetime> lifetimes;
   for (int64_t i = 0; i < 10; ++i)
-    lifetimes.push_back({64, i, i + 1, -1});
-  EXPECT_EQ(planMemory(lifetimes), 128);
+    lifetimes.push_back({256, i, i + 1, -1});
+  EXPECT_EQ(planMemory(lifetimes), 512);
 }
 
 TEST(MemoryPlanTest, SmallestGapIsTaken) {
-  // At launch 1 two gaps are free: 256 bytes where the first was, 128 where the third was.
-  std::vector<Lifetime> lifetimes = {{256, 0, 0, -1}, {1024, 0, 1, -1}, {128, 0, 0, -1}, {512, 0, 1, -1}, {100, 1, 1, -1}};
+  // At launch 1 two gaps are free: 1024 bytes where the first was, 512 where the third was.
+  std::vector<Lifetime> lifetimes = {{1024, 0, 0, -1}, {4096, 0, 1, -1}, {512, 0, 0, -1}, {2048, 0, 1, -1}, {400, 1, 1, -1}};
   int64_t total = planMemory(lifetimes);
   EXPECT_TRUE(isRight(lifetimes, total));
-  EXPECT_EQ(total, 256 + 1024 + 128 + 512);
+  EXPECT_EQ(total, 1024 + 4096 + 512 + 2048);
 }
 
 TEST(MemoryPlanTest, EqualSizesKeepTheirOrder) {
   std::vector<Lifetime> lifetimes(4, {100, 0, 0, -1});
-  EXPECT_EQ(planMemory(lifetimes), 512);
+  EXPECT_EQ(planMemory(lifetimes), 1024);
   for (int64_t i = 0; i < 4; ++i)
-    EXPECT_EQ(lifetimes[i].offset, i * 128);
+    EXPECT_EQ(lifetimes[i].offset, i * 256);
 }
 
 TEST(MemoryPlanTest, OverlapIsFound) {

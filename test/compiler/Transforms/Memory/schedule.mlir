@@ -15,7 +15,7 @@ func.func private @use(%x: tensor<256xf32>) -> tensor<16xf32>
 // CHECK-NEXT: exec.launch @make reads [@w] writes [@b]
 // CHECK-NEXT: exec.launch @use reads [@b] writes [@v]
 // CHECK-NEXT: {{^  }$}}
-// PLAN: exec.arena 1216
+// PLAN: exec.arena 1792
 exec.program @readers_move_up "train" tokens 0 inputs {} outputs {} {
   exec.launch @make reads [@w] writes [@a] {label = "", flops = 0 : i64, bytes = 0 : i64}
   exec.launch @make reads [@w] writes [@b] {label = "", flops = 0 : i64, bytes = 0 : i64}
