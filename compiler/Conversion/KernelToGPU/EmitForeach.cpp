@@ -20,7 +20,7 @@ constexpr int64_t kThreads = 256, kPerThread = 8, kPerBlock = kThreads * kPerThr
 /// Neighbouring elements that a thread loads at once.
 int64_t chooseVector(kernel::ForeachOp op, const GPUEmission &emission) {
   int64_t vector = 4;
-  for (int64_t lane = 0; lane < op.getLanes(); ++lane)
+  for (uint64_t lane = 0; lane < op.getLanes(); ++lane)
     if (op.getLaneElements(lane) < vector)
       return 1;
   for (ValueRange buffers : {ValueRange(op.getInputs()), ValueRange(op.getOutputs())})
