@@ -69,6 +69,8 @@ void smelt::buildToKernelPipeline(OpPassManager &passes, const PipelineOptions &
     }
     buildFusionPipeline(functions, fusion);
   }
+  if (usesTensorCores(options))
+    functions.addPass(createMarkSymmetricProductsPass());
   ChooseStoragePassOptions storage;
   storage.activations = getActivations(options);
   functions.addPass(createChooseStoragePass(storage));

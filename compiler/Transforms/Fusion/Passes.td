@@ -114,6 +114,24 @@ def FuseRowwiseIntoEmbeddingBackwardPass : FusionPass<"smelt-fuse-rowwise-into-e
   let summary = "Computes the rows that a table's gradient adds up where they are added";
 }
 
+def MarkSymmetricProductsPass : Pass<"smelt-mark-symmetric-products", "::mlir::func::FuncOp"> {
+  let summary = "Marks products whose matrices are their own transposes";
+  let description = [{
+    After fusion. Newton–Schulz multiplies X·Xᵀ, then the result with itself: a target may compute half of such matrices.
+
+    ```mlir
+    // before
+    %s = kernel.gemm a(%x) b(%x) result() {transpose_b} … // X·Xᵀ
+    %t = kernel.gemm a(%s) b(%s) result(%s) …             // c·S·S + b·S in the result region
+    // after
+    %s = kernel.gemm a(%x) b(%x) result() {kernel.symmetric, transpose_b} …
+    %t = kernel.gemm a(%s) b(%s) result(%s) {kernel.symmetric} …
+    ```
+  }];
+  let dependentDialects = ["::mlir::kernel::KernelDialect"];
+  let statistics = [Statistic<"marked", "marked", "Number of products marked">];
+}
+
 def OutlineKernelsPass : Pass<"smelt-outline-kernels", "::mlir::ModuleOp"> {
   let summary = "Moves each kernel op into a private function; identical kernels share one";
   let description = [{

@@ -2,7 +2,8 @@
 
 A name is gemm_M_N_K_LAYOUT_EPILOGUE. LAYOUT: tn = a [M, K], b [N, K] (a linear layer); nn = a [M, K], b [K, N] (its input's gradient);
 nt = a [K, M], b [K, N] (its weight's gradient). M may be GxM: G such products below each other. EPILOGUE: plain (bf16), f32, relu2, drelu2, mix, qkv, accumulate (an f32
-gradient times a number plus the product in bf16), step (bf16 matrix times a number plus the product: Newton-Schulz), parts (the product, and its thirds: scaled, with a norm per head, with a
+gradient times a number plus the product in bf16), step (bf16 matrix times a number plus the product: Newton-Schulz), gram and square (plain and step where both operands are the same matrix, in square a symmetric one: marked
+symmetric), parts (the product, and its thirds: scaled, with a norm per head, with a
 bf16 matrix added: outputs that overlap, as a layer's QKV in training has), layer and layer64 (all that a layer's QKV stores in training, with a bf16 RoPE
 table; heads of 128 or 64), residual (the product, and x plus it times a number), carry (x + product, and its mix with x0), carry3 (the same with a third matrix in between).
 Or attention_T_H_d_WINDOW_DOCUMENTS_SHIFT: see document_starts; SHIFT: none, key (the record's features), half.
@@ -44,17 +45,20 @@ def operand_shapes(m, n, k, layout):
     return {"tn": ((m, k), (n, k)), "nn": ((m, k), (k, n)), "nt": ((k, m), (k, n))}[layout]
 
 
+SYMMETRIC = ("gram", "square")
+
+
 def gemm_mlir(name):
     m, n, k, layout, epilogue = parse(name)
     groups = groups_of(name)
     a, b = (tensor((groups * s[0], s[1]), "bf16") for s in operand_shapes(m, n, k, layout))
-    flags = [{"tn": "transpose_b", "nn": "", "nt": "transpose_a"}[layout], f"groups = {groups}" if groups > 1 else ""]
+    flags = [{"tn": "transpose_b", "nn": "", "nt": "transpose_a"}[layout], f"groups = {groups}" if groups > 1 else "", "kernel.symmetric" if epilogue in SYMMETRIC else ""]
     flags = " {" + ", ".join(filter(None, flags)) + "}" if any(flags) else ""
     m *= groups
     c, bf = tensor((m, n), "f32"), tensor((m, n), "bf16")
     inputs, outputs, body = [], [bf], None
     cast = lambda x: f"%y = lm.cast {x} : {c} -> {bf} kernel.yield %y : {bf}"
-    if epilogue == "plain":
+    if epilogue in ("plain", "gram"):
         body = cast("%c")
     elif epilogue == "f32":
         outputs, body = [c], f"kernel.yield %c : {c}"
@@ -71,7 +75,7 @@ def gemm_mlir(name):
         inputs, outputs = [c, "tensor<f32>"], [c]
         body = (f"%n = lm.cast %c : {c} -> {bf} %w = lm.cast %n : {bf} -> {c} %one = lm.constant dense<1.0> : tensor<f32> "
                 f"%1 = lm.mix %i0, %w by %i1, %one : ({c}, {c}, tensor<f32>, tensor<f32>) -> {c} kernel.yield %1 : {c}")
-    elif epilogue == "step":
+    elif epilogue in ("step", "square"):
         inputs = [bf, "tensor<f32>"]
         body = (f"%x = lm.cast %i0 : {bf} -> {c} %one = lm.constant dense<1.0> : tensor<f32> "
                 f"%1 = lm.mix %x, %c by %i1, %one : ({c}, {c}, tensor<f32>, tensor<f32>) -> {c} " + cast("%1"))
@@ -151,6 +155,11 @@ def gemm_case(name):
     def fill(inputs):
         inputs[0].copy_(torch.randn(inputs[0].shape, device="cuda"))
         inputs[1].copy_(torch.randn(inputs[1].shape, device="cuda") / math.sqrt(k))
+        if epilogue == "square":
+            matrices = inputs[1].reshape(groups, -1, k)
+            inputs[1].copy_((matrices + matrices.mT).reshape(inputs[1].shape))
+        if epilogue in SYMMETRIC:
+            inputs[0].copy_(inputs[1])
         for i, x in enumerate(inputs[2:]):
             value = torch.randn(x.shape, device="cuda")
             if epilogue == "drelu2":
@@ -160,7 +169,7 @@ def gemm_case(name):
                 angle = torch.arange(m, device="cuda").double()[:, None] * (1 / 1024) ** torch.linspace(0, 1, half, device="cuda").double()
                 angle = torch.cat([angle, torch.zeros(m, half, device="cuda")], 1)
                 value = torch.cat([angle.cos(), angle.sin()], 1)
-            x.copy_(value)
+            x.copy_(inputs[0] if epilogue == "square" and x.ndim == 2 else value)
 
     def product(inputs, rows):
         a, b = (x.reshape(groups, -1, x.shape[1]) for x in inputs[:2])
@@ -173,7 +182,7 @@ def gemm_case(name):
                                           torch.randint(0, m, (12,)).tolist()), device="cuda").clamp(0, m - 1))
         z = product(inputs, rows)
         bound = 2.5e-3  # A rounding to bf16: 2^-9/sqrt(3) at most, with the operands exact; f32 sums add less than 1e-5.
-        if epilogue == "plain":
+        if epilogue in ("plain", "gram"):
             return [(rows, z, bound)]
         if epilogue == "f32":
             return [(rows, z, 2e-6 * math.sqrt(k / 64))]
@@ -181,7 +190,7 @@ def gemm_case(name):
             return [(rows, z.clamp(min=0) ** 2, bound)]
         if epilogue == "drelu2":
             return [(rows, 2 * inputs[2][rows].double().sqrt() * z, bound)]
-        if epilogue in ("accumulate", "step"):
+        if epilogue in ("accumulate", "step", "square"):
             return [(rows, inputs[3].double() * inputs[2][rows].double() + z, bound)]
         if epilogue == "mix":
             x, x0, ca, cb = (i.double() if i.ndim == 0 else i[rows].double() for i in inputs[2:])
@@ -432,6 +441,7 @@ LARGE = [(49152, 3072, 768, "tn", "plain"), (49152, 3072, 768, "tn", "relu2"), (
          (49152, 768, 3072, "tn", "plain"), (49152, 768, 3072, "tn", "mix"), (49152, 768, 3072, "nn", "plain"),
          (49152, 2304, 768, "tn", "plain"), (49152, 2304, 768, "tn", "qkv"), (49152, 2304, 768, "tn", "parts"), (49152, 768, 768, "tn", "plain"),
          ("40x768", 768, 768, "tn", "plain"), ("40x768", 768, 768, "nn", "step"), ("22x768", 768, 3072, "tn", "plain"), ("22x768", 3072, 768, "nn", "step"),
+         ("40x768", 768, 768, "tn", "gram"), ("40x768", 768, 768, "nn", "square"), ("22x768", 768, 3072, "tn", "gram"),
          (3072, 768, 49152, "nt", "accumulate"), (3072, 768, 49152, "nt", "f32"), (768, 768, 49152, "nt", "f32"), (2304, 768, 49152, "nt", "f32"),
          (49152, 2304, 768, "tn", "layer"), (49152, 768, 768, "tn", "residual"), (49152, 768, 3072, "nn", "carry"), (49152, 768, 3072, "nn", "carry3"),
          (2304, 768, 49152, "nt", "accumulate"), (768, 768, 49152, "nt", "accumulate")]
@@ -441,7 +451,8 @@ SMALL = [(1, 128, 64, "tn", "plain"), (1, 8, 8, "tn", "f32"), (130, 72, 136, "tn
          (333, 768, 768, "tn", "mix"), ("3x130", 72, 136, "tn", "plain"), ("5x96", 200, 72, "nn", "step"), ("2x100", 136, 2048, "nt", "accumulate"),
          ("4x1", 16, 64, "tn", "f32"), (136, 264, 1000, "nt", "accumulate"), ("3x64", 64, 4096, "nt", "step"),
          (200, 384, 256, "tn", "layer"), (513, 1152, 136, "tn", "layer"), (1, 384, 64, "tn", "layer"), (200, 384, 256, "tn", "layer64"), (130, 384, 72, "tn", "layer64"),
-         (300, 200, 136, "tn", "residual"), (300, 200, 136, "nn", "carry"), (131, 264, 72, "tn", "carry3")]
+         (300, 200, 136, "tn", "residual"), (300, 200, 136, "nn", "carry"), (131, 264, 72, "tn", "carry3"), (8, 8, 64, "tn", "gram"),
+         ("3x136", 136, 72, "tn", "gram"), ("2x264", 264, 200, "nt", "gram"), ("2x392", 392, 392, "nn", "square"), ("3x136", 136, 136, "nn", "square"), (640, 640, 264, "tn", "gram")]
 ATTENTION = [(49152, 6, 128, 640, "docs", "none"), (49152, 6, 128, 640, "docs", "key"), (49152, 6, 128, 1408, "docs", "none"),
              (49152, 6, 128, 2048, "causal", "none"), (49152, 6, 128, 2048, "causal", "key"), (16384, 12, 64, 640, "docs", "none"),
              (1, 2, 64, 640, "docs", "none"), (1, 1, 128, 640, "docs", "key"), (131, 3, 64, 50, "docs", "half"), (1000, 2, 128, 200, "tiny", "key"),

@@ -3,6 +3,7 @@
 #include "compiler/Conversion/KernelToGPU/Hopper/HeadPlan.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/SkipCasts.h"
 #include "compiler/Conversion/KernelToGPU/LowerKernelsToGPU.h"
+#include "dialects/Kernel/KernelAttributes.h"
 #include "llvm/ADT/SetVector.h"
 #include <limits>
 #include <set>
@@ -234,6 +235,8 @@ GemmPlan GemmPlan::make(kernel::GemmOp op, const GPUEmission &emission) {
   int64_t blocks = (plan.k + plan.blockK() - 1) / plan.blockK();
   plan.blocksPerSplit = (blocks + plan.splits - 1) / plan.splits;
   plan.splits = (blocks + plan.blocksPerSplit - 1) / plan.blocksPerSplit; // No empty part.
+  plan.isSymmetric = op->hasAttr(kernel::symmetricAttribute) && plan.splits == 1 &&
+                     plan.outputs.size() == 1 && plan.outputs[0].isStaged;
   plan.ranges = findRanges(plan);
   bool isStaged = plan.splits == 1 && llvm::any_of(plan.outputs, [](const GemmOutput &output) {
                     return output.isStaged;

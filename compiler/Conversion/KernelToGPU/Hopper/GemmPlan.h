@@ -40,6 +40,9 @@ struct GemmPlan {
   uint32_t aArgument = 0, bArgument = 0;
   std::vector<GemmOutput> outputs;
   std::vector<GemmRange> ranges;
+  /// Tiles above the diagonal are stored a second time, as their transposes; those below are not
+  /// computed.
+  bool isSymmetric = false;
   bool isElementwise = true; ///< The result region looks at an element's own pair alone.
 
   int64_t stages = 0;
@@ -49,7 +52,11 @@ struct GemmPlan {
 
   int64_t tilesM() const { return (m + tileRows - 1) / tileRows; }
   int64_t tilesN() const { return (n + tileColumns - 1) / tileColumns; }
-  int64_t tiles() const { return groups * tilesM() * tilesN(); }
+  /// Of one group.
+  int64_t tilesOfMatrix() const {
+    return isSymmetric ? tilesM() * (tilesM() + 1) / 2 : tilesM() * tilesN();
+  }
+  int64_t tiles() const { return groups * tilesOfMatrix(); }
   /// Elements of k in one stage: 128 bytes.
   int64_t blockK() const { return swizzleRow / getBytes(aType); }
   static constexpr int64_t tileBytes = tileRows * swizzleRow; ///< Of one operand in one stage.

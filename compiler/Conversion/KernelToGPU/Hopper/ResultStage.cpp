@@ -5,14 +5,28 @@ using namespace mlir;
 using namespace smelt;
 using namespace smelt::gpu;
 
+/// Row and column of tile number `tile` among those on and above the diagonal. Row r of T has T −
+/// r: rows r and T − 1 − r together T + 1; where T is odd, row 0 and then rows r and T − r together
+/// T.
+static std::pair<Value, Value> locateSymmetric(CodeBuilder &code, int64_t count, Value tile) {
+  bool isOdd = count % 2;
+  int64_t together = isOdd ? count : count + 1;
+  Value upper = code.div(tile, together), place = code.rem(tile, together);
+  Value isUpper = code.less(code.add(place, upper), count);
+  Value lower = code.sub(code.i32(isOdd ? count : count - 1), upper);
+  return {code.select(isUpper, upper, lower),
+          code.select(isUpper, code.add(place, upper), isOdd ? place : code.sub(place, 1))};
+}
+
 TileCoordinates smelt::gpu::locateTile(CodeBuilder &code, const GemmPlan &plan, Value tile) {
   Value split = plan.splits > 1 ? code.div(tile, plan.tiles()) : code.i32(0);
   Value inSplit = plan.splits > 1 ? code.rem(tile, plan.tiles()) : tile;
-  int64_t perGroup = plan.tilesM() * plan.tilesN();
-  Value group = plan.groups > 1 ? code.div(inSplit, perGroup) : Value();
-  Value inGroup = plan.groups > 1 ? code.rem(inSplit, perGroup) : inSplit;
-  return {split, code.mul(code.div(inGroup, plan.tilesN()), tileRows),
-          code.mul(code.rem(inGroup, plan.tilesN()), tileColumns), group};
+  Value group = plan.groups > 1 ? code.div(inSplit, plan.tilesOfMatrix()) : Value();
+  Value inGroup = plan.groups > 1 ? code.rem(inSplit, plan.tilesOfMatrix()) : inSplit;
+  auto [row, column] = plan.isSymmetric ? locateSymmetric(code, plan.tilesM(), inGroup)
+                                        : std::pair(code.div(inGroup, plan.tilesN()),
+                                                    code.rem(inGroup, plan.tilesN()));
+  return {split, code.mul(row, tileRows), code.mul(column, tileColumns), group};
 }
 
 /// A bf16 matrix that is loaded or stored in chunks.
@@ -128,6 +142,8 @@ void ResultStage::runRange(const GemmRange &range, const TileCoordinates &tile,
       for (auto [i, input] : llvm::enumerate(range.stagedInputs))
         reads |= unsigned(llvm::is_contained(output.inputs, input.index)) << i;
       staged.push_back({places[index], place, begin, value, reads});
+      if (plan.isSymmetric)
+        staged.back().isMirrored = code.compare(arith::CmpIPredicate::ne, tile.row, tile.column);
     } else {
       begin();
       storePairs(code, getGroup(places[index], output.element, output.columns.width, tile.group),

@@ -17,7 +17,7 @@ struct TileCoordinates {
   Value split, row, column, group;
 };
 /// Of tile number `tile` of 128 × 128: column by column, row by row, group by group, part of k by
-/// part of k.
+/// part of k; of a symmetric product those on and above the diagonal.
 TileCoordinates locateTile(CodeBuilder &code, const GemmPlan &plan, Value tile);
 
 /// Serves the kernel that multiplies and the sum of splits, which may not stage.

@@ -73,6 +73,21 @@ StagingArea::StagingArea(CodeBuilder &code, Value area, int64_t chunks, Value ba
   Value right = code.shiftRight(thread.lane, 4), swizzle = code.bitAnd(thread.lane, 7);
   for (int step = 0; step < 4; ++step)
     matrixOffsets[step] = code.mul(code.bitXor(code.add(right, 2 * step), swizzle), 16);
+  // Transposed, matrix 2·next + h of the warp's 16 rows has rows 8·next … and columns 16·warp + 8·h
+  // ….
+  Value matrix = code.shiftRight(thread.lane, 3), h = code.bitAnd(matrix, 1);
+  Value mirrored = code.add(code.mul(right, 8), swizzle);
+  Value columns = code.add(code.mul(thread.warpInGroup, 2), h);
+  mirroredRow = code.add(code.mul(mirrored, 128), code.mul(code.bitXor(columns, swizzle), 16));
+}
+
+/// stmatrix: four 8 × 8 matrices, as they are or (layout col) transposed.
+static void storeMatrices(CodeBuilder &code, Value address, ArrayRef<Value> packed,
+                          NVVM::MMALayout layout) {
+  MLIRContext *context = code.builder.getContext();
+  NVVM::StMatrixOp::create(code.builder, code.loc, address, packed, layout,
+                           NVVM::LdStMatrixShapeAttr::get(context, 8, 8),
+                           NVVM::LdStMatrixEltType::B16);
 }
 
 Value StagingArea::getChunk(unsigned slot, int m, int c) {
@@ -168,15 +183,15 @@ void StagingArea::store(ArrayRef<Output> outputs) {
 
 /// Of an input, a thread replaces only what it has read.
 void StagingArea::storePass(const Output &output, bool keepsInput, unsigned slot, int64_t first) {
-  MLIRContext *context = code.builder.getContext();
   int64_t count = chunksPerPass();
   output.begin();
+  SmallVector<SmallVector<Value>> steps;
   // The two elements that a rotation joins may be 64 columns apart: one half right after the other.
   for (int64_t m = first / 2; m < (first + count) / 2; ++m)
     for (int step = 0; step < 4; ++step)
       for (int c = 0; c < 2; ++c) {
         int n8 = 8 * c + 2 * step;
-        SmallVector<Value> packed;
+        SmallVector<Value> &packed = steps.emplace_back();
         for (int next = 0; next < 2; ++next)
           for (int h = 0; h < 2; ++h) {
             Value low = output.value({int(m), n8 + next, h, 0}),
@@ -185,17 +200,42 @@ void StagingArea::storePass(const Output &output, bool keepsInput, unsigned slot
           }
         if (keepsInput)
           readInput(slot, {int(m), n8, 0, 0});
-        NVVM::StMatrixOp::create(code.builder, code.loc, getMatrixAddress(slot, int(m), n8), packed,
-                                 NVVM::MMALayout::row,
-                                 NVVM::LdStMatrixShapeAttr::get(context, 8, 8),
-                                 NVVM::LdStMatrixEltType::B16);
+        storeMatrices(code, getMatrixAddress(slot, int(m), n8), packed, NVVM::MMALayout::row);
       }
+  storeChunks(output, slot, first, /*isMirrored=*/false);
+  if (output.isMirrored)
+    code.ifThen(output.isMirrored, [&] { storeMirrored(output, steps, slot, first); });
+}
+
+void StagingArea::storeMirrored(const Output &output, ArrayRef<SmallVector<Value>> packed,
+                                unsigned slot, int64_t first) {
+  reclaim();
+  code.barrier(barrier, 128);
+  // Chunk (m, c) is transposed in its place: 8 of its columns are 8 rows now.
+  for (int64_t m = first / 2; m < (first + chunksPerPass()) / 2; ++m)
+    for (int step = 0; step < 4; ++step)
+      for (int c = 0; c < 2; ++c) {
+        Value address =
+            code.at(code.at(getChunk(slot, int(m), c), mirroredRow), 2 * step * 8 * 128);
+        storeMatrices(code, address, packed.front(), NVVM::MMALayout::col);
+        packed = packed.drop_front();
+      }
+  storeChunks(output, slot, first, /*isMirrored=*/true);
+}
+
+void StagingArea::storeChunks(const Output &output, unsigned slot, int64_t first, bool isMirrored) {
   fenceSharedWrites(code);
   code.barrier(barrier, 128);
+  Place place = output.place;
+  if (isMirrored)
+    std::swap(place.row, place.column);
   code.ifThen(thread.isFirst, [&] {
-    for (int64_t i = first; i < first + count; ++i)
-      storeTile(code, output.map, getChunk(slot, int(i / 2), int(i % 2)),
-                coordinatesOf(code, output.place, int(i / 2), i % 2 * 64));
+    for (int64_t i = first; i < first + chunksPerPass(); ++i) {
+      int m = int(i / 2), c = int(i % 2);
+      storeTile(code, output.map, getChunk(slot, m, c),
+                isMirrored ? coordinatesOf(code, place, c, 64 * m)
+                           : coordinatesOf(code, place, m, 64 * c));
+    }
     commitStores(code);
   });
 }

@@ -81,6 +81,9 @@ public:
     std::function<void()> begin;
     std::function<Value(Cell)> value;
     unsigned reads = 0;
+    /// If given, and true: the tile is stored a second time, as its transpose, where row and column
+    /// are exchanged.
+    Value isMirrored = {};
   };
 
   /// Thread 0 waits until the stores before have read the area; the others learn it at their next
@@ -103,6 +106,11 @@ private:
   Value getMatrixAddress(unsigned slot, int m, int n8);
   void loadPass(int64_t firstChunk);
   void storePass(const Output &output, bool keepsInput, unsigned slot, int64_t firstChunk);
+  /// `packed`: four 8 × 8 matrices for each 16 columns of the pass, as stmatrix takes them.
+  void storeMirrored(const Output &output, llvm::ArrayRef<llvm::SmallVector<Value>> packed,
+                     unsigned slot, int64_t firstChunk);
+  /// Makes what was written visible to TMA and lets thread 0 store the pass's chunks.
+  void storeChunks(const Output &output, unsigned slot, int64_t firstChunk, bool isMirrored);
 
   CodeBuilder &code;
   Value area;
@@ -111,6 +119,7 @@ private:
   const FragmentThread &thread;
   Value matrixRow;        ///< Where this lane's rows of ldmatrix and stmatrix begin.
   Value matrixOffsets[4]; ///< Of 16-column steps: swizzled.
+  Value mirroredRow;      ///< Where this lane's rows of a transposed store begin: swizzled.
   Inputs inputs;
   Value parity;
   llvm::DenseMap<std::pair<unsigned, int>, Value> words; ///< bf16 pairs read in this pass.
