@@ -119,26 +119,29 @@ void AttentionKernel::loadKeyGroups(Value map, Value place, Value barrier, Value
              {code.i32(int64_t(i) * plan.keyGroup), head, isShifted ? code.sub(row, 1) : row});
 }
 
-Value AttentionKernel::loadKeys(Value map, Value keys, Value place, Value full, Value patch,
-                                Value parity, Value head, Value row, Value isFirst, int64_t rows) {
+void AttentionKernel::addKeyMaps(int64_t rows) {
+  mapK = addMap(plan.k.argument, plan.keyGroup, rows);
+  if (plan.hasShift)
+    mapOwn = addMap(plan.k.argument, plan.keyGroup, 1);
+}
+
+Value AttentionKernel::loadKeys(Value place, Value full, Value patch, Value parity, Value head,
+                                Value row, Value isFirst, int64_t rows) {
   if (!plan.hasShift) {
-    loadKeyGroups(map, place, full, head, row, rows);
+    loadKeyGroups(mapK, place, full, head, row, rows);
     return parity;
   }
   auto first = [&] {
-    loadKeyGroups(map, place, patch, head, code.i32(0), rows);
+    Value zero = code.i32(0);
+    loadKeyGroups(mapK, place, patch, head, zero, rows);
     waitBarrier(code, patch, parity);
-    auto quad = VectorType::get(4, code.i32Type());
-    Value own = code.at(keys, code.mul(head, plan.width * 2));
-    // Row 0 of a swizzled tile lies as it is.
+    expectBytes(code, full, code.i32(llvm::count(plan.k.shifted, true) * plan.keyGroup * 2));
     for (auto [i, isShifted] : llvm::enumerate(plan.k.shifted))
-      for (int64_t byte = 0; isShifted && byte < 2 * plan.keyGroup; byte += 16)
-        code.store(code.load(quad, code.at(own, int64_t(i) * plan.keyGroup * 2 + byte), 16),
-                   code.at(place, int64_t(i) * keyGroupBytes(rows) + byte), 16);
-    fenceSharedWrites(code);
-    arriveBarrier(code, full);
+      if (isShifted)
+        loadTile(code, mapOwn, code.at(place, int64_t(i) * keyGroupBytes(rows)), full,
+                 {code.i32(int64_t(i) * plan.keyGroup), head, zero});
   };
-  code.ifElse(isFirst, first, [&] { loadKeyGroups(map, place, full, head, row, rows); });
+  code.ifElse(isFirst, first, [&] { loadKeyGroups(mapK, place, full, head, row, rows); });
   return code.select(isFirst, code.bitXor(parity, 1), parity);
 }
 

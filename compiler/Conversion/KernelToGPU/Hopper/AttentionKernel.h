@@ -73,11 +73,14 @@ protected:
   }
   /// Halves of 64 columns, `rows` rows each, by TMA; the barrier expects their bytes already.
   void loadHalves(Value map, Value place, Value barrier, Value head, Value row, int64_t rows);
-  /// A tile of `rows` keys from row `row` on, which is 0 where `isFirst`; `parity` of the barrier
-  /// `patch`, which first blocks use. The barrier `full` gets its one arrival and its bytes.
-  /// Returns the parity for the next time.
-  Value loadKeys(Value map, Value keys, Value place, Value full, Value patch, Value parity,
-                 Value head, Value row, Value isFirst, int64_t rows);
+  /// What loadKeys copies by; `rows` as there.
+  void addKeyMaps(int64_t rows);
+  /// A tile of `rows` keys from row `row` on, which is 0 where `isFirst`: then row 0's own features
+  /// are copied over the zeros of row −1 when these have come, which the barrier `patch` with
+  /// `parity` tells. The barrier `full` gets its one arrival and its bytes. Returns the parity for
+  /// the next time.
+  Value loadKeys(Value place, Value full, Value patch, Value parity, Value head, Value row,
+                 Value isFirst, int64_t rows);
   int64_t keyGroupBytes(int64_t rows) const { return rows * plan.keyGroup * 2; }
   int64_t halfBytes(int64_t rows) const { return rows * swizzleRow; }
 
@@ -95,6 +98,7 @@ protected:
   CodeBuilder code;
   SharedLayout layout;
   Value shared, sharedAddress, thread, block, consumer;
+  Value mapK, mapOwn; ///< Tiles of keys; boxes of one row (null without a shift).
   int64_t itemOffset = 0;
   std::optional<BarrierArray> barriers;
   FragmentThread fragment;

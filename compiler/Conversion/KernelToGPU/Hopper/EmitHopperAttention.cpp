@@ -31,10 +31,9 @@ public:
         order(plan.tiles(), plan.heads, /*descending=*/true), result(AttentionResult::make(op)),
         tileBytes(attentionRows * plan.width * 2) {
     mapQ = addMap(plan.q.argument, 64, attentionRows);
-    mapK = addMap(plan.k.argument, plan.keyGroup, attentionRows);
+    addKeyMaps(attentionRows);
     mapV = addMap(plan.v.argument, 64, attentionRows);
     mapO = addMap(emission.getArgument(op.getOutputs()[0]), 64, 64);
-    keys = function.getPointer(plan.k.argument);
     first = function.getPointer(op.getFirst());
     scale = function.getPointer(op.getScale());
     lse = function.getPointer(op.getLse());
@@ -94,9 +93,9 @@ private:
 
   Value loadKeyTile(RingPosition at, Value head, Value blockOfKeys, Value parity) {
     waitBarrier(code, k->empty(at.stage), at.parity);
-    return loadKeys(mapK, keys, place(kOffset, at.stage), k->full(at.stage),
-                    barriers->get(6 * stages), parity, head, code.mul(blockOfKeys, attentionRows),
-                    code.equal(blockOfKeys, 0), attentionRows);
+    return loadKeys(place(kOffset, at.stage), k->full(at.stage), barriers->get(6 * stages), parity,
+                    head, code.mul(blockOfKeys, attentionRows), code.equal(blockOfKeys, 0),
+                    attentionRows);
   }
 
   SmallVector<Value> produce(Value work, ValueRange carried) {
@@ -328,7 +327,7 @@ private:
   AttentionResult result;
   Type gateElement;
   int64_t tileBytes, qOffset = 0, kOffset = 0, vOffset = 0;
-  Value mapQ, mapK, mapV, mapO, keys, first, scale, lse, gate, mine, other;
+  Value mapQ, mapV, mapO, first, scale, lse, gate, mine, other;
   std::optional<Ring> q, k, v;
   std::optional<OnlineSoftmax> softmax;
 };

@@ -26,7 +26,7 @@ public:
         lastAny(function.getWorkspace(places.lastAny)) {
     mapQ = addMap(plan.q.argument, 64, blockRows);
     mapG = addMap(emission.getArgument(op.getDout()), 64, blockRows);
-    mapK = addMap(plan.k.argument, plan.keyGroup, attentionRows);
+    addKeyMaps(attentionRows);
     mapV = addMap(plan.v.argument, 64, attentionRows);
     mapDK = addMap(emission.getArgument(op.getDk()), 64, 64);
     mapDV = addMap(emission.getArgument(op.getDv()), 64, 64);
@@ -36,7 +36,6 @@ public:
     sides.strides = {getPadded(plan) * 4};
     sides.box = {blockRows, 1};
     mapSides = function.addTensorMap(emission.getWorkspaceArgument(), sides, places.lse);
-    keys = function.getPointer(plan.k.argument);
   }
 
   void emit(int64_t multiprocessors) {
@@ -93,7 +92,7 @@ private:
     Value begin = code.mul(item.tile, 2), end = getEnd(item.tile);
     waitBarrier(code, tiles->empty(at.stage), at.parity);
     announce(at.stage, work);
-    Value parity = loadKeys(mapK, keys, placeOf(kOffset, at.stage, tileBytes),
+    Value parity = loadKeys(placeOf(kOffset, at.stage, tileBytes),
                             barriers->get(keysFull, at.stage), firstKeys, carried[4], item.head,
                             item.row, code.equal(item.tile, 0), attentionRows);
     expectBytes(code, tiles->full(at.stage), code.i32(tileBytes));
@@ -312,7 +311,7 @@ private:
   TileOrder order;
   int64_t tileBytes, blockBytes, kOffset = 0, vOffset = 0, qOffset = 0, gOffset = 0, sideOffset = 0,
                                  keysFull = 0;
-  Value mapQ, mapG, mapK, mapV, mapDK, mapDV, mapSides, keys, lastWhole, lastAny, firstKeys;
+  Value mapQ, mapG, mapV, mapDK, mapDV, mapSides, lastWhole, lastAny, firstKeys;
   std::optional<Ring> tiles, ring;
 };
 

@@ -23,10 +23,9 @@ public:
         tileBytes(attentionRows * plan.width * 2), blockBytes(blockRows * plan.width * 2) {
     mapQ = addMap(plan.q.argument, 64, attentionRows);
     mapG = addMap(emission.getArgument(op.getDout()), 64, attentionRows);
-    mapK = addMap(plan.k.argument, plan.keyGroup, blockRows);
+    addKeyMaps(blockRows);
     mapV = addMap(plan.v.argument, 64, blockRows);
     mapDQ = addMap(emission.getArgument(op.getDq()), 64, 64);
-    keys = function.getPointer(plan.k.argument);
   }
 
   void emit(int64_t multiprocessors) {
@@ -95,9 +94,9 @@ private:
           RingPosition kAt{inner[0], inner[1]}, vAt{inner[2], inner[3]};
           Value here = code.sub(code.sub(end, step), 1), row = code.mul(here, blockRows);
           waitBarrier(code, k->empty(kAt.stage), kAt.parity);
-          Value parity = loadKeys(mapK, keys, placeOf(kOffset, kAt.stage, blockBytes),
-                                  k->full(kAt.stage), firstKeys, inner[4], item.head, row,
-                                  code.equal(here, 0), blockRows);
+          Value parity = loadKeys(placeOf(kOffset, kAt.stage, blockBytes), k->full(kAt.stage),
+                                  firstKeys, inner[4], item.head, row, code.equal(here, 0),
+                                  blockRows);
           waitBarrier(code, v->empty(vAt.stage), vAt.parity);
           expectBytes(code, v->full(vAt.stage), code.i32(blockBytes));
           loadHalves(mapV, placeOf(vOffset, vAt.stage, blockBytes), v->full(vAt.stage), item.head,
@@ -306,27 +305,20 @@ private:
     return Running::unpack(end);
   }
 
-  /// dQ += dS·K: a product per group of features, since narrow groups are panels of their own.
+  /// dQ += dS·K. Groups of features are panels of the MN-major operand, narrow ones too: one product
+  /// spans them all.
   Value multiplyKeyGroups(Value dq, ArrayRef<Value> words, Value address) {
-    if (plan.keyGroup == 64)
-      return multiplyRows(dq, words, address, blockRows);
-    SmallVector<Value> registers = unpackAccumulator(code, dq), result;
-    int64_t perGroup = plan.keyGroup / 2;
-    for (int64_t group = 0; group < plan.width / plan.keyGroup; ++group) {
-      Value part = packAccumulator(code, ArrayRef(registers).slice(group * perGroup, perGroup));
-      Value tile = describe(code.add(address, group * keyGroupBytes(blockRows)), Major::MN,
-                            blockRows, 2 * plan.keyGroup);
-      for (int64_t step = 0; step < blockRows / 16; ++step)
-        part = multiplyRegisters(code, plan.keyGroup, words.slice(4 * step, 4),
-                                 code.add(tile, step * (16 * 2 * plan.keyGroup >> 4)), part);
-      result.append(unpackAccumulator(code, part));
-    }
-    return packAccumulator(code, result);
+    int64_t row = 2 * plan.keyGroup;
+    Value tile = describeTile(code, address, Major::MN, keyGroupBytes(blockRows), row);
+    for (int64_t step = 0; step < blockRows / 16; ++step)
+      dq = multiplyRegisters(code, plan.width, words.slice(4 * step, 4),
+                             code.add(tile, step * (16 * row >> 4)), dq);
+    return dq;
   }
 
   TileOrder order;
   int64_t tileBytes, blockBytes, qOffset = 0, gOffset = 0, kOffset = 0, vOffset = 0;
-  Value mapQ, mapG, mapK, mapV, mapDQ, keys, firstKeys;
+  Value mapQ, mapG, mapV, mapDQ, firstKeys;
   std::optional<Ring> q, k, v;
 };
 
