@@ -21,8 +21,11 @@ AttentionBackwardKernel::AttentionBackwardKernel(kernel::AttentionBackwardOp op,
                                                  GPUEmission &emission, const AttentionPlan &plan,
                                                  StringRef role, const PreparedAttention &places)
     : AttentionKernel(emission, plan, role, op.getLoc()),
-      scalePointer(function.getPointer(op.getScale())), first(function.getPointer(op.getFirst())),
-      delta(function.getWorkspace(places.delta)), lse(function.getWorkspace(places.lse)) {}
+      scalePointer(function.getPointer(op.getScale())) {
+  first = function.getPointer(op.getFirst());
+  delta = function.getWorkspace(places.delta);
+  lse = function.getWorkspace(places.lse);
+}
 
 void AttentionBackwardKernel::loadScale() {
   scale = code.load(code.f32Type(), scalePointer, 4);
@@ -38,23 +41,4 @@ SmallVector<Value> AttentionBackwardKernel::packPairs(ArrayRef<Value> values) {
   for (size_t i = 0; i < values.size(); i += 2)
     words.push_back(code.packBF16(values[i], values[i + 1]));
   return words;
-}
-
-Value AttentionBackwardKernel::zeroHead() {
-  SmallVector<Value> zeros(plan.width / 2, code.f32(0));
-  return packAccumulator(code, zeros);
-}
-
-Value AttentionBackwardKernel::multiplyRows(Value acc, ArrayRef<Value> weights, Value address,
-                                            int64_t rows) {
-  Value tile = describe(address, Major::MN, rows);
-  for (int64_t step = 0; step < blockRows / 16; ++step)
-    acc = multiplyRegisters(code, plan.width, weights.slice(4 * step, 4),
-                            code.add(tile, step * (16 * swizzleRow >> 4)), acc);
-  return acc;
-}
-
-Value AttentionBackwardKernel::clamp(Value x, Value low, Value high) {
-  x = code.select(code.less(x, high), x, high);
-  return code.select(code.less(x, low), low, x);
 }

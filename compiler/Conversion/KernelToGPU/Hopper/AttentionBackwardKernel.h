@@ -10,10 +10,6 @@
 
 namespace smelt::gpu {
 
-/// Keys of a block of the queries kernel, queries of a block of the keys kernel: a warp group's
-/// share of a tile, so that a block is on the diagonal of one group, or of none.
-inline constexpr int64_t blockRows = attentionRows / 2;
-
 /// What the first launch leaves for the others, as offsets in the workspace. The first three are one
 /// array of 2·H + 1 rows.
 struct PreparedAttention {
@@ -38,25 +34,10 @@ protected:
   Value exponential(Value score, Value lse2);
   /// bf16 pairs: the A operand of the next product.
   llvm::SmallVector<Value> packPairs(llvm::ArrayRef<Value> values);
-  Value zeroHead();
-  Value describe(Value address, Major major = Major::K, int64_t rows = attentionRows,
-                 int64_t swizzle = 128) {
-    return describeTile(code, address, major, halfBytes(rows), swizzle);
-  }
-  Value addressOf(int64_t offset, Value stage, int64_t bytes) {
-    return code.add(sharedAddress, code.add(code.mul(stage, bytes), offset));
-  }
-  Value placeOf(int64_t offset, Value stage, int64_t bytes) {
-    return code.at(shared, code.add(code.mul(stage, bytes), offset));
-  }
   /// The threads of a warp group wait for each other.
   void meet() { code.barrier(code.add(consumer, ownBarrier), 128); }
-  /// acc += weights[64, 64]·B with B 64 rows of halves `rows` high.
-  Value multiplyRows(Value acc, llvm::ArrayRef<Value> weights, Value address, int64_t rows);
-  /// `x` between `low` and `high`.
-  Value clamp(Value x, Value low, Value high);
 
-  Value scalePointer, first, delta, lse, scale, scaleLog2e;
+  Value scalePointer, delta, lse, scale, scaleLog2e;
 };
 
 /// Why the tensors beside q, k and v are not as the generators want them; empty if they are.

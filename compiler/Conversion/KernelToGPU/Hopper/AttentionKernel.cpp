@@ -98,6 +98,28 @@ void AttentionKernel::release(const Ring &ring, Value stage) {
   code.ifThen(code.equal(fragment.lane, 0), [&] { arriveBarrier(code, ring.empty(stage)); });
 }
 
+SmallVector<Value> AttentionKernel::passOver(Value from, Value to, ArrayRef<const Ring *> rings,
+                                             ValueRange positions) {
+  return code.loop(from, to, code.i32(1), positions,
+                   [&](Value, ValueRange inner) -> SmallVector<Value> {
+                     for (auto [i, ring] : llvm::enumerate(rings))
+                       waitBarrier(code, ring->full(inner[2 * i]), inner[2 * i + 1]);
+                     for (auto [i, ring] : llvm::enumerate(rings))
+                       release(*ring, inner[2 * i]);
+                     SmallVector<Value> result;
+                     for (auto [i, ring] : llvm::enumerate(rings)) {
+                       RingPosition next = ring->advance({inner[2 * i], inner[2 * i + 1]});
+                       result.append({next.stage, next.parity});
+                     }
+                     return result;
+                   });
+}
+
+Value AttentionKernel::clamp(Value x, Value low, Value high) {
+  x = code.select(code.less(x, high), x, high);
+  return code.select(code.less(x, low), low, x);
+}
+
 Value AttentionKernel::clampRow(Value row) {
   if (plan.tokens % attentionRows == 0)
     return row;
@@ -143,6 +165,20 @@ Value AttentionKernel::loadKeys(Value place, Value full, Value patch, Value pari
   };
   code.ifElse(isFirst, first, [&] { loadKeyGroups(mapK, place, full, head, row, rows); });
   return code.select(isFirst, code.bitXor(parity, 1), parity);
+}
+
+Value AttentionKernel::zeroHead() {
+  SmallVector<Value> zeros(plan.width / 2, code.f32(0));
+  return packAccumulator(code, zeros);
+}
+
+Value AttentionKernel::multiplyRows(Value acc, ArrayRef<Value> weights, Value address,
+                                    int64_t rows) {
+  Value tile = describe(address, Major::MN, rows);
+  for (int64_t step = 0; step < blockRows / 16; ++step)
+    acc = multiplyRegisters(code, plan.width, weights.slice(4 * step, 4),
+                            code.add(tile, step * (16 * swizzleRow >> 4)), acc);
+  return acc;
 }
 
 Value AttentionKernel::multiplyHeads(Value a, int64_t aRows, Value b, int64_t bGroup, int64_t n) {

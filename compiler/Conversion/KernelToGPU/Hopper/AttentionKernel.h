@@ -67,7 +67,40 @@ protected:
   void release(const Ring &ring, Value stage);
   static constexpr int64_t releases = 8; ///< Arrivals at an empty barrier of such a ring.
 
+  /// Blocks `from` to `to` of these rings, whose positions stand one after the other, belong to the
+  /// other group alone: passes over them. Returns the positions behind.
+  llvm::SmallVector<Value> passOver(Value from, Value to, llvm::ArrayRef<const Ring *> rings,
+                                    mlir::ValueRange positions);
+
+  //===- Tiles of queries against blocks of keys: forward and dQ -----------===//
+  // Blocks of `blockRows` keys go from the diagonal down; rings q, k and v.
+
+  /// Lays out keys, values and barriers behind what is there, begins the body, and gives `order`
+  /// the blocks of a tile as its cost. Returns the grid.
+  int64_t beginQueryTiles(TileOrder &order, int64_t queryStages, int64_t keyStages,
+                          int64_t valueStages, int64_t multiprocessors);
+  Value loadFirst(Value row) { return loadIndex(first, clampRow(row)); }
+  /// The lowest block of keys that a query sees, and the one after those that a tile sees.
+  Value getLowest(Value row) { return code.shiftRight(loadFirst(row), 6); }
+  Value getEnd(const Item &item) {
+    return code.mul(code.add(item.tile, 1), attentionRows / blockRows);
+  }
+  /// The producer; `loadQueries` fills a stage of q.
+  void produceQueryTiles(TileOrder &order,
+                         llvm::function_ref<void(const Item &, Value stage)> loadQueries);
+  /// A warp group's blocks of a tile: `diagonal`, those that all its queries see whole, down to
+  /// `whole`, and those at the edge, down to `lowest`.
+  struct OwnBlocks {
+    Value row; ///< The group's first query.
+    Value diagonal, whole, lowest;
+  };
+  OwnBlocks findOwnBlocks(const Item &item);
+  /// S of a block: the group's queries times keys.
+  Value multiplyKeyBlock(Value queries, Value stage);
+
   Value clampRow(Value row);
+  /// `x` between `low` and `high`.
+  Value clamp(Value x, Value low, Value high);
   Value loadIndex(Value pointer, Value row) {
     return code.load(code.i32Type(), code.at(pointer, code.mul(row, 4)), 4);
   }
@@ -84,6 +117,22 @@ protected:
   int64_t keyGroupBytes(int64_t rows) const { return rows * plan.keyGroup * 2; }
   int64_t halfBytes(int64_t rows) const { return rows * swizzleRow; }
 
+  Value describe(Value address, Major major = Major::K, int64_t rows = attentionRows,
+                 int64_t swizzle = 128) {
+    return describeTile(code, address, major, halfBytes(rows), swizzle);
+  }
+  Value addressOf(int64_t offset, Value stage, int64_t bytes) {
+    return code.add(sharedAddress, code.add(code.mul(stage, bytes), offset));
+  }
+  Value placeOf(int64_t offset, Value stage, int64_t bytes) {
+    return code.at(shared, code.add(code.mul(stage, bytes), offset));
+  }
+  int64_t tileBytes() const { return attentionRows * plan.width * 2; }
+  int64_t blockBytes() const { return blockRows * plan.width * 2; }
+  /// D[64, d], zero.
+  Value zeroHead();
+  /// acc += weights[64, 64]·B with B 64 rows of halves `rows` high.
+  Value multiplyRows(Value acc, llvm::ArrayRef<Value> weights, Value address, int64_t rows);
   /// D[64, n] = A·Bᵀ over the head: A 64 rows of halves (`aRows` rows high), B `n` keys in groups
   /// or halves.
   Value multiplyHeads(Value a, int64_t aRows, Value b, int64_t bGroup, int64_t n);
@@ -99,7 +148,11 @@ protected:
   SharedLayout layout;
   Value shared, sharedAddress, thread, block, consumer;
   Value mapK, mapOwn; ///< Tiles of keys; boxes of one row (null without a shift).
-  int64_t itemOffset = 0;
+  Value first;      ///< The first key that each query sees; of kernels that ask.
+  Value mapV;       ///< Tiles of values.
+  int64_t itemOffset = 0, kOffset = 0, vOffset = 0;
+  std::optional<Ring> q, k, v;
+  Value firstKeys; ///< The barrier of blocks that hold key 0.
   std::optional<BarrierArray> barriers;
   FragmentThread fragment;
 

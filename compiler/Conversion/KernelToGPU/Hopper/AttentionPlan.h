@@ -8,8 +8,11 @@
 
 namespace smelt::gpu {
 
-/// Queries and keys of a tile.
+/// Queries or keys of a tile.
 inline constexpr int64_t attentionRows = 128;
+/// Keys of a block that a tile of queries meets, queries of one that a tile of keys meets: a warp
+/// group's share of a tile, so that a block is on the diagonal of one group, or of none.
+inline constexpr int64_t blockRows = attentionRows / 2;
 
 /// What the forward kernel's result region does: nothing, or a factor per token and head.
 struct AttentionResult {

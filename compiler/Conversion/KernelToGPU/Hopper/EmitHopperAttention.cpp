@@ -1,11 +1,12 @@
 //===- EmitHopperAttention.cpp - Attention forward on Hopper --------------===//
 //
 // Persistent blocks of 384 threads take tiles of 128 queries of one head. Warp group 0: one thread
-// loads Q (double-buffered) and rings of K and V tiles of 128 keys by TMA, from the diagonal down
+// loads Q (double-buffered) and rings of K and V blocks of 64 keys by TMA, from the diagonal down
 // to the first key that the tile's first query sees. Warp groups 1 and 2 have 64 queries each: S =
-// Q·Kᵀ of a block and, behind it, O += P·V of the block before are issued together, in turns
-// between the groups, then the softmax of S runs under them. Three bodies: the diagonal block,
-// blocks that every query sees whole, and blocks at the lower edge (window or document).
+// Q·Kᵀ of a block and, behind it, O += P·V of the block before are issued together, then the
+// softmax of S runs under them. Three bodies: the diagonal block, blocks that every query of the
+// group sees whole, and blocks at the lower edge (window or document); blocks that the other group
+// alone sees are passed over.
 //
 // A key offset is the row coordinate of the copies of its feature groups. Row 0 keeps its own
 // features: where the first block is loaded, they are written over the zeros that lie before the
@@ -28,11 +29,10 @@ class HopperAttention : AttentionKernel {
 public:
   HopperAttention(kernel::AttentionOp op, GPUEmission &emission, const AttentionPlan &plan)
       : AttentionKernel(emission, plan, "attention", op.getLoc()),
-        order(plan.tiles(), plan.heads, /*descending=*/true), result(AttentionResult::make(op)),
-        tileBytes(attentionRows * plan.width * 2) {
+        order(plan.tiles(), plan.heads, /*descending=*/true), result(AttentionResult::make(op)) {
     mapQ = addMap(plan.q.argument, 64, attentionRows);
-    addKeyMaps(attentionRows);
-    mapV = addMap(plan.v.argument, 64, attentionRows);
+    addKeyMaps(blockRows);
+    mapV = addMap(plan.v.argument, 64, blockRows);
     mapO = addMap(emission.getArgument(op.getOutputs()[0]), 64, 64);
     first = function.getPointer(op.getFirst());
     scale = function.getPointer(op.getScale());
@@ -44,90 +44,21 @@ public:
   }
 
   void emit(int64_t multiprocessors) {
-    qOffset = layout.allocate(stages * tileBytes, 1024);
-    kOffset = layout.allocate(stages * tileBytes, 1024);
-    vOffset = layout.allocate(stages * tileBytes, 1024);
-    int64_t barrierOffset = layout.allocate(8 * (6 * stages + 1), 16);
-    allocateItems(stages);
-    order.allocate(layout);
-    beginBody();
-    // A full barrier has one producer, an empty one of queries both groups; the last is the first
-    // keys'.
-    initialiseBarriers(barrierOffset, 6 * stages + 1, [&](int64_t i) -> int64_t {
-      bool isEmpty = i < 6 * stages && i / stages % 2;
-      return !isEmpty ? 1 : i < 2 * stages ? 2 : releases;
-    });
-    q.emplace(code, *barriers, 0, stages);
-    k.emplace(code, *barriers, 2 * stages, stages);
-    v.emplace(code, *barriers, 4 * stages, stages);
-    int64_t grid = std::min(order.countItems(), multiprocessors);
-    order.prepare(code, function, shared, grid, [&](Value tile) {
-      return code.sub(tile, code.shiftRight(loadFirst(code.mul(tile, attentionRows)), 7));
-    });
-    specialise(24, 240, [&] { emitProducer(); }, [&] { emitConsumer(); });
+    qOffset = layout.allocate(queryStages * tileBytes(), 1024);
+    int64_t grid = beginQueryTiles(order, queryStages, blockStages, blockStages, multiprocessors);
+    specialise(24, 240, [&] { produce(); }, [&] { consume(); });
     function.finish({grid, 1, 1}, layout.getBytes());
   }
 
 private:
-  static constexpr int64_t stages = 2;
+  static constexpr int64_t queryStages = 2, blockStages = 4;
 
-  Value loadFirst(Value row) { return loadIndex(first, clampRow(row)); }
-
-  //===- Producer -----------------------------------------------------------===//
-
-  void emitProducer() {
-    Value zero = code.i32(0), one = code.i32(1);
-    produceItems(order, *q, {zero, one, zero, one, zero, one, zero},
-                 [&](Value work, ValueRange carried) { return produce(work, carried); });
-  }
-
-  Value place(int64_t offset, Value stage) {
-    return code.at(shared, code.add(code.mul(stage, tileBytes), offset));
-  }
-
-  void loadRows(Value map, Ring &ring, int64_t offset, RingPosition at, Value head, Value row) {
-    Value full = ring.full(at.stage);
-    expectBytes(code, full, code.i32(tileBytes));
-    loadHalves(map, place(offset, at.stage), full, head, row, attentionRows);
-  }
-
-  Value loadKeyTile(RingPosition at, Value head, Value blockOfKeys, Value parity) {
-    waitBarrier(code, k->empty(at.stage), at.parity);
-    return loadKeys(place(kOffset, at.stage), k->full(at.stage), barriers->get(6 * stages), parity,
-                    head, code.mul(blockOfKeys, attentionRows), code.equal(blockOfKeys, 0),
-                    attentionRows);
-  }
-
-  SmallVector<Value> produce(Value work, ValueRange carried) {
-    RingPosition qAt{carried[0], carried[1]}, kAt{carried[2], carried[3]},
-        vAt{carried[4], carried[5]};
-    Value parity = carried[6];
-    Item item = locate(order, work);
-    Value lowest = code.shiftRight(loadFirst(item.row), 7);
-    waitBarrier(code, q->empty(qAt.stage), qAt.parity);
-    announce(qAt.stage, work);
-    loadRows(mapQ, *q, qOffset, qAt, item.head, item.row);
-    parity = loadKeyTile(kAt, item.head, item.tile, parity);
-    kAt = k->advance(kAt);
-    SmallVector<Value> state =
-        code.loop(code.i32(0), code.sub(item.tile, lowest), code.i32(1),
-                  {kAt.stage, kAt.parity, vAt.stage, vAt.parity, parity},
-                  [&](Value step, ValueRange inner) -> SmallVector<Value> {
-                    RingPosition kHere{inner[0], inner[1]}, vHere{inner[2], inner[3]};
-                    Value here = code.sub(item.tile, step);
-                    Value next = loadKeyTile(kHere, item.head, code.sub(here, 1), inner[4]);
-                    waitBarrier(code, v->empty(vHere.stage), vHere.parity);
-                    loadRows(mapV, *v, vOffset, vHere, item.head, code.mul(here, attentionRows));
-                    RingPosition kNext = k->advance(kHere), vNext = v->advance(vHere);
-                    return {kNext.stage, kNext.parity, vNext.stage, vNext.parity, next};
-                  });
-    vAt = {state[2], state[3]};
-    Value next = order.takeNext(code);
-    waitBarrier(code, v->empty(vAt.stage), vAt.parity);
-    loadRows(mapV, *v, vOffset, vAt, item.head, code.mul(lowest, attentionRows));
-    vAt = v->advance(vAt);
-    qAt = q->advance(qAt);
-    return {next, qAt.stage, qAt.parity, state[0], state[1], vAt.stage, vAt.parity, state[4]};
+  void produce() {
+    produceQueryTiles(order, [&](const Item &item, Value stage) {
+      expectBytes(code, q->full(stage), code.i32(tileBytes()));
+      loadHalves(mapQ, placeOf(qOffset, stage, tileBytes()), q->full(stage), item.head, item.row,
+                 attentionRows);
+    });
   }
 
   //===- Consumers ----------------------------------------------------------===//
@@ -149,7 +80,7 @@ private:
     static Running unpack(ValueRange values) {
       Running running;
       running.output = values[0];
-      size_t words = attentionRows / 4;
+      size_t words = blockRows / 4;
       running.weights.assign(values.begin() + 1, values.begin() + 1 + words);
       ValueRange rest = values.drop_front(1 + words);
       running.softmax = {{rest[0], rest[1]}, {rest[2], rest[3]}};
@@ -159,62 +90,42 @@ private:
     }
   };
 
-  Value address(int64_t offset, Value stage) {
-    return code.add(sharedAddress, code.add(code.mul(stage, tileBytes), offset));
+  /// O += P·V of a block.
+  Value multiplyValues(const Running &running) {
+    return multiplyRows(running.output, running.weights,
+                        addressOf(vOffset, running.v.stage, blockBytes()), blockRows);
   }
 
-  /// S = Q·Kᵀ of 64 queries and 128 keys.
-  Value multiplyKeys(Value queries, Value stage) {
-    Value tile =
-        describeTile(code, address(kOffset, stage), Major::K, panelBytes, 2 * plan.keyGroup);
-    return multiplyHeads(queries, attentionRows, tile, plan.keyGroup, attentionRows);
-  }
-
-  /// O += P·V of 128 keys.
-  Value multiplyValues(Value output, ArrayRef<Value> weights, Value stage) {
-    Value tile = describeTile(code, address(vOffset, stage), Major::MN, halfBytes(attentionRows));
-    for (int64_t step = 0; step < attentionRows / 16; ++step)
-      output = multiplyRegisters(code, plan.width, weights.slice(4 * step, 4),
-                                 code.add(tile, step * (16 * 128 >> 4)), output);
-    return output;
-  }
-
-  void emitConsumer() {
+  void consume() {
     Value log2e = code.f32(std::numbers::log2e);
     Value factor = code.load(code.f32Type(), scale, 4);
     softmax.emplace(code, code.fmul(factor, log2e));
-    mine = code.add(consumer, turnBarrier);
-    other = code.sub(code.i32(turnBarrier + 1), consumer);
-    code.ifThen(code.equal(consumer, 1), [&] { code.barrierArrive(code.i32(turnBarrier), 256); });
     Value zero = code.i32(0);
     consumeItems(order, *q, {zero, zero, zero, zero, zero, zero, code.i32(-1)},
-                 [&](const Item &item, ValueRange carried) { return consume(item, carried); });
+                 [&](const Item &item, ValueRange carried) { return consumeTile(item, carried); });
     code.ifThen(fragment.isFirst, [&] { waitStores(code, 0, /*read=*/false); });
   }
 
-  SmallVector<Value> consume(const Item &item, ValueRange carried) {
-    RingPosition qAt{carried[0], carried[1]}, kAt{carried[2], carried[3]},
-        vAt{carried[4], carried[5]};
-    Value pending = carried[6];
-    Value lowest = code.shiftRight(loadFirst(item.row), 7);
-    Value lastFirst = loadFirst(code.add(item.row, attentionRows - 1));
-    // The first block that every query sees whole from below, at most the diagonal one.
-    Value whole = code.shiftRight(code.add(lastFirst, attentionRows - 1), 7);
-    whole = code.select(code.less(whole, item.tile), whole, item.tile);
-    whole = code.select(code.less(whole, lowest), lowest, whole);
-    Value rowInTile = code.add(code.mul(consumer, 64), fragment.row);
+  SmallVector<Value> consumeTile(const Item &item, ValueRange carried) {
+    RingPosition qAt{carried[0], carried[1]};
+    Value pending = carried[6], zero = code.i32(0);
+    OwnBlocks own = findOwnBlocks(item);
+    Value above = code.sub(code.sub(getEnd(item), own.diagonal), 1),
+          below = code.sub(own.lowest, getLowest(item.row));
     RowPair rows, firstKey, diagonal;
     for (int r = 0; r < 2; ++r) {
-      rows[r] = code.add(item.row, code.add(rowInTile, 8 * r));
+      rows[r] = code.add(own.row, code.add(fragment.row, 8 * r));
       firstKey[r] =
           code.sub(loadFirst(rows[r]), fragment.pair); // Relative to the thread's first column.
-      diagonal[r] = code.sub(code.add(rowInTile, 8 * r), fragment.pair);
+      diagonal[r] = code.sub(code.add(fragment.row, 8 * r), fragment.pair);
     }
-    Value queries = describeTile(
-        code, code.add(address(qOffset, qAt.stage), code.mul(consumer, 64 * 128)), Major::K);
+    Value queries = describe(
+        code.add(addressOf(qOffset, qAt.stage, tileBytes()), code.mul(consumer, 64 * swizzleRow)));
+    SmallVector<Value> ring = passOver(zero, above, {&*k, &*v}, carried.slice(2, 4));
+    RingPosition kAt{ring[0], ring[1]}, vAt{ring[2], ring[3]};
     waitBarrier(code, k->full(kAt.stage), kAt.parity);
     fenceMultiply(code);
-    Value scores = multiplyKeys(queries, kAt.stage);
+    Value scores = multiplyKeyBlock(queries, kAt.stage);
     commitMultiply(code);
     // The last tile's output has left its Q buffer: the producer may have it.
     code.ifThen(fragment.isFirst, [&] {
@@ -225,19 +136,21 @@ private:
     });
     scores = waitMultiply(code, 0, scores);
     release(*k, kAt.stage);
-    SmallVector<Value> visible =
-        softmax->mask(unpackAccumulator(code, scores), relativeTo(firstKey, item.tile), diagonal);
+    SmallVector<Value> visible = softmax->mask(unpackAccumulator(code, scores),
+                                               relativeTo(firstKey, own.diagonal), diagonal);
     OnlineSoftmax::Step step = softmax->add(visible, nullptr);
-    SmallVector<Value> zeros(plan.width / 2, code.f32(0));
-    Running running{packAccumulator(code, zeros), softmax->pack(step.weights), step.state,
-                    k->advance(kAt), vAt};
-    running = blocks(running, queries, item.tile, whole, {});
-    running = blocks(running, queries, whole, lowest, firstKey);
-    return finish(item, running, qAt, rows);
+    Running running{zeroHead(), softmax->pack(step.weights), step.state, k->advance(kAt), vAt};
+    running = blocks(running, queries, own.diagonal, own.whole, {});
+    running = blocks(running, queries, own.whole, own.lowest, firstKey);
+    finish(item, own, running, qAt, rows);
+    RingPosition qNext = q->advance(qAt), vNext = v->advance(running.v);
+    ring = passOver(zero, below, {&*k, &*v},
+                    {running.k.stage, running.k.parity, vNext.stage, vNext.parity});
+    return {qNext.stage, qNext.parity, ring[0], ring[1], ring[2], ring[3], qAt.stage};
   }
 
   RowPair relativeTo(RowPair bounds, Value blockOfKeys) {
-    Value begin = code.mul(blockOfKeys, attentionRows);
+    Value begin = code.mul(blockOfKeys, blockRows);
     return {code.sub(bounds[0], begin), code.sub(bounds[1], begin)};
   }
 
@@ -248,15 +161,13 @@ private:
                   [&](Value index, ValueRange carried) {
                     Running running = Running::unpack(carried);
                     waitBarrier(code, k->full(running.k.stage), running.k.parity);
-                    code.barrier(mine, 256);
                     fenceMultiply(code);
-                    Value scores = multiplyKeys(queries, running.k.stage);
+                    Value scores = multiplyKeyBlock(queries, running.k.stage);
                     commitMultiply(code);
                     waitBarrier(code, v->full(running.v.stage), running.v.parity);
                     fenceMultiply(code);
-                    Value output = multiplyValues(running.output, running.weights, running.v.stage);
+                    Value output = multiplyValues(running);
                     commitMultiply(code);
-                    code.barrierArrive(other, 256);
                     scores = waitMultiply(code, 1, scores);
                     release(*k, running.k.stage);
                     SmallVector<Value> visible = unpackAccumulator(code, scores);
@@ -288,11 +199,11 @@ private:
     return code.unpackBF16(wide).first;
   }
 
-  SmallVector<Value> finish(const Item &item, const Running &running, RingPosition qAt,
-                            RowPair rows) {
+  void finish(const Item &item, const OwnBlocks &own, const Running &running, RingPosition qAt,
+              RowPair rows) {
     waitBarrier(code, v->full(running.v.stage), running.v.parity);
     fenceMultiply(code);
-    Value output = multiplyValues(running.output, running.weights, running.v.stage);
+    Value output = multiplyValues(running);
     commitMultiply(code);
     RowPair totals = softmax->totals(running.softmax),
             logs = softmax->logSumExp(running.softmax, totals);
@@ -316,19 +227,16 @@ private:
     for (size_t i = 0; i < values.size(); ++i)
       values[i] = code.fmul(values[i], inverse[i / 2 % 2]);
     // Through this group's part of the Q buffer, which it has read.
-    storeHead(code.at(place(qOffset, qAt.stage), code.mul(consumer, 64 * swizzleRow)),
-              attentionRows, mapO, item.head, code.add(item.row, code.mul(consumer, 64)), values);
-    RingPosition vNext = v->advance(running.v), qNext = q->advance(qAt);
-    return {qNext.stage, qNext.parity, running.k.stage, running.k.parity,
-            vNext.stage, vNext.parity, qAt.stage};
+    Value place =
+        code.at(placeOf(qOffset, qAt.stage, tileBytes()), code.mul(consumer, 64 * swizzleRow));
+    storeHead(place, attentionRows, mapO, item.head, own.row, values);
   }
 
   TileOrder order;
   AttentionResult result;
   Type gateElement;
-  int64_t tileBytes, qOffset = 0, kOffset = 0, vOffset = 0;
-  Value mapQ, mapV, mapO, first, scale, lse, gate, mine, other;
-  std::optional<Ring> q, k, v;
+  int64_t qOffset = 0;
+  Value mapQ, mapO, scale, lse, gate;
   std::optional<OnlineSoftmax> softmax;
 };
 

@@ -21,7 +21,6 @@ public:
              const PreparedAttention &places)
       : AttentionBackwardKernel(op, emission, plan, "attention backward: keys", places),
         order(plan.tiles(), plan.heads, /*descending=*/false),
-        tileBytes(attentionRows * plan.width * 2), blockBytes(blockRows * plan.width * 2),
         lastWhole(function.getWorkspace(places.lastWhole)),
         lastAny(function.getWorkspace(places.lastAny)) {
     mapQ = addMap(plan.q.argument, 64, blockRows);
@@ -39,10 +38,10 @@ public:
   }
 
   void emit(int64_t multiprocessors) {
-    kOffset = layout.allocate(keyStages * tileBytes, 1024);
-    vOffset = layout.allocate(keyStages * tileBytes, 1024);
-    qOffset = layout.allocate(queryStages * blockBytes, 1024);
-    gOffset = layout.allocate(queryStages * blockBytes, 1024);
+    kOffset = layout.allocate(keyStages * tileBytes(), 1024);
+    vOffset = layout.allocate(keyStages * tileBytes(), 1024);
+    qOffset = layout.allocate(queryStages * blockBytes(), 1024);
+    gOffset = layout.allocate(queryStages * blockBytes(), 1024);
     sideOffset = layout.allocate(queryStages * sideBytes, 128);
     int64_t count = 2 * (keyStages + queryStages) + keyStages;
     int64_t barrierOffset = layout.allocate(8 * (count + 1), 16);
@@ -63,7 +62,7 @@ public:
     firstKeys = barriers->get(count);
     int64_t grid = std::min(order.countItems(), multiprocessors);
     order.prepare(code, function, shared, grid,
-                  [&](Value tile) { return code.sub(getEnd(tile), code.mul(tile, 2)); });
+                  [&](Value tile) { return code.sub(getTileEnd(tile), code.mul(tile, 2)); });
     specialise(24, 240, [&] { produce(); }, [&] { consume(); });
     function.finish({grid, 1, 1}, layout.getBytes());
   }
@@ -78,7 +77,7 @@ private:
     return code.add(code.shiftRight(loadIndex(lastAny, block), 6), 1);
   }
   /// The same of a tile of keys: its last key is seen longest.
-  Value getEnd(Value tile) { return getEndOfBlock(code.add(code.mul(tile, 2), 1)); }
+  Value getTileEnd(Value tile) { return getEndOfBlock(code.add(code.mul(tile, 2), 1)); }
 
   void produce() {
     Value zero = code.i32(0), one = code.i32(1);
@@ -89,14 +88,14 @@ private:
   SmallVector<Value> produceTile(Value work, ValueRange carried) {
     RingPosition at{carried[0], carried[1]};
     Item item = locate(order, work);
-    Value begin = code.mul(item.tile, 2), end = getEnd(item.tile);
+    Value begin = code.mul(item.tile, 2), end = getTileEnd(item.tile);
     waitBarrier(code, tiles->empty(at.stage), at.parity);
     announce(at.stage, work);
-    Value parity = loadKeys(placeOf(kOffset, at.stage, tileBytes),
+    Value parity = loadKeys(placeOf(kOffset, at.stage, tileBytes()),
                             barriers->get(keysFull, at.stage), firstKeys, carried[4], item.head,
                             item.row, code.equal(item.tile, 0), attentionRows);
-    expectBytes(code, tiles->full(at.stage), code.i32(tileBytes));
-    loadHalves(mapV, placeOf(vOffset, at.stage, tileBytes), tiles->full(at.stage), item.head,
+    expectBytes(code, tiles->full(at.stage), code.i32(tileBytes()));
+    loadHalves(mapV, placeOf(vOffset, at.stage, tileBytes()), tiles->full(at.stage), item.head,
                item.row, attentionRows);
     SmallVector<Value> state = code.loop(
         begin, end, code.i32(1), {carried[2], carried[3]},
@@ -113,13 +112,13 @@ private:
   void loadQueries(const Item &item, Value block, RingPosition at) {
     waitBarrier(code, ring->empty(at.stage), at.parity);
     Value full = ring->full(at.stage), row = code.mul(block, blockRows);
-    expectBytes(code, full, code.i32(2 * blockBytes + sideBytes));
+    expectBytes(code, full, code.i32(2 * blockBytes() + sideBytes));
     Value side = placeOf(sideOffset, at.stage, sideBytes);
     Value rows[] = {item.head, code.add(item.head, plan.heads), code.i32(2 * plan.heads)};
     for (int64_t i = 0; i < 3; ++i)
       loadTile(code, mapSides, code.at(side, i * sideRow), full, {row, rows[i]});
-    loadHalves(mapQ, placeOf(qOffset, at.stage, blockBytes), full, item.head, row, blockRows);
-    loadHalves(mapG, placeOf(gOffset, at.stage, blockBytes), full, item.head, row, blockRows);
+    loadHalves(mapQ, placeOf(qOffset, at.stage, blockBytes()), full, item.head, row, blockRows);
+    loadHalves(mapG, placeOf(gOffset, at.stage, blockBytes()), full, item.head, row, blockRows);
   }
 
   //===- Consumers ----------------------------------------------------------===//
@@ -139,7 +138,7 @@ private:
 
   SmallVector<Value> consumeTile(const Item &item, ValueRange carried) {
     RingPosition at{carried[0], carried[1]};
-    Value begin = code.mul(item.tile, 2), end = getEnd(item.tile);
+    Value begin = code.mul(item.tile, 2), end = getTileEnd(item.tile);
     // This group's blocks of queries: the one on its diagonal, those that see all its keys, those
     // that see some.
     Value group = code.add(begin, consumer), next = code.add(group, 1);
@@ -149,32 +148,32 @@ private:
     whole = clamp(whole, diagonalEnd, own);
     Tile tile;
     Value offset = code.mul(consumer, 64 * swizzleRow);
-    tile.keys = describe(code.add(addressOf(kOffset, at.stage, tileBytes),
+    tile.keys = describe(code.add(addressOf(kOffset, at.stage, tileBytes()),
                                   code.mul(consumer, 64 * 2 * plan.keyGroup)),
                          Major::K, attentionRows, 2 * plan.keyGroup);
-    tile.values = describe(code.add(addressOf(vOffset, at.stage, tileBytes), offset));
+    tile.values = describe(code.add(addressOf(vOffset, at.stage, tileBytes()), offset));
     Value inTile = code.add(item.row, code.add(code.mul(consumer, 64), fragment.row));
     tile.row[0] = inTile;
     tile.row[1] = code.add(inTile, 8);
 
     waitBarrier(code, barriers->get(keysFull, at.stage), at.parity);
-    SmallVector<Value> state = skip(begin, diagonal, carried.drop_front(2));
+    SmallVector<Value> state = passOver(begin, diagonal, {&*ring}, carried.drop_front(2));
     state.append({zeroHead(), zeroHead()});
     state = blocks(diagonal, diagonalEnd, tile, /*masked=*/true, state);
     state = blocks(diagonalEnd, whole, tile, /*masked=*/false, state);
     state = blocks(whole, own, tile, /*masked=*/true, state);
     SmallVector<Value> dv = unpackAccumulator(code, state[2]),
                        dk = unpackAccumulator(code, state[3]);
-    state = skip(own, end, ValueRange(state).take_front(2));
+    state = passOver(own, end, {&*ring}, ValueRange(state).take_front(2));
     for (Value &value : dk)
       value = code.fmul(value, scale);
     // Through this group's part of the values and of the keys, which it has read. Narrow groups of
     // features lie otherwise, in rows that the other group may still read: then one after the other.
     Value row = code.add(item.row, code.mul(consumer, 64));
-    Value place = code.at(placeOf(vOffset, at.stage, tileBytes), offset);
+    Value place = code.at(placeOf(vOffset, at.stage, tileBytes()), offset);
     storeHead(place, attentionRows, mapDV, item.head, row, dv);
     if (plan.keyGroup == 64) {
-      place = code.at(placeOf(kOffset, at.stage, tileBytes), offset);
+      place = code.at(placeOf(kOffset, at.stage, tileBytes()), offset);
     } else {
       code.ifThen(fragment.isFirst, [&] { waitStores(code, 0, /*read=*/true); });
       meet();
@@ -186,18 +185,6 @@ private:
     });
     RingPosition following = tiles->advance(at);
     return {following.stage, following.parity, state[0], state[1]};
-  }
-
-  /// Passes over blocks that the other group alone needs.
-  SmallVector<Value> skip(Value from, Value to, ValueRange position) {
-    return code.loop(from, to, code.i32(1), position,
-                     [&](Value, ValueRange inner) -> SmallVector<Value> {
-                       RingPosition at{inner[0], inner[1]};
-                       waitBarrier(code, ring->full(at.stage), at.parity);
-                       release(*ring, at.stage);
-                       RingPosition next = ring->advance(at);
-                       return {next.stage, next.parity};
-                     });
   }
 
   SmallVector<Value> blocks(Value from, Value to, const Tile &tile, bool masked,
@@ -262,8 +249,8 @@ private:
     RingPosition at{inner[0], inner[1]};
     Value side = code.at(placeOf(sideOffset, at.stage, sideBytes), code.mul(fragment.pair, 4));
     waitBarrier(code, ring->full(at.stage), at.parity);
-    Value q = addressOf(qOffset, at.stage, blockBytes),
-          g = addressOf(gOffset, at.stage, blockBytes);
+    Value q = addressOf(qOffset, at.stage, blockBytes()),
+          g = addressOf(gOffset, at.stage, blockBytes());
     fenceMultiply(code);
     Value scores = multiplyKeyed(tile.keys, describe(q, Major::K, blockRows));
     commitMultiply(code);
@@ -309,9 +296,8 @@ private:
   }
 
   TileOrder order;
-  int64_t tileBytes, blockBytes, kOffset = 0, vOffset = 0, qOffset = 0, gOffset = 0, sideOffset = 0,
-                                 keysFull = 0;
-  Value mapQ, mapG, mapV, mapDK, mapDV, mapSides, lastWhole, lastAny, firstKeys;
+  int64_t qOffset = 0, gOffset = 0, sideOffset = 0, keysFull = 0;
+  Value mapQ, mapG, mapDK, mapDV, mapSides, lastWhole, lastAny;
   std::optional<Ring> tiles, ring;
 };
 

@@ -19,8 +19,7 @@ public:
   QueriesKernel(kernel::AttentionBackwardOp op, GPUEmission &emission, const AttentionPlan &plan,
                 const PreparedAttention &places)
       : AttentionBackwardKernel(op, emission, plan, "attention backward: queries", places),
-        order(plan.tiles(), plan.heads, /*descending=*/true),
-        tileBytes(attentionRows * plan.width * 2), blockBytes(blockRows * plan.width * 2) {
+        order(plan.tiles(), plan.heads, /*descending=*/true) {
     mapQ = addMap(plan.q.argument, 64, attentionRows);
     mapG = addMap(emission.getArgument(op.getDout()), 64, attentionRows);
     addKeyMaps(blockRows);
@@ -29,32 +28,9 @@ public:
   }
 
   void emit(int64_t multiprocessors) {
-    qOffset = layout.allocate(queryStages * tileBytes, 1024);
-    gOffset = layout.allocate(queryStages * tileBytes, 1024);
-    kOffset = layout.allocate(keyStages * blockBytes, 1024);
-    vOffset = layout.allocate(valueStages * blockBytes, 1024);
-    int64_t count = 2 * (queryStages + keyStages + valueStages);
-    int64_t barrierOffset = layout.allocate(8 * (count + 1), 16);
-    allocateItems(queryStages);
-    order.allocate(layout);
-    beginBody();
-    // Rings of queries, keys and values: a full barrier has one producer, an empty one of queries
-    // both groups; the last is the first keys'.
-    constexpr int64_t k0 = 2 * queryStages, v0 = k0 + 2 * keyStages;
-    initialiseBarriers(barrierOffset, count + 1, [&](int64_t i) -> int64_t {
-      bool isEmpty = i < k0   ? i >= queryStages
-                     : i < v0 ? i - k0 >= keyStages
-                              : i < count && i - v0 >= valueStages;
-      return !isEmpty ? 1 : i < k0 ? 2 : releases;
-    });
-    q.emplace(code, *barriers, 0, queryStages);
-    k.emplace(code, *barriers, k0, keyStages);
-    v.emplace(code, *barriers, v0, valueStages);
-    firstKeys = barriers->get(count);
-    int64_t grid = std::min(order.countItems(), multiprocessors);
-    order.prepare(code, function, shared, grid, [&](Value tile) {
-      return code.sub(code.add(tile, tile), getLowest(code.mul(tile, attentionRows)));
-    });
+    qOffset = layout.allocate(queryStages * tileBytes(), 1024);
+    gOffset = layout.allocate(queryStages * tileBytes(), 1024);
+    int64_t grid = beginQueryTiles(order, queryStages, keyStages, valueStages, multiprocessors);
     specialise(24, 240, [&] { produce(); }, [&] { consume(); });
     function.finish({grid, 1, 1}, layout.getBytes());
   }
@@ -62,52 +38,15 @@ public:
 private:
   static constexpr int64_t queryStages = 2, keyStages = 3, valueStages = 2;
 
-  Value loadFirst(Value row) { return loadIndex(first, clampRow(row)); }
-  /// The lowest block of keys that a query sees.
-  Value getLowest(Value row) { return code.shiftRight(loadFirst(row), 6); }
-  /// The block after those that a tile sees.
-  Value getEnd(const Item &item) {
-    return code.mul(code.add(item.tile, 1), attentionRows / blockRows);
-  }
-
   void produce() {
-    Value zero = code.i32(0), one = code.i32(1);
-    produceItems(order, *q, {zero, one, zero, one, zero, one, zero},
-                 [&](Value work, ValueRange carried) { return produceTile(work, carried); });
-  }
-
-  SmallVector<Value> produceTile(Value work, ValueRange carried) {
-    RingPosition qAt{carried[0], carried[1]};
-    Item item = locate(order, work);
-    Value lowest = getLowest(item.row), end = getEnd(item);
-    waitBarrier(code, q->empty(qAt.stage), qAt.parity);
-    announce(qAt.stage, work);
-    Value full = q->full(qAt.stage);
-    expectBytes(code, full, code.i32(2 * tileBytes));
-    loadHalves(mapQ, placeOf(qOffset, qAt.stage, tileBytes), full, item.head, item.row,
-               attentionRows);
-    loadHalves(mapG, placeOf(gOffset, qAt.stage, tileBytes), full, item.head, item.row,
-               attentionRows);
-    SmallVector<Value> state = code.loop(
-        code.i32(0), code.sub(end, lowest), code.i32(1), carried.drop_front(2),
-        [&](Value step, ValueRange inner) -> SmallVector<Value> {
-          RingPosition kAt{inner[0], inner[1]}, vAt{inner[2], inner[3]};
-          Value here = code.sub(code.sub(end, step), 1), row = code.mul(here, blockRows);
-          waitBarrier(code, k->empty(kAt.stage), kAt.parity);
-          Value parity = loadKeys(placeOf(kOffset, kAt.stage, blockBytes), k->full(kAt.stage),
-                                  firstKeys, inner[4], item.head, row, code.equal(here, 0),
-                                  blockRows);
-          waitBarrier(code, v->empty(vAt.stage), vAt.parity);
-          expectBytes(code, v->full(vAt.stage), code.i32(blockBytes));
-          loadHalves(mapV, placeOf(vOffset, vAt.stage, blockBytes), v->full(vAt.stage), item.head,
-                     row, blockRows);
-          RingPosition kNext = k->advance(kAt), vNext = v->advance(vAt);
-          return {kNext.stage, kNext.parity, vNext.stage, vNext.parity, parity};
-        });
-    RingPosition qNext = q->advance(qAt);
-    SmallVector<Value> result{order.takeNext(code), qNext.stage, qNext.parity};
-    result.append(state);
-    return result;
+    produceQueryTiles(order, [&](const Item &item, Value stage) {
+      Value full = q->full(stage);
+      expectBytes(code, full, code.i32(2 * tileBytes()));
+      loadHalves(mapQ, placeOf(qOffset, stage, tileBytes()), full, item.head, item.row,
+                 attentionRows);
+      loadHalves(mapG, placeOf(gOffset, stage, tileBytes()), full, item.head, item.row,
+                 attentionRows);
+    });
   }
 
   //===- Consumers ----------------------------------------------------------===//
@@ -159,42 +98,39 @@ private:
       rows.delta[r] = code.load(code.f32Type(), code.at(delta, place), 4);
     }
     Value own = code.mul(consumer, 64 * swizzleRow);
-    rows.queries = describe(code.add(addressOf(qOffset, stage, tileBytes), own));
-    rows.gradients = describe(code.add(addressOf(gOffset, stage, tileBytes), own));
+    rows.queries = describe(code.add(addressOf(qOffset, stage, tileBytes()), own));
+    rows.gradients = describe(code.add(addressOf(gOffset, stage, tileBytes()), own));
     return rows;
   }
 
   SmallVector<Value> consumeTile(const Item &item, ValueRange carried) {
     RingPosition qAt{carried[0], carried[1]};
     Value lowest = getLowest(item.row), end = getEnd(item);
-    // This group's blocks: the one on its diagonal, those that all its queries see whole, the edge.
-    Value group = code.add(item.row, code.mul(consumer, 64));
-    Value diagonal = code.shiftRight(group, 6), lowestOwn = getLowest(group);
-    Value whole =
-        code.shiftRight(code.add(loadFirst(code.add(group, blockRows - 1)), blockRows - 1), 6);
-    whole = clamp(whole, lowestOwn, diagonal);
+    OwnBlocks own = findOwnBlocks(item);
     Rows rows = loadRows(item, qAt.stage);
 
-    SmallVector<Value> ring(carried.drop_front(2));
-    ring = skip(code.sub(code.sub(end, diagonal), 1), ring);
-    Running running = begin(rows, diagonal, ring);
-    running = blocks(running, rows, diagonal, whole, /*masked=*/false);
-    running = blocks(running, rows, whole, lowestOwn, /*masked=*/true);
+    Value zero = code.i32(0);
+    SmallVector<Value> ring = passOver(zero, code.sub(code.sub(end, own.diagonal), 1), {&*k, &*v},
+                                       carried.drop_front(2));
+    Running running = begin(rows, own.diagonal, ring);
+    running = blocks(running, rows, own.diagonal, own.whole, /*masked=*/false);
+    running = blocks(running, rows, own.whole, own.lowest, /*masked=*/true);
     fenceMultiply(code);
     Value dq = multiplyKeyGroups(running.dq, running.slopes,
-                                 addressOf(kOffset, running.pending, blockBytes));
+                                 addressOf(kOffset, running.pending, blockBytes()));
     commitMultiply(code);
     dq = waitMultiply(code, 0, dq, running.slopes);
     release(*k, running.pending);
-    ring = skip(code.sub(lowestOwn, lowest), {running.k.stage, running.k.parity, running.v.stage,
-                                              running.v.parity});
+    ring = passOver(
+        zero, code.sub(own.lowest, lowest), {&*k, &*v},
+        {running.k.stage, running.k.parity, running.v.stage, running.v.parity});
     SmallVector<Value> values = unpackAccumulator(code, dq);
     for (Value &value : values)
       value = code.fmul(value, scale);
     // Through this group's part of Q, which it has read.
-    Value own = code.mul(consumer, 64 * swizzleRow);
-    storeHead(code.at(placeOf(qOffset, qAt.stage, tileBytes), own), attentionRows, mapDQ, item.head,
-              group, values);
+    Value place =
+        code.at(placeOf(qOffset, qAt.stage, tileBytes()), code.mul(consumer, 64 * swizzleRow));
+    storeHead(place, attentionRows, mapDQ, item.head, own.row, values);
     code.ifThen(fragment.isFirst, [&] {
       waitStores(code, 0, /*read=*/true);
       arriveBarrier(code, q->empty(qAt.stage));
@@ -205,33 +141,17 @@ private:
     return result;
   }
 
-  /// Passes over `count` blocks that the other group alone sees.
-  SmallVector<Value> skip(Value count, ValueRange ring) {
-    return code.loop(code.i32(0), count, code.i32(1), ring,
-                     [&](Value, ValueRange inner) -> SmallVector<Value> {
-                       RingPosition kAt{inner[0], inner[1]}, vAt{inner[2], inner[3]};
-                       waitBarrier(code, k->full(kAt.stage), kAt.parity);
-                       waitBarrier(code, v->full(vAt.stage), vAt.parity);
-                       release(*k, kAt.stage);
-                       release(*v, vAt.stage);
-                       RingPosition kNext = k->advance(kAt), vNext = v->advance(vAt);
-                       return {kNext.stage, kNext.parity, vNext.stage, vNext.parity};
-                     });
-  }
-
   /// The products S and dP of a block, two groups of multiplications in flight.
   std::pair<Value, Value> multiplyBlock(const Rows &rows, RingPosition kAt, RingPosition vAt) {
     waitBarrier(code, k->full(kAt.stage), kAt.parity);
     fenceMultiply(code);
-    Value keyTile =
-        describe(addressOf(kOffset, kAt.stage, blockBytes), Major::K, blockRows, 2 * plan.keyGroup);
-    Value scores = multiplyHeads(rows.queries, attentionRows, keyTile, plan.keyGroup, blockRows);
+    Value scores = multiplyKeyBlock(rows.queries, kAt.stage);
     commitMultiply(code);
     waitBarrier(code, v->full(vAt.stage), vAt.parity);
     fenceMultiply(code);
     Value products =
         multiplyHeads(rows.gradients, attentionRows,
-                      describe(addressOf(vOffset, vAt.stage, blockBytes), Major::K, blockRows), 64,
+                      describe(addressOf(vOffset, vAt.stage, blockBytes()), Major::K, blockRows), 64,
                       blockRows);
     commitMultiply(code);
     return {scores, products};
@@ -286,7 +206,7 @@ private:
           auto [scores, products] = multiplyBlock(rows, running.k, running.v);
           fenceMultiply(code);
           Value dq = multiplyKeyGroups(running.dq, running.slopes,
-                                       addressOf(kOffset, running.pending, blockBytes));
+                                       addressOf(kOffset, running.pending, blockBytes()));
           commitMultiply(code);
           scores = waitMultiply(code, 2, scores);
           SmallVector<Value> weights =
@@ -317,9 +237,8 @@ private:
   }
 
   TileOrder order;
-  int64_t tileBytes, blockBytes, qOffset = 0, gOffset = 0, kOffset = 0, vOffset = 0;
-  Value mapQ, mapG, mapV, mapDQ, firstKeys;
-  std::optional<Ring> q, k, v;
+  int64_t qOffset = 0, gOffset = 0;
+  Value mapQ, mapG, mapDQ;
 };
 
 } // namespace

@@ -1,12 +1,16 @@
 // REQUIRES: tool-gpu_kernels
 // REQUIRES: gpu-codegen
-// RUN: gpu_kernels %s %t
+// RUN: gpu_kernels %s %t | FileCheck %s --check-prefix=RESOURCES --allow-empty
 // RUN: FileCheck %s < %t/kernels.ptx
 // RUN: FileCheck %s --check-prefix=JSON < %t/kernels.json
 
-// S = Q·Kᵀ from shared memory, O += P·V with P in registers.
+// Where ptxas is there: nothing is spilled, and no warp-group product is made serial.
+// RESOURCES-NOT: {{[1-9][0-9]*}} spilled
+// RESOURCES-NOT: serialized
+
+// S = Q·Kᵀ of 64 queries and 64 keys from shared memory, O += P·V with P in registers.
 // CHECK-LABEL: .entry smelt_plain(
-// CHECK: wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16
+// CHECK: wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16
 // CHECK: ex2.approx.ftz.f32
 // CHECK: wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {{.*}}, {{{.*}}}, %rd{{[0-9]+}}, 1, 1, 1, 1;
 func.func private @plain(%q: tensor<256x2x64xbf16>, %first: tensor<256xi32>, %s: tensor<f32>) -> (tensor<256x2x64xbf16>, tensor<256x2xf32>) {
@@ -19,7 +23,7 @@ func.func private @plain(%q: tensor<256x2x64xbf16>, %first: tensor<256xi32>, %s:
   return %0#0, %0#1 : tensor<256x2x64xbf16>, tensor<256x2xf32>
 }
 
-// A key offset adds no launch and no buffer: keys come in boxes of 32 features, as many launches and parameters as before.
+// A key offset adds no launch and no buffer: keys come in boxes of 32 features, row 0's own ones in boxes of one row.
 // JSON: "gated":
 // JSON: "role": "attention"
 // JSON: "threads": 384
@@ -29,7 +33,10 @@ func.func private @plain(%q: tensor<256x2x64xbf16>, %first: tensor<256xi32>, %s:
 // JSON: "shifted":
 // JSON: 32,
 // JSON-NEXT: 1,
-// JSON-NEXT: 128
+// JSON-NEXT: 64
+// JSON: 32,
+// JSON-NEXT: 1,
+// JSON-NEXT: 1
 // JSON: "role": "attention"
 // JSON-NOT: "role"
 func.func private @shifted(%q: tensor<256x2x128xbf16>, %first: tensor<256xi32>, %s: tensor<f32>) -> (tensor<256x2x128xbf16>, tensor<256x2xf32>) {
