@@ -20,16 +20,17 @@
 // CHECK-NOT: m64n32k16
 // CHECK-NOT: ld.global{{.*}}v4
 // CHECK: wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {{.*}}, {{{.*}}}, %rd{{[0-9]+}}, 1, 1, 1, 1;
-// CHECK-LABEL: .entry smelt_shifted(
-func.func private @shifted(%q: tensor<1000x2x128xbf16>, %first: tensor<1000xi32>, %s: tensor<f32>, %lse: tensor<1000x2xf32>)
-    -> (tensor<1000x2x128xbf16>, tensor<1000x2x128xbf16>, tensor<1000x2x128xbf16>) {
+// CHECK-NOT: m64n32k16
+// CHECK-LABEL: .entry smelt_shifted_2(
+func.func private @shifted(%q: tensor<1024x2x128xbf16>, %first: tensor<1024xi32>, %s: tensor<f32>, %lse: tensor<1024x2xf32>)
+    -> (tensor<1024x2x128xbf16>, tensor<1024x2x128xbf16>, tensor<1024x2x128xbf16>) {
   %0:3 = kernel.attention_backward q(%q) k(%q) v(%q) first(%first) scale(%s) out(%q, %lse, %q)
-      : (tensor<1000x2x128xbf16>, tensor<1000x2x128xbf16>, tensor<1000x2x128xbf16>, tensor<1000xi32>, tensor<f32>, tensor<1000x2x128xbf16>, tensor<1000x2xf32>, tensor<1000x2x128xbf16>)
-      -> (tensor<1000x2x128xbf16>, tensor<1000x2x128xbf16>, tensor<1000x2x128xbf16>)
-    q { ^bb0(%a: tensor<1000x2x128xbf16>): kernel.yield %a : tensor<1000x2x128xbf16> }
-    k { ^bb0(%a: tensor<1000x2x128xbf16>):
-      %1 = lm.token_shift replace cross %a {features = array<i64: 32, 64, 96, 128>, heads = array<i64>} : (tensor<1000x2x128xbf16>) -> tensor<1000x2x128xbf16>
-      kernel.yield %1 : tensor<1000x2x128xbf16> }
-    v { ^bb0(%a: tensor<1000x2x128xbf16>): kernel.yield %a : tensor<1000x2x128xbf16> }
-  return %0#0, %0#1, %0#2 : tensor<1000x2x128xbf16>, tensor<1000x2x128xbf16>, tensor<1000x2x128xbf16>
+      : (tensor<1024x2x128xbf16>, tensor<1024x2x128xbf16>, tensor<1024x2x128xbf16>, tensor<1024xi32>, tensor<f32>, tensor<1024x2x128xbf16>, tensor<1024x2xf32>, tensor<1024x2x128xbf16>)
+      -> (tensor<1024x2x128xbf16>, tensor<1024x2x128xbf16>, tensor<1024x2x128xbf16>)
+    q { ^bb0(%a: tensor<1024x2x128xbf16>): kernel.yield %a : tensor<1024x2x128xbf16> }
+    k { ^bb0(%a: tensor<1024x2x128xbf16>):
+      %1 = lm.token_shift replace cross %a {features = array<i64: 32, 64, 96, 128>, heads = array<i64>} : (tensor<1024x2x128xbf16>) -> tensor<1024x2x128xbf16>
+      kernel.yield %1 : tensor<1024x2x128xbf16> }
+    v { ^bb0(%a: tensor<1024x2x128xbf16>): kernel.yield %a : tensor<1024x2x128xbf16> }
+  return %0#0, %0#1, %0#2 : tensor<1024x2x128xbf16>, tensor<1024x2x128xbf16>, tensor<1024x2x128xbf16>
 }
