@@ -1,5 +1,6 @@
-"""check_ranks.py RANKS STEPS BOUND: one rank and RANKS ranks train the same steps: their losses must agree to BOUND (relative). Then rank 1 of
-the ranks is killed: the others must end with exit code 6 and say who is lost."""
+"""check_ranks.py RANKS STEPS BOUND NAME...: for each record NAME one rank and RANKS ranks train the same steps from the same batches; their losses
+must agree to BOUND (relative). Then rank 1 of the ranks is killed: the others must say who is lost and end with exit code 6 in time. The first
+record's ranks start once more, and the last of them is stopped. The records' single ranks train at once, each on a GPU of its own."""
 import json
 import os
 import re
@@ -11,100 +12,120 @@ import tempfile
 import threading
 import time
 
-ranks, steps, bound = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
-TIMEOUT, LIMIT = 5, 100
+ranks, steps, bound, names = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), sys.argv[4:]
+TIMEOUT, LIMIT = 5, 120
+root = tempfile.mkdtemp()
 
 
-def train(count, folder):
-    command = ["./smelt-run", "train", f"bundle{count}.smelt", "--data", "train.bin", "--validation-data", "train.bin", "--run-dir", folder, "--plain",
-               "--steps", "5000", "--validate-every", "0", "--checkpoint-every", "0"]
-    if count > 1:
-        command += ["--ranks", str(count), "--rank-timeout", str(TIMEOUT)]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True)
+class Run:
+    """`smelt-run train`, watched: its losses, and what its ranks say about a lost one."""
 
+    def __init__(self, name, count, what, gpu=None):
+        self.folder = os.path.join(root, f"{name}-{what}")
+        command = ["./smelt-run", "train", f"{name}.{count}.smelt", "--data", f"{name}.bin", "--validation-data", f"{name}.bin", "--run-dir", self.folder,
+                   "--plain", "--steps", "5000", "--validate-every", "0", "--checkpoint-every", "0"]
+        if count > 1:
+            command += ["--ranks", str(count), "--rank-timeout", str(TIMEOUT)]
+        environment = dict(os.environ, CUDA_VISIBLE_DEVICES=str(gpu)) if gpu is not None else None
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True, env=environment)
+        self.told, self.other = {}, []  # By rank: who is lost, in which phase, when it said so.
+        self.listener = threading.Thread(target=self.listen)
+        self.listener.start()
 
-def read_losses(folder):
-    try:
-        lines = open(os.path.join(folder, "log.jsonl")).read().splitlines()
-    except FileNotFoundError:
-        return {}
-    losses = {}
-    for line in lines:
+    def listen(self):
+        for line in self.process.stderr:
+            if found := re.search(r"\[rank (\d+)\] error: rank (\d+) is lost in phase ([\w -]+)", line):
+                self.told[int(found[1])] = int(found[2]), found[3], time.monotonic()
+            else:
+                self.other.append(line)
+
+    def losses(self):
+        losses = {}
         try:
-            record = json.loads(line)
-        except ValueError:
-            continue  # Half a line.
-        if "train_loss" in record:
-            losses[record["step"]] = record["train_loss"]
-    return losses
+            for line in open(os.path.join(self.folder, "log.jsonl")):
+                record = json.loads(line)
+                if "train_loss" in record:
+                    losses[record["step"]] = record["train_loss"]
+        except (FileNotFoundError, ValueError):  # Not there yet, or half a line.
+            pass
+        return losses
 
+    def reach(self, step):
+        """Waits until so many steps are done; their losses."""
+        deadline = time.monotonic() + LIMIT
+        while self.process.poll() is None and len(self.losses()) < step and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return self.losses()
 
-def end(process):
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def find_rank(launcher, rank):
-    """The launcher starts its ranks in order."""
-    children = []
-    for folder in os.listdir("/proc"):
-        if folder.isdigit():
+    def find_rank(self, rank):
+        """The launcher starts its ranks in order."""
+        children = []
+        for folder in filter(str.isdigit, os.listdir("/proc")):
             try:
-                if int(open(f"/proc/{folder}/stat").read().rsplit(")", 1)[1].split()[1]) == launcher:
+                if int(open(f"/proc/{folder}/stat").read().rsplit(")", 1)[1].split()[1]) == self.process.pid:
                     children.append(int(folder))
             except (FileNotFoundError, ProcessLookupError):
                 pass
-    return sorted(children)[rank]
+        return sorted(children)[rank]
+
+    def end(self):
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.listener.join()
 
 
-root = tempfile.mkdtemp()
-one, many = os.path.join(root, "one"), os.path.join(root, "many")
-process = train(1, one)
-deadline = time.monotonic() + LIMIT
-while process.poll() is None and len(read_losses(one)) < steps and time.monotonic() < deadline:
-    time.sleep(0.05)
-end(process)
-expected = read_losses(one)
-if len(expected) < steps:
-    sys.exit(f"one rank: {len(expected)} steps; {process.stderr.read()[-800:]}")
-
-process = train(ranks, many)
-begun, told, other = None, {}, []
-
-
-def listen():
-    for line in process.stderr:
-        if found := re.search(r"\[rank (\d+)\] error: rank 1 is lost in phase ([\w -]+)", line):
-            told[int(found[1])] = found[2]
-        else:
-            other.append(line)
-
-
-listener = threading.Thread(target=listen)
-listener.start()
-deadline = time.monotonic() + LIMIT
-while process.poll() is None and len(read_losses(many)) < steps and time.monotonic() < deadline:
-    time.sleep(0.02)
-if process.poll() is None:
+def lose(run, rank, how):
+    """Kills or stops a rank. True if the others end as they should."""
+    if run.process.poll() is not None:
+        print(f"  {how}: the ranks had ended before, exit code {run.process.returncode}: WRONG\n" + "".join(run.other[-12:]))
+        run.end()
+        return False
     begun = time.monotonic()
-    os.kill(find_rank(process.pid, 1), signal.SIGKILL)
-    while process.poll() is None and time.monotonic() < begun + TIMEOUT + 10:
+    os.kill(run.find_rank(rank), getattr(signal, f"SIG{how}"))
+    while run.process.poll() is None and time.monotonic() < begun + TIMEOUT + 15:  # The launcher leaves a stopped rank some seconds to end.
         time.sleep(0.02)
-    took = time.monotonic() - begun
-end(process)
-listener.join()
-code = process.wait()
-took = took if begun else float("nan")
-actual = read_losses(many)
-worst = max((abs(actual.get(step, float("nan")) / expected[step] - 1) for step in range(1, steps + 1)), key=lambda x: (x != x, x))
-fine_losses = worst <= bound
-print(f"losses of {steps} steps, {ranks} ranks against one: worst relative difference {worst:.2e} (bound {bound:.0e}) {'ok' if fine_losses else 'WRONG'}")
-print(f"  one rank  {' '.join(f'{expected[step]:.5f}' for step in range(1, steps + 1))}")
-print(f"  {ranks} ranks   {' '.join(f'{actual[step]:.5f}' if step in actual else '-' for step in range(1, steps + 1))}")
-fine_end = code == 6 and set(told) == set(range(ranks)) - {1} and took <= TIMEOUT + 5
-print(f"rank 1 killed: exit code {code}, told by ranks {sorted(told)} (in {', '.join(sorted(set(told.values())))}), all over after {took:.1f} s {'ok' if fine_end else 'WRONG'}")
-if not fine_end or not fine_losses:
-    print("".join(other[-12:]))
+    took, code = time.monotonic() - begun, run.process.poll()
+    run.end()
+    told = max((when for _, _, when in run.told.values()), default=float("nan")) - begun
+    phases = sorted({phase for lost, phase, _ in run.told.values() if lost == rank})
+    fine = code == 6 and set(run.told) == set(range(ranks)) - {rank} and {lost for lost, _, _ in run.told.values()} == {rank} and told <= TIMEOUT + 5
+    print(f"  SIG{how} to rank {rank}: exit code {code}, told by {len(run.told)} ranks (lost in {', '.join(phases)}) after {told:.1f} s, all over after {took:.1f} s "
+          f"{'ok' if fine else 'WRONG'}", flush=True)
+    if not fine:
+        print("".join(run.other[-12:]))
+    return fine
+
+
+def compare(name, expected, actual):
+    if len(expected) < steps:
+        print(f"{name}: one rank did {len(expected)} of {steps} steps: WRONG")
+        return False
+    numbers = range(1, steps + 1)
+    worst = max((abs(actual.get(step, float("nan")) / expected[step] - 1) for step in numbers), key=lambda x: (x != x, x))
+    fine = worst <= bound
+    print(f"{name}: losses of {steps} steps, {ranks} ranks against one: worst relative difference {worst:.2e} (bound {bound:.0e}) {'ok' if fine else 'WRONG'}")
+    print("  one   " + " ".join(f"{expected[step]:.4f}" for step in numbers))
+    print(f"  {ranks:<5} " + " ".join(f"{actual[step]:.4f}" if step in actual else "-" for step in numbers), flush=True)
+    return fine
+
+
+begin = time.monotonic()
+singles = {name: Run(name, 1, "one", gpu) for gpu, name in enumerate(names)}
+expected = {}
+for name, run in singles.items():
+    expected[name] = run.reach(steps)
+    run.end()
+    if len(expected[name]) < steps:
+        print("".join(run.other[-12:]))
+fine = True
+for name in names:
+    run = Run(name, ranks, "many")
+    fine &= compare(name, expected[name], run.reach(steps))
+    fine &= lose(run, 1, "KILL")
+run = Run(names[0], ranks, "stopped")
+run.reach(3)
+fine &= lose(run, ranks - 1, "STOP")
 shutil.rmtree(root, ignore_errors=True)
-sys.exit(0 if fine_losses and fine_end else 1)
+print(f"losses and lost ranks: {'all ok' if fine else 'FAILED'}, {time.monotonic() - begin:.0f} s")
+sys.exit(0 if fine else 1)
