@@ -1,5 +1,8 @@
 //===- BufferLifetimes.cpp - When each buffer is alive --------------------===//
 #include "compiler/Transforms/Memory/BufferLifetimes.h"
+#include "dialects/Exec/ExecCollectives.h"
+
+#include <tuple>
 
 using namespace mlir;
 using namespace mlir::exec;
@@ -24,6 +27,24 @@ struct Uses {
     last = launch;
   }
 };
+
+/// The numbers of a program's first and last launch.
+using LaunchRange = std::pair<int64_t, int64_t>;
+
+llvm::DenseMap<Operation *, LaunchRange> numberLaunches(ModuleOp module) {
+  llvm::DenseMap<Operation *, LaunchRange> ranges;
+  int64_t launch = 0;
+  for (auto program : module.getOps<ProgramOp>()) {
+    int64_t count = llvm::range_size(program.getOps<LaunchOp>());
+    ranges[program] = {launch, launch + count - 1};
+    launch += count;
+  }
+  return ranges;
+}
+
+bool hasCollectives(ProgramOp program) {
+  return llvm::any_of(program.getBody().front(), [](Operation &op) { return isCollective(&op); });
+}
 
 llvm::DenseMap<StringAttr, Uses> collectUses(ModuleOp module) {
   llvm::DenseMap<StringAttr, Uses> uses;
@@ -51,6 +72,7 @@ BufferLifetimes smelt::findBufferLifetimes(ModuleOp module) {
   llvm::DenseMap<StringAttr, BufferOp> buffers;
   for (auto buffer : module.getOps<BufferOp>())
     buffers[buffer.getSymNameAttr()] = buffer;
+  llvm::DenseMap<Operation *, LaunchRange> ranges = numberLaunches(module);
   BufferLifetimes result;
   llvm::DenseMap<StringAttr, bool> hasRanges;
   for (auto buffer : module.getOps<BufferOp>())
@@ -64,9 +86,15 @@ BufferLifetimes smelt::findBufferLifetimes(ModuleOp module) {
     Uses use = uses.lookup(buffer.getSymNameAttr());
     bool isShared = buffer.getKind() == BufferKind::workspace && use.first >= 0 && !use.inManyPrograms && !use.isReadFirst &&
                     !hasRanges.lookup(buffer.getSymNameAttr());
-    if (isShared)
-      result.shared.push_back({buffer, use.first, use.last});
-    else
+    if (isShared) {
+      BufferLifetime &lifetime = result.shared.emplace_back(BufferLifetime{buffer, use.first, use.last});
+      auto program = cast<ProgramOp>(use.program);
+      auto [first, last] = ranges.lookup(program);
+      lifetime.ofUpdate = program.getRole() == "update" && hasCollectives(program);
+      if (lifetime.ofUpdate)
+        std::tie(lifetime.wholeFirst, lifetime.wholeLast) = {first, last};
+      lifetime.atEndOfMicroBatch = program.getRole() == "train" && use.last > last - (last - first + 8) / 8;
+    } else
       result.own.push_back(buffer);
   }
   return result;

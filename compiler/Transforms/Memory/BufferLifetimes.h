@@ -12,6 +12,10 @@ namespace smelt {
 struct BufferLifetime {
   mlir::exec::BufferOp buffer;
   int64_t first = 0, last = 0;
+  /// Launches of updates of several ranks may yet change places, and come between the last ones of a micro-batch
+  /// (smelt-place-collectives): all launches of such an update; is the buffer alive in the last eighth of a micro-batch?
+  int64_t wholeFirst = first, wholeLast = last;
+  bool ofUpdate = false, atEndOfMicroBatch = false;
 };
 
 struct BufferLifetimes {

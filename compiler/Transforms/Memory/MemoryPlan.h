@@ -21,8 +21,12 @@ struct Lifetime {
   int64_t first = 0;
   int64_t last = 0;
   int64_t offset = 0; ///< Set by planMemory.
+  /// Those of one side meet all of the other, whenever they live.
+  enum Side { None, Left, Right } side = None;
 
-  bool meets(const Lifetime &other) const { return first <= other.last && other.first <= last; }
+  bool meets(const Lifetime &other) const {
+    return (first <= other.last && other.first <= last) || (side != None && other.side != None && side != other.side);
+  }
 };
 
 /// Gives each lifetime an offset, a multiple of kMemoryAlignment, so that lifetimes that meet do not overlap; returns how many bytes that

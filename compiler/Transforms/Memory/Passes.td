@@ -38,6 +38,8 @@ def PlanMemoryPass : Pass<"smelt-plan-memory", "::mlir::ModuleOp"> {
     setup) get memory of their own. The other workspace buffers share what is left: two overlap only if no program has both alive at
     once. A buffer is alive from the launch that first writes it to the last one that touches it. The plan is checked before it is
     accepted, and `exec.arena` tells its size. Every buffer begins at a multiple of 256 bytes.
+    In an update that has collectives, buffers share nothing with each other or with what is alive at the end of a micro-batch if the arena
+    does not grow by it: its launches may change places later (smelt-place-collectives).
 
     ```mlir
     // before

@@ -66,10 +66,16 @@ struct PlanMemoryPass : smelt::impl::PlanMemoryPassBase<PlanMemoryPass> {
 
   /// Places the shared buffers from `begin` on and returns how many bytes they take.
   int64_t placeShared(ArrayRef<BufferLifetime> shared, int64_t begin) {
-    SmallVector<Lifetime> lifetimes = llvm::map_to_vector(shared, [](const BufferLifetime &buffer) {
-      return Lifetime{static_cast<int64_t>(const_cast<BufferOp &>(buffer.buffer).getBytes()), buffer.first, buffer.last};
-    });
+    SmallVector<Lifetime> lifetimes, apart;
+    for (const BufferLifetime &buffer : shared) {
+      auto bytes = static_cast<int64_t>(const_cast<BufferOp &>(buffer.buffer).getBytes());
+      lifetimes.push_back({bytes, buffer.first, buffer.last});
+      apart.push_back({bytes, buffer.wholeFirst, buffer.wholeLast, 0,
+                       buffer.ofUpdate ? Lifetime::Left : buffer.atEndOfMicroBatch ? Lifetime::Right : Lifetime::None});
+    }
     int64_t bytes = planMemory(lifetimes);
+    if (planMemory(apart) <= bytes) // Launches that share no bytes can change places.
+      lifetimes = std::move(apart);
     for (auto [buffer, lifetime] : llvm::zip(shared, lifetimes))
       const_cast<BufferOp &>(buffer.buffer).setOffset(begin + lifetime.offset);
     sharedBytes += bytes;

@@ -147,6 +147,12 @@ void emitForeach(Operation *op, const Lanes &lanes, ArrayRef<int64_t> chosen, Bo
   kernel::YieldOp::create(builder, loc, results);
 }
 
+/// A rank's part of a tensor has a launch of its own: it need not wait for the sums of the others.
+bool isPart(Value parameter) {
+  auto read = parameter.getDefiningOp<lm::ReadOp>();
+  return read && read.getRanks() > 1;
+}
+
 /// Lanes of the same element types together, in the order of their first.
 void expand(Operation *op, const Lanes &lanes, BodyBuilder build) {
   std::vector<std::pair<SmallVector<Type>, SmallVector<int64_t>>> groups;
@@ -155,7 +161,9 @@ void expand(Operation *op, const Lanes &lanes, BodyBuilder build) {
     for (OperandRange position : lanes.inputs)
       types.push_back(getElementTypeOrSelf(position[lane].getType()));
     auto known = llvm::find_if(groups, [&](auto &group) { return group.first == types; });
-    if (known == groups.end())
+    if (isPart(lanes.inputs[0][lane]))
+      types.clear(); // Nothing joins it.
+    if (known == groups.end() || types.empty())
       known = groups.insert(groups.end(), {types, {}});
     known->second.push_back(lane);
   }

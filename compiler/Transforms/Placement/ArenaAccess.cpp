@@ -5,8 +5,6 @@ using namespace mlir;
 using namespace mlir::exec;
 using namespace smelt;
 
-bool smelt::isCollective(Operation *op) { return !isa<LaunchOp>(op) && op->hasAttrOfType<ArrayAttr>("buffers"); }
-
 ArenaAccess::ArenaAccess(ModuleOp module) {
   for (auto buffer : module.getOps<BufferOp>())
     buffers_[buffer.getSymNameAttr()] = buffer;
@@ -34,7 +32,7 @@ SmallVector<ArenaAccess::Bytes> ArenaAccess::collect(Operation *op) const {
     if (FlatSymbolRefAttr workspace = launch.getWorkspaceAttr())
       add(workspace, true);
   } else {
-    for (Attribute name : op->getAttrOfType<ArrayAttr>("buffers"))
+    for (Attribute name : getCollectiveBuffers(op))
       add(name, true);
   }
   return all;

@@ -2,13 +2,10 @@
 #ifndef SMELT_COMPILER_TRANSFORMS_PLACEMENT_ARENAACCESS_H
 #define SMELT_COMPILER_TRANSFORMS_PLACEMENT_ARENAACCESS_H
 
-#include "dialects/Exec/ExecOps.h"
+#include "dialects/Exec/ExecCollectives.h"
 #include "llvm/ADT/DenseMap.h"
 
 namespace smelt {
-
-/// exec.all_reduce, exec.reduce_scatter, exec.all_gather: what has buffers and is no launch.
-bool isCollective(mlir::Operation *op);
 
 /// Bytes of the planned arena that launches and collectives touch.
 class ArenaAccess {

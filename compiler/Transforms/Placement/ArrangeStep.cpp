@@ -7,9 +7,14 @@ using namespace smelt;
 
 namespace {
 
+/// Microseconds that a collective beside products may take longer than the model says (measured: up to 1,400).
+constexpr double mostLate = 1000;
+
 class Scheduler {
 public:
-  Scheduler(llvm::ArrayRef<StepEntry> entries, unsigned fixed) : entries(entries), fixed(fixed), firstUser(entries.size(), entries.size()) {
+  /// Of launches that can begin at the same time the one with the larger `rank` comes next, of equals the first.
+  Scheduler(llvm::ArrayRef<StepEntry> entries, unsigned fixed, llvm::ArrayRef<double> rank, bool early)
+      : entries(entries), fixed(fixed), early(early), rank(rank), firstUser(entries.size(), entries.size()) {
     result.begin.assign(entries.size(), 0);
     result.end.assign(entries.size(), 0);
     result.exposed.assign(entries.size(), 0);
@@ -19,13 +24,24 @@ public:
       for (unsigned earlier : entry.after)
         firstUser[earlier] = std::min<unsigned>(firstUser[earlier], index);
     }
+    leads.assign(entries.size(), false);
+    for (unsigned index = entries.size(); index-- > 0;)
+      for (unsigned earlier : entries[index].after)
+        leads[earlier] = leads[earlier] || entries[index].isCollective || leads[index];
     llvm::stable_sort(collectives, [&](unsigned a, unsigned b) { return firstUser[a] < firstUser[b]; });
   }
 
   Arrangement run() {
-    for (unsigned done = 0; done < launches.size(); ++done) {
+    for (unsigned done = 0; done < fixed; ++done) {
       startCollectives();
-      startLaunch(done < fixed ? launches[done] : chooseLaunch());
+      while (startEarly())
+        startCollectives();
+      startLaunch(launches[done]);
+    }
+    while (result.order.size() < entries.size()) {
+      startCollectives();
+      if (result.order.size() < entries.size())
+        startLaunch(chooseLaunch());
     }
     startCollectives();
     expose(lane, lastCollective);
@@ -67,11 +83,29 @@ private:
     double bestStart = std::numeric_limits<double>::infinity();
     for (unsigned launch : launches)
       if (isReady(launch))
-        if (double start = getStart(launch).first; start < bestStart) {
+        if (double start = getStart(launch).first; start < bestStart || (start == bestStart && rank[launch] > rank[best])) {
           bestStart = start;
           best = launch;
         }
     return best;
+  }
+
+  /// Starts a launch of the others that a collective waits for and that need not wait itself, even
+  /// if collectives take three times as long as they should, or a millisecond longer.
+  bool startEarly() {
+    if (!early)
+      return false;
+    for (unsigned launch : llvm::ArrayRef(launches).drop_front(fixed)) {
+      auto isLongOver = [&](unsigned earlier) {
+        const StepEntry &entry = entries[earlier];
+        return !entry.isCollective || result.end[earlier] + std::min(2 * entry.microseconds, mostLate) <= main;
+      };
+      if (leads[launch] && isReady(launch) && llvm::all_of(entries[launch].after, isLongOver)) {
+        startLaunch(launch);
+        return true;
+      }
+    }
+    return false;
   }
 
   void startLaunch(unsigned launch) {
@@ -94,13 +128,35 @@ private:
 
   llvm::ArrayRef<StepEntry> entries;
   unsigned fixed;
+  bool early;
+  llvm::ArrayRef<double> rank;
   llvm::SmallVector<unsigned> firstUser, launches, collectives;
-  llvm::SmallVector<bool> issued;
+  llvm::SmallVector<bool> issued, leads; ///< leads: a collective comes after it.
   Arrangement result;
   double main = 0, lane = 0;
   int lastCollective = -1;
 };
 
+/// By entry, how long what must come after its beginning takes at least: the longest chain, of
+/// collectives that wait for the same launch one after the other.
+llvm::SmallVector<double> findTails(llvm::ArrayRef<StepEntry> entries) {
+  llvm::SmallVector<double> tails(entries.size(), 0), lane(entries.size(), 0), chain(entries.size(), 0);
+  for (unsigned index = entries.size(); index-- > 0;) {
+    const StepEntry &entry = entries[index];
+    tails[index] = entry.microseconds + std::max(chain[index], lane[index]);
+    for (unsigned earlier : entry.after) {
+      chain[earlier] = std::max(chain[earlier], tails[index]);
+      if (entry.isCollective && !entries[earlier].isCollective)
+        lane[earlier] += entry.microseconds;
+    }
+  }
+  return tails;
+}
+
 } // namespace
 
-Arrangement smelt::arrangeStep(llvm::ArrayRef<StepEntry> entries, unsigned fixed) { return Scheduler(entries, fixed).run(); }
+Arrangement smelt::arrangeStep(llvm::ArrayRef<StepEntry> entries, unsigned fixed, bool early) {
+  llvm::SmallVector<double> none(entries.size(), 0), tails = findTails(entries);
+  Arrangement inOrder = Scheduler(entries, fixed, none, early).run(), byTail = Scheduler(entries, fixed, tails, early).run();
+  return byTail.microseconds < inOrder.microseconds ? byTail : inOrder;
+}

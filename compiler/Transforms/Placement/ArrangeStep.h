@@ -24,9 +24,12 @@ struct Arrangement {
 };
 
 /// List scheduling: the first `fixed` launches keep their order; of the others the one comes next
-/// that can begin soonest, of equals the first. Collectives begin as soon as they may, one at a
+/// that can begin soonest, of equals the first, or the one that most must come after (its update
+/// and what gathers it), whichever ends sooner. Collectives begin as soon as they may, one at a
 /// time; of several, that which the earliest entry waits for.
-Arrangement arrangeStep(llvm::ArrayRef<StepEntry> entries, unsigned fixed);
+/// With `early` others come between the fixed ones too, so that collectives after them begin
+/// sooner: those whose collectives have ended for twice as long as they take.
+Arrangement arrangeStep(llvm::ArrayRef<StepEntry> entries, unsigned fixed, bool early);
 
 } // namespace smelt
 #endif

@@ -35,7 +35,7 @@ SmallVector<Bucket> form(ArrayRef<Operation *> collectives, ProgramOp writer, co
     NamedAttrList rest(op->getAttrDictionary());
     rest.erase("buffers");
     rest.set("kind", op->getName().getIdentifier());
-    for (Attribute buffer : op->getAttrOfType<ArrayAttr>("buffers")) {
+    for (Attribute buffer : getCollectiveBuffers(op)) {
       auto &group = groups[{rest.getDictionary(op->getContext()), access.getElementType(buffer)}];
       group.first = op;
       group.second.push_back({buffer, findLastWriter(writer, buffer, access)});

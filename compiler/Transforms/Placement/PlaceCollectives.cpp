@@ -62,7 +62,7 @@ SmallVector<Updates> findKinds(const Updates &updates) {
 struct EndOfStep {
   SmallVector<Operation *> ops;
   SmallVector<StepEntry> entries;
-  unsigned updatesFrom = 0;
+  unsigned fixed = 0; ///< So many entries are the micro-batch's.
   Arrangement arrangement;
 };
 
@@ -80,10 +80,11 @@ EndOfStep arrange(ProgramOp train, const Updates &updates, const ArenaAccess &ac
     }
   };
   append(train);
-  step.updatesFrom = step.ops.size();
+  step.fixed = step.ops.size();
   for (ProgramOp update : updates)
     append(update);
-  step.arrangement = arrangeStep(step.entries, step.updatesFrom);
+  // On a GPU a step is one graph; elsewhere a non-finite loss must stop before the first update.
+  step.arrangement = arrangeStep(step.entries, step.fixed, costs.multiprocessors > 0);
   return step;
 }
 
@@ -111,6 +112,18 @@ EndOfStep arrangeBest(ProgramOp train, const Updates &updates, const ArenaAccess
       best = std::move(other);
   }
   return best;
+}
+
+/// The launches up to the micro-batch's last; updates of a GPU may be among them.
+int64_t countBeforeUpdates(const EndOfStep &step) {
+  int64_t launches = 0, last = 0;
+  for (unsigned entry : step.arrangement.order)
+    if (!step.entries[entry].isCollective) {
+      ++launches;
+      if (entry < step.fixed)
+        last = launches;
+    }
+  return last;
 }
 
 bool isProduct(LaunchOp launch) {
@@ -196,7 +209,7 @@ struct PlaceCollectivesPass : smelt::impl::PlaceCollectivesPassBase<PlaceCollect
     program->setAttr("exec.updates", builder.getArrayAttr(llvm::map_to_vector(updates, [](ProgramOp update) -> Attribute {
                        return update.getSymNameAttr();
                      })));
-    program->setAttr("exec.updates_from", builder.getI64IntegerAttr(step.updatesFrom));
+    program->setAttr("exec.updates_from", builder.getI64IntegerAttr(countBeforeUpdates(step)));
     program->setAttr("exec.predicted_us", builder.getI64IntegerAttr(std::llround(step.arrangement.microseconds)));
     program->setAttr("exec.predicted_exposed_us", builder.getI64IntegerAttr(std::llround(exposed)));
     ++programs;

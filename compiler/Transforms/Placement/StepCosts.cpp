@@ -17,7 +17,7 @@ double StepCosts::getLaunch(exec::LaunchOp op) const {
 
 double StepCosts::getCollective(Operation *op, const ArenaAccess &access) const {
   double bytes = 0;
-  for (Attribute name : op->getAttrOfType<ArrayAttr>("buffers"))
+  for (Attribute name : exec::getCollectiveBuffers(op))
     bytes += double(access.getBytes(name));
   bool twice = op->getName().getStringRef() == "exec.all_reduce";
   return collective + (twice ? 2 : 1) * bytes * double(ranks - 1) / double(ranks) / linkBytesPerMicrosecond;

@@ -79,6 +79,16 @@ TEST(MemoryPlanTest, EqualSizesKeepTheirOrder) {
     EXPECT_EQ(lifetimes[i].offset, i * 256);
 }
 
+TEST(MemoryPlanTest, SidesStayApart) {
+  // Three lifetimes that never meet: one place is enough, until two of them are on different sides.
+  std::vector<Lifetime> lifetimes = {{256, 0, 0, -1}, {256, 1, 1, -1}, {256, 2, 2, -1}};
+  EXPECT_EQ(planMemory(lifetimes), 256);
+  lifetimes[0].side = Lifetime::Left;
+  lifetimes[2].side = Lifetime::Right;
+  EXPECT_EQ(planMemory(lifetimes), 512);
+  EXPECT_NE(lifetimes[0].offset, lifetimes[2].offset);
+}
+
 TEST(MemoryPlanTest, OverlapIsFound) {
   std::vector<Lifetime> lifetimes = {{64, 0, 2, 0}, {64, 3, 4, 0}, {64, 2, 3, 32}};
   auto overlap = findOverlap(lifetimes);
