@@ -163,7 +163,7 @@ struct CollectiveStep {
 struct LastOfStep {
   std::string program;
   std::vector<std::string> updates; ///< In the order in which they run.
-  uint32_t updatesFrom = 0;         ///< The first launch of the updates.
+  uint32_t updatesFrom = 0; ///< Launches up to the micro-batch's last; a GPU may begin updates before.
 };
 
 /// Roles: "setup", "train", "update", "evaluate", "generate".

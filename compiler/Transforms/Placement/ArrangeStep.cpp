@@ -7,14 +7,18 @@ using namespace smelt;
 
 namespace {
 
-/// Microseconds that a collective beside products may take longer than the model says (measured: up to 1,400).
+/// Microseconds that a collective beside products may take longer than the model says (measured: up
+/// to 1,400).
 constexpr double mostLate = 1000;
 
 class Scheduler {
 public:
-  /// Of launches that can begin at the same time the one with the larger `rank` comes next, of equals the first.
-  Scheduler(llvm::ArrayRef<StepEntry> entries, unsigned fixed, llvm::ArrayRef<double> rank, bool early)
-      : entries(entries), fixed(fixed), early(early), rank(rank), firstUser(entries.size(), entries.size()) {
+  /// Of launches that can begin at the same time the one with the larger `rank` comes next, of
+  /// equals the first.
+  Scheduler(llvm::ArrayRef<StepEntry> entries, unsigned fixed, llvm::ArrayRef<double> rank,
+            bool early)
+      : entries(entries), fixed(fixed), early(early), rank(rank),
+        firstUser(entries.size(), entries.size()) {
     result.begin.assign(entries.size(), 0);
     result.end.assign(entries.size(), 0);
     result.exposed.assign(entries.size(), 0);
@@ -28,7 +32,8 @@ public:
     for (unsigned index = entries.size(); index-- > 0;)
       for (unsigned earlier : entries[index].after)
         leads[earlier] = leads[earlier] || entries[index].isCollective || leads[index];
-    llvm::stable_sort(collectives, [&](unsigned a, unsigned b) { return firstUser[a] < firstUser[b]; });
+    llvm::stable_sort(collectives,
+                      [&](unsigned a, unsigned b) { return firstUser[a] < firstUser[b]; });
   }
 
   Arrangement run() {
@@ -51,7 +56,8 @@ public:
 
 private:
   bool isReady(unsigned entry) const {
-    return !issued[entry] && llvm::all_of(entries[entry].after, [&](unsigned earlier) { return issued[earlier]; });
+    return !issued[entry] &&
+           llvm::all_of(entries[entry].after, [&](unsigned earlier) { return issued[earlier]; });
   }
 
   void startCollectives() {
@@ -83,7 +89,8 @@ private:
     double bestStart = std::numeric_limits<double>::infinity();
     for (unsigned launch : launches)
       if (isReady(launch))
-        if (double start = getStart(launch).first; start < bestStart || (start == bestStart && rank[launch] > rank[best])) {
+        if (double start = getStart(launch).first;
+            start < bestStart || (start == bestStart && rank[launch] > rank[best])) {
           bestStart = start;
           best = launch;
         }
@@ -98,7 +105,8 @@ private:
     for (unsigned launch : llvm::ArrayRef(launches).drop_front(fixed)) {
       auto isLongOver = [&](unsigned earlier) {
         const StepEntry &entry = entries[earlier];
-        return !entry.isCollective || result.end[earlier] + std::min(2 * entry.microseconds, mostLate) <= main;
+        return !entry.isCollective ||
+               result.end[earlier] + std::min(2 * entry.microseconds, mostLate) <= main;
       };
       if (leads[launch] && isReady(launch) && llvm::all_of(entries[launch].after, isLongOver)) {
         startLaunch(launch);
@@ -140,7 +148,8 @@ private:
 /// By entry, how long what must come after its beginning takes at least: the longest chain, of
 /// collectives that wait for the same launch one after the other.
 llvm::SmallVector<double> findTails(llvm::ArrayRef<StepEntry> entries) {
-  llvm::SmallVector<double> tails(entries.size(), 0), lane(entries.size(), 0), chain(entries.size(), 0);
+  llvm::SmallVector<double> tails(entries.size(), 0), lane(entries.size(), 0),
+      chain(entries.size(), 0);
   for (unsigned index = entries.size(); index-- > 0;) {
     const StepEntry &entry = entries[index];
     tails[index] = entry.microseconds + std::max(chain[index], lane[index]);
@@ -157,6 +166,7 @@ llvm::SmallVector<double> findTails(llvm::ArrayRef<StepEntry> entries) {
 
 Arrangement smelt::arrangeStep(llvm::ArrayRef<StepEntry> entries, unsigned fixed, bool early) {
   llvm::SmallVector<double> none(entries.size(), 0), tails = findTails(entries);
-  Arrangement inOrder = Scheduler(entries, fixed, none, early).run(), byTail = Scheduler(entries, fixed, tails, early).run();
+  Arrangement inOrder = Scheduler(entries, fixed, none, early).run(),
+              byTail = Scheduler(entries, fixed, tails, early).run();
   return byTail.microseconds < inOrder.microseconds ? byTail : inOrder;
 }

@@ -62,7 +62,7 @@ def start_pytorch(name):
     for rank in map(str, range(int(ranks))):  # As torchrun does, but in one group of processes that can be ended for certain.
         environment = dict(os.environ, RANK=rank, LOCAL_RANK=rank, WORLD_SIZE=ranks, LOCAL_WORLD_SIZE=ranks, MASTER_ADDR="127.0.0.1",
                            MASTER_PORT=str(29600 + len(name)), OMP_NUM_THREADS=threads, TORCHINDUCTOR_COMPILE_THREADS=threads,
-                           TORCHINDUCTOR_CACHE_DIR=f"/tmp/inductor-{name}")
+                           TORCHINDUCTOR_CACHE_DIR=os.environ.get("TORCHINDUCTOR_CACHE_DIR", f"/tmp/inductor-{name}"))
         if first:
             subprocess.Popen(command, env=environment, process_group=first.pid, stdout=open(scratch / f"{name}.pytorch.others.txt", "a"), stderr=subprocess.STDOUT)
         else:

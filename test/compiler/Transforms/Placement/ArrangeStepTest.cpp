@@ -33,8 +33,10 @@ void expectRight(const llvm::SmallVector<StepEntry> &entries, const Arrangement 
 }
 
 TEST(ArrangeStepTest, WhatMostComesAfterGoesFirst) {
-  // One micro-batch, two updates of 10 µs; the second one's weights take 50 to gather, the first one's 5.
-  llvm::SmallVector<StepEntry> entries = {launch(100), launch(10, {0}), collective(5, {1}), launch(10, {0}), collective(50, {3})};
+  // One micro-batch, two updates of 10 µs; the second one's weights take 50 to gather, the first
+  // one's 5.
+  llvm::SmallVector<StepEntry> entries = {launch(100), launch(10, {0}), collective(5, {1}),
+                                          launch(10, {0}), collective(50, {3})};
   Arrangement arrangement = arrangeStep(entries, 1, false);
   expectRight(entries, arrangement);
   EXPECT_EQ(arrangement.order[1], 3u);
@@ -43,15 +45,20 @@ TEST(ArrangeStepTest, WhatMostComesAfterGoesFirst) {
 
 TEST(ArrangeStepTest, CollectivesAfterOneLaunchCountTogether) {
   // The first update's weights are gathered in three pieces of 20, the second one's in one of 40.
-  llvm::SmallVector<StepEntry> entries = {launch(100), launch(10, {0}), collective(40, {1}), launch(10, {0}), collective(20, {3}), collective(20, {3}), collective(20, {3})};
+  llvm::SmallVector<StepEntry> entries = {
+      launch(100),         launch(10, {0}),     collective(40, {1}), launch(10, {0}),
+      collective(20, {3}), collective(20, {3}), collective(20, {3})};
   Arrangement arrangement = arrangeStep(entries, 1, false);
   expectRight(entries, arrangement);
   EXPECT_EQ(arrangement.microseconds, 210);
 }
 
 TEST(ArrangeStepTest, UpdatesComeBetweenFixedLaunchesOnlyIfAllowed) {
-  // A sum of 20 after the first launch, then 200 of other launches; the update's weights take 80 to gather.
-  llvm::SmallVector<StepEntry> entries = {launch(10), launch(100, {0}), launch(100, {1}), collective(20, {0}), launch(5, {3}), collective(80, {4})};
+  // A sum of 20 after the first launch, then 200 of other launches; the update's weights take 80 to
+  // gather.
+  llvm::SmallVector<StepEntry> entries = {launch(10),       launch(100, {0}),
+                                          launch(100, {1}), collective(20, {0}),
+                                          launch(5, {3}),   collective(80, {4})};
   Arrangement late = arrangeStep(entries, 3, false), early = arrangeStep(entries, 3, true);
   expectRight(entries, late);
   expectRight(entries, early);
@@ -59,13 +66,17 @@ TEST(ArrangeStepTest, UpdatesComeBetweenFixedLaunchesOnlyIfAllowed) {
   EXPECT_EQ(early.microseconds, 215);
   EXPECT_EQ(late.exposed[5], 80);
   EXPECT_EQ(early.exposed[5], 0);
-  // The sum ends at 30 by the model; between 100-µs launches there is time for one of 60 too. Then it goes at 110.
+  // The sum ends at 30 by the model; between 100-µs launches there is time for one of 60 too. Then
+  // it goes at 110.
   EXPECT_EQ(early.begin[4], 110);
 }
 
 TEST(ArrangeStepTest, AnUpdateWaitsForASumThatMayBeLate) {
-  // The sum ends at 60 by the model; at 110 it may still run, and the micro-batch must not wait for it.
-  llvm::SmallVector<StepEntry> entries = {launch(10), launch(100, {0}), launch(10, {1}), collective(50, {0}), launch(5, {3}), collective(80, {4})};
+  // The sum ends at 60 by the model; at 110 it may still run, and the micro-batch must not wait for
+  // it.
+  llvm::SmallVector<StepEntry> entries = {launch(10),      launch(100, {0}),
+                                          launch(10, {1}), collective(50, {0}),
+                                          launch(5, {3}),  collective(80, {4})};
   Arrangement arrangement = arrangeStep(entries, 3, true);
   expectRight(entries, arrangement);
   EXPECT_EQ(arrangement.begin[4], 120);
