@@ -93,7 +93,6 @@ class Step:
         if record == "medium":
             update = cut(text, "    opt2futures = {\n", "    # logging\n")
             self.update = compile(textwrap.dedent(update), "the log's update", "exec")
-            p.outer_optim.current_step = 1  # The first step would be one of every 28th.
         p.model.train()
         self.compiled = torch.compile(p.model, dynamic=False, **({"fullgraph": True} if record == "short" else {}))
         self.batches, self.number = {}, 700
@@ -114,7 +113,7 @@ class Step:
         else:
             self.compiled(tokens.int(), targets, on_device(place)).backward()
             if update:
-                p.step = self.number
+                p.step, p.outer_optim.current_step = self.number, 1  # None of every 28th.
                 exec(self.update, p.__dict__)
         if not update:
             p.model.zero_grad(set_to_none=True)

@@ -1,6 +1,6 @@
 """check_ranks.py RANKS STEPS BOUND NAME...: for each record NAME one rank and RANKS ranks train the same steps from the same batches; their losses
 must agree to BOUND (relative). Then rank 1 of the ranks is killed: the others must say who is lost and end with exit code 6 in time. The first
-record's ranks start once more, and the last of them is stopped. The records' single ranks train at once, each on a GPU of its own."""
+record's ranks start once more without collectives beside launches: the same losses, digit for digit; then the last of them is stopped. The records' single ranks train at once, each on a GPU of its own."""
 import json
 import os
 import re
@@ -20,10 +20,10 @@ root = tempfile.mkdtemp()
 class Run:
     """`smelt-run train`, watched: its losses, and what its ranks say about a lost one."""
 
-    def __init__(self, name, count, what, gpu=None):
+    def __init__(self, name, count, what, gpu=None, *options):
         self.folder = os.path.join(root, f"{name}-{what}")
         command = ["./smelt-run", "train", f"{name}.{count}.smelt", "--data", f"{name}.bin", "--validation-data", f"{name}.bin", "--run-dir", self.folder,
-                   "--plain", "--steps", "5000", "--validate-every", "0", "--checkpoint-every", "0"]
+                   "--plain", "--steps", "5000", "--validate-every", "0", "--checkpoint-every", "0", *options]
         if count > 1:
             command += ["--ranks", str(count), "--rank-timeout", str(TIMEOUT)]
         environment = dict(os.environ, CUDA_VISIBLE_DEVICES=str(gpu)) if gpu is not None else None
@@ -118,14 +118,17 @@ for name, run in singles.items():
     run.end()
     if len(expected[name]) < steps:
         print("".join(run.other[-12:]))
-fine = True
+fine, overlapped = True, {}
 for name in names:
     run = Run(name, ranks, "many")
-    fine &= compare(name, expected[name], run.reach(steps))
+    overlapped[name] = run.reach(steps)
+    fine &= compare(name, expected[name], overlapped[name])
     fine &= lose(run, 1, "KILL")
-run = Run(names[0], ranks, "stopped")
-run.reach(3)
-fine &= lose(run, ranks - 1, "STOP")
+run = Run(names[0], ranks, "in-order", None, "--no-overlap")
+in_order = run.reach(steps)
+same = all(step in in_order and in_order[step] == overlapped[names[0]].get(step) for step in range(1, steps + 1))
+print(f"{names[0]}: collectives between programs instead of beside launches: {'the same losses ok' if same else 'OTHER losses WRONG'}")
+fine &= lose(run, ranks - 1, "STOP") and same
 shutil.rmtree(root, ignore_errors=True)
 print(f"losses and lost ranks: {'all ok' if fine else 'FAILED'}, {time.monotonic() - begin:.0f} s")
 sys.exit(0 if fine else 1)
