@@ -22,10 +22,29 @@ if(SMELT_SANITIZE)
   add_link_options(-fsanitize=${SMELT_SANITIZE})
 endif()
 
-# smelt_add_library(NAME sources… [LINK libs…]): a static library of runtime code (no MLIR).
+# GCC's runtime-only build does without.
+set(SMELT_RUNTIME_PCH OFF)
+if(SMELT_PCH AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  set(SMELT_RUNTIME_PCH ON)
+endif()
+
+# smelt_unoptimised(TARGET): for code in which nothing takes time but compiling it (commands with CLI11, tests with gtest).
+function(smelt_unoptimised name)
+  target_compile_options(${name} PRIVATE -O0 -fPIC) # Executables too: their precompiled header is made once, with -fPIC.
+  if(SMELT_RUNTIME_PCH)
+    target_precompile_headers(${name} REUSE_FROM SmeltProgramHeaders)
+  endif()
+endfunction()
+
+# smelt_add_library(NAME sources… [UNOPTIMISED] [LINK libs…]): a static library of runtime code (no MLIR).
 function(smelt_add_library name)
-  cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
+  cmake_parse_arguments(ARG "UNOPTIMISED" "" "LINK" ${ARGN})
   add_library(${name} STATIC ${ARG_UNPARSED_ARGUMENTS})
   target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
   target_link_libraries(${name} PUBLIC ${ARG_LINK})
+  if(ARG_UNOPTIMISED)
+    smelt_unoptimised(${name})
+  elseif(SMELT_RUNTIME_PCH)
+    target_precompile_headers(${name} REUSE_FROM SmeltRuntimeHeaders)
+  endif()
 endfunction()
