@@ -3,10 +3,12 @@
 
   alternate.py steps FOLDER [--logs DIR] [--rounds N] [--untuned] [--patience SECONDS] [--only short|medium]
   alternate.py offset FOLDER [--rounds N]
+  alternate.py tricks FOLDER [--rounds N] [--only short|medium]
 
 FOLDER has gpu_turns and bundles. steps: short.smelt at its three stages and medium.smelt at windows of 1, 14 and 27 blocks, each
 against the record's own program where DIR has its log (short-log.txt, medium-log.txt; without logs Smelt alone), on the same batch:
-documents of median length 400 cut at 2048. offset: offset-all.smelt against offset-none.smelt.
+documents of median length 400 cut at 2048. offset: offset-all.smelt against offset-none.smelt. tricks: each record against itself without its
+smear, short.smelt against short-no-smear.smelt (stage 3) and medium.smelt against medium-no-smear-mtp.smelt (windows of 14 blocks).
 
 A turn is a few steps of forward and backward, enqueued one after the other and waited for; turns alternate as A B B A. Every program is
 alive and has compiled before the first turn; nothing else runs on the GPU. Medians over the turns with 10th and 90th percentile; the ratio is
@@ -154,31 +156,40 @@ def steps(arguments):
         if record == "medium" and other:
             other.close()
     (out / "steps.json").write_text(json.dumps(results))
-    return 0
+
+
+def pair(arguments, names, step, title):
+    """Two bundles of the same stages: what the second does not have costs the difference."""
+    folder, out = pathlib.Path(arguments.folder).resolve(), pathlib.Path(os.environ.get("OUT", arguments.folder))
+    both = [Contestant(name, [str(folder / "gpu_turns"), str(folder / f"{name}.smelt")], out / f"{name}.log") for name in names]
+    for contestant in both:
+        contestant.read()
+    described = [c.ask(f"describe {step} /tmp/batch-{names[0]}") for c in both]
+    have, lack = alternate((both[0], step), (both[1], step), arguments.rounds, 2)
+    for contestant in both:
+        contestant.close()
+    differences = [100 * (a / b - 1) for a, b in zip(have, lack)]
+    mean, error = statistics.mean(differences), statistics.stdev(differences) / len(differences) ** 0.5
+    print(f"{title}: with {show(have)} ms, without {show(lack)} ms, {described[0]['tokens']} tokens, "
+          f"{described[0]['launches']} and {described[1]['launches']} launches")
+    print(f"  difference a round: mean {mean:+.3f} % ± {error:.3f} (standard error), median {statistics.median(differences):+.3f} %, "
+          f"{len(differences)} rounds of 2 steps each", flush=True)
 
 
 def offset(arguments):
-    folder, out = pathlib.Path(arguments.folder).resolve(), pathlib.Path(os.environ.get("OUT", arguments.folder))
-    pair = [Contestant(v, [str(folder / "gpu_turns"), str(folder / f"offset-{v}.smelt")], out / f"offset-{v}.log") for v in ("all", "none")]
-    for contestant in pair:
-        contestant.read()
-    step = 10
-    described = [c.ask(f"describe {step} /tmp/batch-offset") for c in pair]
-    with_offset, without = alternate((pair[0], step), (pair[1], step), arguments.rounds, 2)
-    for contestant in pair:
-        contestant.close()
-    differences = [100 * (a / b - 1) for a, b in zip(with_offset, without)]
-    mean, error = statistics.mean(differences), statistics.stdev(differences) / len(differences) ** 0.5
-    print(f"key offset on all layers {show(with_offset)} ms, on none {show(without)} ms, {described[0]['tokens']} tokens, "
-          f"{described[0]['launches']} and {described[1]['launches']} launches")
-    print(f"  difference a round: mean {mean:+.3f} % ± {error:.3f} (standard error), median {statistics.median(differences):+.3f} %, "
-          f"{len(differences)} rounds of 2 steps each")
-    return 0
+    pair(arguments, ("offset-all", "offset-none"), 10, "key offset on all layers")
+
+
+def tricks(arguments):
+    if arguments.only in (None, "short"):
+        pair(arguments, ("short", "short-no-smear"), STAGES[3], "short, smear")
+    if arguments.only in (None, "medium"):
+        pair(arguments, ("medium", "medium-no-smear-mtp"), WINDOWS[14], "medium, Smear-MTP")
 
 
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
-    parser.add_argument("what", choices=["steps", "offset"])
+    parser.add_argument("what", choices=["steps", "offset", "tricks"])
     parser.add_argument("folder")
     parser.add_argument("--logs")
     parser.add_argument("--rounds", type=int, default=15)
@@ -186,7 +197,8 @@ def main():
     parser.add_argument("--untuned", action="store_true")
     parser.add_argument("--only", choices=["short", "medium"])
     arguments = parser.parse_args()
-    return steps(arguments) if arguments.what == "steps" else offset(arguments)
+    {"steps": steps, "offset": offset, "tricks": tricks}[arguments.what](arguments)
+    return 0
 
 
 if __name__ == "__main__":

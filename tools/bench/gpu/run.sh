@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # The evidence on a GPU: first is everything right, then what does it cost. tools/bench/gpu/all makes this folder.
-#   ./run.sh [PART…]      parts: kernels sanitize parity curves | offset steps; all of them without arguments
+#   ./run.sh [PART…]      parts: kernels sanitize parity curves | offset tricks steps; all of them without arguments
 # The first four are checks and run side by side; if one fails, nothing is timed. Tables go to standard output, whole logs to $OUT or here.
 cd "$(dirname "${BASH_SOURCE[0]}")"
 export OUT="${OUT:-$PWD}" PYTHONUNBUFFERED=1 LD_LIBRARY_PATH="$PWD/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 export TORCHINDUCTOR_CACHE_DIR="${TORCHINDUCTOR_CACHE_DIR:-/tmp/inductor}"
 gpu=tools/bench/gpu
-[ $# -gt 0 ] || set -- kernels sanitize parity curves offset steps
+[ $# -gt 0 ] || set -- kernels sanitize parity curves offset tricks steps
 wanted() { case " $parts " in *" $1 "*) return 0 ;; *) return 1 ;; esac; }
 parts="$*"
 need_logs() { [ -f logs/short-log.txt ] || { echo "$1: not run, there are no logs of the records' programs (tools/bench/gpu/all --logs DIR)"; return 1; }; }
@@ -63,6 +63,7 @@ curves() { # 200 steps on text: two runs with the same bits, and PyTorch's curve
   return $failed
 }
 offset() { timeout 100 python3 $gpu/alternate.py offset . --rounds "${OFFSET_ROUNDS:-60}"; }
+tricks() { timeout 120 python3 $gpu/alternate.py tricks . --rounds "${TRICKS_ROUNDS:-40}" ${TRICKS_OPTIONS:-}; }
 steps() { timeout "${STEPS_SECONDS:-500}" python3 $gpu/alternate.py steps . $([ -d logs ] && echo --logs logs) ${STEPS_OPTIONS:-}; }
 
 failed=""
@@ -78,7 +79,7 @@ for part in $checks; do
   [ "$(cat "$OUT/part-$part.code")" = 0 ] || failed="$failed $part"
   rm -f "$OUT/part-$part.code" "$OUT/part-$part.txt"
 done
-for part in offset steps; do
+for part in offset tricks steps; do
   wanted $part || continue
   echo "== $part"
   [ -z "$failed" ] || [ -n "${ANYWAY:-}" ] || { echo "not timed: failed:$failed"; continue; }
