@@ -12,6 +12,8 @@ LOG is the record's log of the public repository, see record_program.py. --dump 
 smelt-parity reads them (loss and gradients of the float64 reference with the record's roundings of weights, tables and FP8 values).
 """
 import argparse
+import contextlib
+import faulthandler
 import fcntl
 import json
 import pathlib
@@ -176,7 +178,11 @@ def measure(record, log, which, rounds, together):
 
 def take_turns(record, log, which):
     """gpu_turns' protocol, for alternate.py: `batch FILE`, `run WHICH N` and `profile WHICH`, a line of JSON each."""
+    faulthandler.dump_traceback_later(60, repeat=True)  # What it was at, should it never end.
     compiled = Compiled(record, log, which)
+    faulthandler.cancel_dump_traceback_later()
+    with contextlib.suppress(Exception):  # Not an interface that PyTorch promises.
+        print(torch._dynamo.utils.compile_times(aggregate=True), file=sys.stderr, flush=True)
     answer = lambda value: print(json.dumps(value), flush=True)
     answer({"ready": True, "compiled_s": round(compiled.seconds, 1)})
     for line in sys.stdin:

@@ -1,5 +1,6 @@
 """fault_matrix.py BUNDLE DATA VALIDATION FOLDER HASH: four ranks; one is killed or stopped in each phase. The others must end within the
-timeout + 5 s, exit code 6, and name rank and phase; resuming must end in HASH."""
+timeout + 5 s, exit code 6, and name rank and phase; resuming must end in HASH. The faults wait more than they compute: four jobs at a time."""
+import concurrent.futures
 import os
 import re
 import shutil
@@ -46,12 +47,15 @@ def check(phase, count, rank, signal, name):
     if resumed.returncode or f"final_hash:{final_hash}" not in resumed.stdout or "damaged" in resumed.stderr:
         problems.append(f"resumed: {resumed.returncode} {resumed.stdout[-300:]} {resumed.stderr[-600:]}")
     slowest = f"{max(told.values()):.1f} s" if told else "-"
-    print(f"{phase:11} {name}  rank {rank}  others ended after {slowest:6} checkpoints {len(left)}  ", "; ".join(problems) or "ok", flush=True)
-    return not problems
+    line = f"{phase:11} {name}  rank {rank}  others ended after {slowest:6} checkpoints {len(left)}   "
+    return not problems, line + ("; ".join(problems) or "ok")
 
 
+faults = [(phase, count, (index + (name == "STOP")) % 4, signal, name)
+          for index, (phase, count) in enumerate(PHASES) for signal, name in ((9, "KILL"), (19, "STOP"))]
 fine = True
-for index, (phase, count) in enumerate(PHASES):
-    for signal, name in ((9, "KILL"), (19, "STOP")):
-        fine &= check(phase, count, index % 4 if name == "KILL" else (index + 1) % 4, signal, name)
+with concurrent.futures.ThreadPoolExecutor(max_workers=4) as jobs:
+    for good, line in jobs.map(lambda fault: check(*fault), faults):
+        print(line, flush=True)
+        fine &= good
 print("all ok" if fine else "FAILED")
