@@ -52,7 +52,7 @@ def tell(name, lines):
 
 
 def start_pytorch(name):
-    for file in (scratch / f"{name}.ready", scratch / f"{name}.go"):
+    for file in (scratch / f"{name}.ready", scratch / f"{name}.go", scratch / f"{name}.pytorch.json"):
         file.unlink(missing_ok=True)
     threads = str(max(4, (os.cpu_count() or 4) // int(ranks) // max(len(records), 1)))
     places = ",".join(str(PLACES[name][step]) for step in records[name].split(","))
