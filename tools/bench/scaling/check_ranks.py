@@ -26,7 +26,8 @@ class Run:
                    "--plain", "--steps", "5000", "--validate-every", "0", "--checkpoint-every", "0", *options]
         if count > 1:
             command += ["--ranks", str(count), "--rank-timeout", str(TIMEOUT)]
-        environment = dict(os.environ, CUDA_VISIBLE_DEVICES=str(gpu)) if gpu is not None else None
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+        environment = dict(os.environ, CUDA_VISIBLE_DEVICES=visible[gpu] if visible[0] else str(gpu)) if gpu is not None else None
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True, env=environment)
         self.told, self.other = {}, []  # By rank: who is lost, in which phase, when it said so.
         self.listener = threading.Thread(target=self.listen)
