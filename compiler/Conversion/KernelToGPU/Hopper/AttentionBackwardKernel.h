@@ -34,8 +34,6 @@ protected:
   Value exponential(Value score, Value lse2);
   /// bf16 pairs: the A operand of the next product.
   llvm::SmallVector<Value> packPairs(llvm::ArrayRef<Value> values);
-  /// The threads of a warp group wait for each other.
-  void meet() { code.barrier(code.add(consumer, ownBarrier), 128); }
 
   Value scalePointer, delta, lse, scale, scaleLog2e;
 };

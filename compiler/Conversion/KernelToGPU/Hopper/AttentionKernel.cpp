@@ -173,43 +173,52 @@ Value AttentionKernel::zeroHead() {
 }
 
 Value AttentionKernel::multiplyRows(Value acc, ArrayRef<Value> weights, Value address,
-                                    int64_t rows) {
-  Value tile = describe(address, Major::MN, rows);
+                                    int64_t columns) {
+  int64_t row = 2 * columns;
+  Value tile = describeTile(code, address, Major::MN, blockRows * row, row);
   for (int64_t step = 0; step < blockRows / 16; ++step)
     acc = multiplyRegisters(code, plan.width, weights.slice(4 * step, 4),
-                            code.add(tile, step * (16 * swizzleRow >> 4)), acc);
+                            code.add(tile, step * (16 * row >> 4)), acc);
   return acc;
 }
 
-Value AttentionKernel::multiplyHeads(Value a, int64_t aRows, Value b, int64_t bGroup, int64_t n) {
-  Value result = LLVM::UndefOp::create(code.builder, code.loc, getAccumulatorType(code, n));
+Value AttentionKernel::multiplyHeads(const HeadTile &a, const HeadTile &b) {
+  Value result = LLVM::UndefOp::create(code.builder, code.loc, getAccumulatorType(code, b.rows));
   Multiply shape;
-  shape.n = n;
-  int64_t perGroup = bGroup / 16;
+  shape.n = b.rows;
   for (int64_t step = 0; step < plan.width / 16; ++step) {
-    Value aStep = code.add(a, step / 4 * (halfBytes(aRows) >> 4) + step % 4 * 2);
-    Value bStep = code.add(b, step / perGroup * (n * bGroup * 2 >> 4) + step % perGroup * 2);
+    auto advance = [&](const HeadTile &of) {
+      int64_t perGroup = of.columns / 16;
+      return code.add(of.tile,
+                      step / perGroup * (of.rows * of.columns * 2 >> 4) + step % perGroup * 2);
+    };
+    Value aStep = advance(a), bStep = advance(b);
     result = multiply(code, shape, aStep, bStep, result, step == 0);
   }
   return result;
 }
 
 void AttentionKernel::storeHead(Value area, int64_t rows, Value map, Value head, Value row,
-                                ArrayRef<Value> values) {
+                                ArrayRef<Value> values, int64_t columns) {
   MLIRContext *context = code.builder.getContext();
+  int64_t bytes = 2 * columns, groupBytes = rows * bytes;
   Value line = code.add(code.mul(fragment.warpInGroup, 16), code.bitAnd(fragment.lane, 15));
-  Value right = code.shiftRight(fragment.lane, 4), swizzle = code.bitAnd(fragment.lane, 7);
-  Value start = code.at(area, code.mul(line, swizzleRow));
-  for (int64_t half = 0; half < plan.width / 64; ++half)
-    for (int64_t j = 0; j < 4; ++j) {
+  Value right = code.shiftRight(fragment.lane, 4);
+  // 16 bytes change places with others of their row by the number of 128 bytes before it.
+  Value swizzle = columns == 64
+                      ? code.bitAnd(fragment.lane, 7)
+                      : code.bitAnd(code.shiftRight(code.mul(line, bytes), 7), bytes / 16 - 1);
+  Value start = code.at(area, code.mul(line, bytes));
+  for (int64_t group = 0; group < plan.width / columns; ++group)
+    for (int64_t j = 0; j < columns / 16; ++j) {
       SmallVector<Value> words;
       for (int64_t i = 0; i < 4; ++i) {
-        int64_t element = (half * 8 + 2 * j + i / 2) * 4 + i % 2 * 2;
+        int64_t element = (group * columns / 8 + 2 * j + i / 2) * 4 + i % 2 * 2;
         words.push_back(code.packBF16(values[element], values[element + 1]));
       }
       Value place =
           code.at(code.at(start, code.mul(code.bitXor(code.add(right, 2 * j), swizzle), 16)),
-                  half * halfBytes(rows));
+                  group * groupBytes);
       NVVM::StMatrixOp::create(code.builder, code.loc, place, words, NVVM::MMALayout::row,
                                NVVM::LdStMatrixShapeAttr::get(context, 8, 8),
                                NVVM::LdStMatrixEltType::B16);
@@ -217,8 +226,9 @@ void AttentionKernel::storeHead(Value area, int64_t rows, Value map, Value head,
   fenceSharedWrites(code);
   code.barrier(code.add(consumer, ownBarrier), 128);
   code.ifThen(fragment.isFirst, [&] {
-    for (int64_t half = 0; half < plan.width / 64; ++half)
-      storeTile(code, map, code.at(area, half * halfBytes(rows)), {code.i32(64 * half), head, row});
+    for (int64_t group = 0; group < plan.width / columns; ++group)
+      storeTile(code, map, code.at(area, group * groupBytes),
+                {code.i32(columns * group), head, row});
     commitStores(code);
   });
 }

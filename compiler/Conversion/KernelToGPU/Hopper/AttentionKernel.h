@@ -131,15 +131,20 @@ protected:
   int64_t blockBytes() const { return blockRows * plan.width * 2; }
   /// D[64, d], zero.
   Value zeroHead();
-  /// acc += weights[64, 64]·B with B 64 rows of halves `rows` high.
-  Value multiplyRows(Value acc, llvm::ArrayRef<Value> weights, Value address, int64_t rows);
-  /// D[64, n] = A·Bᵀ over the head: A 64 rows of halves (`aRows` rows high), B `n` keys in groups
-  /// or halves.
-  Value multiplyHeads(Value a, int64_t aRows, Value b, int64_t bGroup, int64_t n);
-  /// Stores 64 rows of a head ([64, d] accumulator registers) by way of `area`, halves `rows` high,
-  /// at row `row`.
+  /// acc += weights[64, 64]·B with B 64 rows in groups of `columns` columns: one product for all,
+  /// since groups are panels of an MN-major operand.
+  Value multiplyRows(Value acc, llvm::ArrayRef<Value> weights, Value address, int64_t columns = 64);
+  /// Tiles in groups of `columns` columns, `rows` rows each.
+  struct HeadTile {
+    Value tile;
+    int64_t rows, columns = 64;
+  };
+  /// D[64, n] = A·Bᵀ over the head: A's rows from its description on, n those of B.
+  Value multiplyHeads(const HeadTile &a, const HeadTile &b);
+  /// Stores 64 rows of a head ([64, d] accumulator registers) by way of `area`, groups of `columns`
+  /// columns `rows` high, at row `row`.
   void storeHead(Value area, int64_t rows, Value map, Value head, Value row,
-                 llvm::ArrayRef<Value> values);
+                 llvm::ArrayRef<Value> values, int64_t columns = 64);
 
   GPUEmission &emission;
   const AttentionPlan &plan;

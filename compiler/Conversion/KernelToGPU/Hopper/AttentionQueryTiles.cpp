@@ -85,5 +85,5 @@ AttentionKernel::OwnBlocks AttentionKernel::findOwnBlocks(const Item &item) {
 Value AttentionKernel::multiplyKeyBlock(Value queries, Value stage) {
   Value keys =
       describe(addressOf(kOffset, stage, blockBytes()), Major::K, blockRows, 2 * plan.keyGroup);
-  return multiplyHeads(queries, attentionRows, keys, plan.keyGroup, blockRows);
+  return multiplyHeads({queries, attentionRows}, {keys, blockRows, plan.keyGroup});
 }

@@ -93,7 +93,7 @@ private:
   /// O += P·V of a block.
   Value multiplyValues(const Running &running) {
     return multiplyRows(running.output, running.weights,
-                        addressOf(vOffset, running.v.stage, blockBytes()), blockRows);
+                        addressOf(vOffset, running.v.stage, blockBytes()));
   }
 
   void consume() {

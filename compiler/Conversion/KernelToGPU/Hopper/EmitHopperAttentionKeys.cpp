@@ -27,7 +27,7 @@ public:
     mapG = addMap(emission.getArgument(op.getDout()), 64, blockRows);
     addKeyMaps(attentionRows);
     mapV = addMap(plan.v.argument, 64, attentionRows);
-    mapDK = addMap(emission.getArgument(op.getDk()), 64, 64);
+    mapDK = addMap(emission.getArgument(op.getDk()), plan.keyGroup, 64);
     mapDV = addMap(emission.getArgument(op.getDv()), 64, 64);
     GPUTensorMap sides; // A plain bulk copy would do; racecheck understands copies of tensors alone.
     sides.element = GPUTensorMap::Element::I32;
@@ -41,23 +41,26 @@ public:
     kOffset = layout.allocate(keyStages * tileBytes(), 1024);
     vOffset = layout.allocate(keyStages * tileBytes(), 1024);
     qOffset = layout.allocate(queryStages * blockBytes(), 1024);
-    gOffset = layout.allocate(queryStages * blockBytes(), 1024);
-    sideOffset = layout.allocate(queryStages * sideBytes, 128);
-    int64_t count = 2 * (keyStages + queryStages) + keyStages;
+    gOffset = layout.allocate(gradientStages * blockBytes(), 1024);
+    sideOffset = layout.allocate(gradientStages * sideBytes, 128);
+    int64_t count = 2 * (keyStages + queryStages + gradientStages) + keyStages;
     int64_t barrierOffset = layout.allocate(8 * (count + 1), 16);
     allocateItems(keyStages);
     order.allocate(layout);
     beginBody();
-    // Rings of tiles (values; keys have full barriers of their own behind them) and of queries: a
-    // full barrier has one producer, an empty one of tiles both groups; the last is the first
-    // keys'.
-    constexpr int64_t q0 = 2 * keyStages, k0 = q0 + 2 * queryStages;
+    // Rings of tiles (values; keys have full barriers of their own at the end), of queries and of
+    // gradients: a full barrier has one producer, an empty one of tiles both groups; the last is
+    // the first keys'.
+    constexpr int64_t q0 = 2 * keyStages, g0 = q0 + 2 * queryStages, k0 = g0 + 2 * gradientStages;
     initialiseBarriers(barrierOffset, count + 1, [&](int64_t i) -> int64_t {
-      bool isEmpty = i < q0 ? i >= keyStages : i < k0 && i - q0 >= queryStages;
+      bool isEmpty = i < q0   ? i >= keyStages
+                     : i < g0 ? i - q0 >= queryStages
+                              : i < k0 && i - g0 >= gradientStages;
       return !isEmpty ? 1 : i < q0 ? 2 : releases;
     });
     tiles.emplace(code, *barriers, 0, keyStages);
-    ring.emplace(code, *barriers, q0, queryStages);
+    q.emplace(code, *barriers, q0, queryStages);
+    gradients.emplace(code, *barriers, g0, gradientStages);
     keysFull = k0;
     firstKeys = barriers->get(count);
     int64_t grid = std::min(order.countItems(), multiprocessors);
@@ -68,7 +71,7 @@ public:
   }
 
 private:
-  static constexpr int64_t keyStages = 2, queryStages = 2;
+  static constexpr int64_t keyStages = 2, queryStages = 3, gradientStages = 2;
   /// Of a block of queries: lse, δ and first, 4 bytes each.
   static constexpr int64_t sideRow = 4 * blockRows, sideBytes = 3 * sideRow;
 
@@ -76,12 +79,18 @@ private:
   Value getEndOfBlock(Value block) {
     return code.add(code.shiftRight(loadIndex(lastAny, block), 6), 1);
   }
-  /// The same of a tile of keys: its last key is seen longest.
-  Value getTileEnd(Value tile) { return getEndOfBlock(code.add(code.mul(tile, 2), 1)); }
+  /// The same of a tile of keys: its last key is seen longest. Both groups have a diagonal block,
+  /// also beyond the last token.
+  Value getTileEnd(Value tile) {
+    Value last = code.add(code.mul(tile, 2), 1), end = getEndOfBlock(last);
+    if (plan.tokens % attentionRows == 0)
+      return end;
+    return code.select(code.less(last, end), end, code.add(last, 1));
+  }
 
   void produce() {
     Value zero = code.i32(0), one = code.i32(1);
-    produceItems(order, *tiles, {zero, one, zero, one, zero},
+    produceItems(order, *tiles, {zero, one, zero, one, zero, one, zero},
                  [&](Value work, ValueRange carried) { return produceTile(work, carried); });
   }
 
@@ -92,49 +101,78 @@ private:
     waitBarrier(code, tiles->empty(at.stage), at.parity);
     announce(at.stage, work);
     Value parity = loadKeys(placeOf(kOffset, at.stage, tileBytes()),
-                            barriers->get(keysFull, at.stage), firstKeys, carried[4], item.head,
+                            barriers->get(keysFull, at.stage), firstKeys, carried[6], item.head,
                             item.row, code.equal(item.tile, 0), attentionRows);
     expectBytes(code, tiles->full(at.stage), code.i32(tileBytes()));
     loadHalves(mapV, placeOf(vOffset, at.stage, tileBytes()), tiles->full(at.stage), item.head,
                item.row, attentionRows);
-    SmallVector<Value> state = code.loop(
-        begin, end, code.i32(1), {carried[2], carried[3]},
-        [&](Value here, ValueRange inner) -> SmallVector<Value> {
-          RingPosition position{inner[0], inner[1]};
-          loadQueries(item, here, position);
-          RingPosition next = ring->advance(position);
-          return {next.stage, next.parity};
+    SmallVector<Value> state =
+        code.loop(begin, end, code.i32(1), carried.slice(2, 4), [&](Value here, ValueRange inner) {
+          return loadQueries(item, here, {inner[0], inner[1]}, {inner[2], inner[3]});
         });
     RingPosition next = tiles->advance(at);
-    return {order.takeNext(code), next.stage, next.parity, state[0], state[1], parity};
+    SmallVector<Value> result{order.takeNext(code), next.stage, next.parity};
+    result.append(state);
+    result.push_back(parity);
+    return result;
   }
 
-  void loadQueries(const Item &item, Value block, RingPosition at) {
-    waitBarrier(code, ring->empty(at.stage), at.parity);
-    Value full = ring->full(at.stage), row = code.mul(block, blockRows);
-    expectBytes(code, full, code.i32(2 * blockBytes() + sideBytes));
-    Value side = placeOf(sideOffset, at.stage, sideBytes);
+  /// Returns the positions behind.
+  SmallVector<Value> loadQueries(const Item &item, Value block, RingPosition qAt,
+                                 RingPosition gAt) {
+    Value row = code.mul(block, blockRows), full = q->full(qAt.stage);
+    waitBarrier(code, q->empty(qAt.stage), qAt.parity);
+    expectBytes(code, full, code.i32(blockBytes()));
+    loadHalves(mapQ, placeOf(qOffset, qAt.stage, blockBytes()), full, item.head, row, blockRows);
+    waitBarrier(code, gradients->empty(gAt.stage), gAt.parity);
+    full = gradients->full(gAt.stage);
+    expectBytes(code, full, code.i32(blockBytes() + sideBytes));
+    Value side = placeOf(sideOffset, gAt.stage, sideBytes);
     Value rows[] = {item.head, code.add(item.head, plan.heads), code.i32(2 * plan.heads)};
     for (int64_t i = 0; i < 3; ++i)
       loadTile(code, mapSides, code.at(side, i * sideRow), full, {row, rows[i]});
-    loadHalves(mapQ, placeOf(qOffset, at.stage, blockBytes()), full, item.head, row, blockRows);
-    loadHalves(mapG, placeOf(gOffset, at.stage, blockBytes()), full, item.head, row, blockRows);
+    loadHalves(mapG, placeOf(gOffset, gAt.stage, blockBytes()), full, item.head, row, blockRows);
+    RingPosition qNext = q->advance(qAt), gNext = gradients->advance(gAt);
+    return {qNext.stage, qNext.parity, gNext.stage, gNext.parity};
   }
 
   //===- Consumers ----------------------------------------------------------===//
 
-  void consume() {
-    loadScale();
-    Value zero = code.i32(0);
-    consumeItems(order, *tiles, {zero, zero, zero, zero},
-                 [&](const Item &item, ValueRange carried) { return consumeTile(item, carried); });
-    code.ifThen(fragment.isFirst, [&] { waitStores(code, 0, /*read=*/false); });
-  }
+  /// What goes from block to block: dV, dK, dS of the last block (bf16 pairs) and where its queries
+  /// are.
+  struct Running {
+    RingPosition q, g;
+    Value pending; ///< The stage of queries that `slopes` belong to.
+    SmallVector<Value> slopes;
+    Value dv, dk;
+
+    SmallVector<Value> pack() const {
+      SmallVector<Value> values{q.stage, q.parity, g.stage, g.parity, pending, dv, dk};
+      values.append(slopes);
+      return values;
+    }
+    static Running unpack(ValueRange values) {
+      return {{values[0], values[1]},
+              {values[2], values[3]},
+              values[4],
+              SmallVector<Value>(values.drop_front(7)),
+              values[5],
+              values[6]};
+    }
+  };
 
   struct Tile {
     Value keys, values; ///< Descriptions of the group's rows.
     Value row[2];
   };
+
+  void consume() {
+    loadScale();
+    Value zero = code.i32(0);
+    consumeItems(order, *tiles, {zero, zero, zero, zero, zero, zero},
+                 [&](const Item &item, ValueRange carried) { return consumeTile(item, carried); });
+    code.ifThen(fragment.isFirst, [&] { waitStores(code, 0, /*read=*/false); });
+  }
 
   SmallVector<Value> consumeTile(const Item &item, ValueRange carried) {
     RingPosition at{carried[0], carried[1]};
@@ -142,56 +180,52 @@ private:
     // This group's blocks of queries: the one on its diagonal, those that see all its keys, those
     // that see some.
     Value group = code.add(begin, consumer), next = code.add(group, 1);
-    Value own = clamp(getEndOfBlock(group), begin, end);
-    Value diagonal = clamp(group, begin, own), diagonalEnd = clamp(next, begin, own);
+    Value own = clamp(getEndOfBlock(group), next, end);
     Value whole = code.shiftRight(code.add(loadIndex(lastWhole, group), 1), 6);
-    whole = clamp(whole, diagonalEnd, own);
+    whole = clamp(whole, next, own);
     Tile tile;
-    Value offset = code.mul(consumer, 64 * swizzleRow);
-    tile.keys = describe(code.add(addressOf(kOffset, at.stage, tileBytes()),
-                                  code.mul(consumer, 64 * 2 * plan.keyGroup)),
-                         Major::K, attentionRows, 2 * plan.keyGroup);
+    Value offset = code.mul(consumer, 64 * swizzleRow),
+          keyRows = code.mul(consumer, keyGroupBytes(64));
+    tile.keys = describe(code.add(addressOf(kOffset, at.stage, tileBytes()), keyRows), Major::K,
+                         attentionRows, 2 * plan.keyGroup);
     tile.values = describe(code.add(addressOf(vOffset, at.stage, tileBytes()), offset));
     Value inTile = code.add(item.row, code.add(code.mul(consumer, 64), fragment.row));
     tile.row[0] = inTile;
     tile.row[1] = code.add(inTile, 8);
 
     waitBarrier(code, barriers->get(keysFull, at.stage), at.parity);
-    SmallVector<Value> state = passOver(begin, diagonal, {&*ring}, carried.drop_front(2));
-    state.append({zeroHead(), zeroHead()});
-    state = blocks(diagonal, diagonalEnd, tile, /*masked=*/true, state);
-    state = blocks(diagonalEnd, whole, tile, /*masked=*/false, state);
-    state = blocks(whole, own, tile, /*masked=*/true, state);
-    SmallVector<Value> dv = unpackAccumulator(code, state[2]),
-                       dk = unpackAccumulator(code, state[3]);
-    state = passOver(own, end, {&*ring}, ValueRange(state).take_front(2));
+    SmallVector<Value> rings = passOver(begin, group, {&*q, &*gradients}, carried.drop_front(2));
+    Running running{{rings[0], rings[1]}, {rings[2], rings[3]}, {}, {}, zeroHead(), zeroHead()};
+    running = consumeEdge(group, tile, Mask::diagonal, running);
+    running = loop(next, whole, running, [&](Value here, const Running &before) {
+      return consumeWhole(here, tile, before);
+    });
+    running = loop(whole, own, running, [&](Value here, const Running &before) {
+      return consumeEdge(here, tile, Mask::edge, before);
+    });
+    Value lastProduct = multiplyPending(running);
+    lastProduct = waitMultiply(code, 0, lastProduct, running.slopes);
+    release(*q, running.pending);
+    SmallVector<Value> dv = unpackAccumulator(code, running.dv),
+                       dk = unpackAccumulator(code, lastProduct);
+    rings = passOver(own, end, {&*q, &*gradients},
+                     {running.q.stage, running.q.parity, running.g.stage, running.g.parity});
     for (Value &value : dk)
       value = code.fmul(value, scale);
-    // Through this group's part of the values and of the keys, which it has read. Narrow groups of
-    // features lie otherwise, in rows that the other group may still read: then one after the other.
+    // Through this group's part of the values and of the keys, which it has read.
     Value row = code.add(item.row, code.mul(consumer, 64));
     Value place = code.at(placeOf(vOffset, at.stage, tileBytes()), offset);
     storeHead(place, attentionRows, mapDV, item.head, row, dv);
-    if (plan.keyGroup == 64) {
-      place = code.at(placeOf(kOffset, at.stage, tileBytes()), offset);
-    } else {
-      code.ifThen(fragment.isFirst, [&] { waitStores(code, 0, /*read=*/true); });
-      meet();
-    }
-    storeHead(place, attentionRows, mapDK, item.head, row, dk);
+    place = code.at(placeOf(kOffset, at.stage, tileBytes()), keyRows);
+    storeHead(place, attentionRows, mapDK, item.head, row, dk, plan.keyGroup);
     code.ifThen(fragment.isFirst, [&] {
       waitStores(code, 0, /*read=*/true);
       arriveBarrier(code, tiles->empty(at.stage));
     });
     RingPosition following = tiles->advance(at);
-    return {following.stage, following.parity, state[0], state[1]};
-  }
-
-  SmallVector<Value> blocks(Value from, Value to, const Tile &tile, bool masked,
-                            ValueRange carried) {
-    return code.loop(from, to, code.i32(1), carried, [&](Value here, ValueRange inner) {
-      return consumeBlock(here, tile, masked, inner);
-    });
+    SmallVector<Value> result{following.stage, following.parity};
+    result.append(rings);
+    return result;
   }
 
   /// Entry `which` of the sides (lse, δ, first) of this thread's two queries of 8 columns `j`.
@@ -201,24 +235,29 @@ private:
             LLVM::ExtractElementOp::create(code.builder, code.loc, both, code.i32(1))};
   }
 
+  /// What of a block is left out: nothing, queries that do not see a key, or also keys above a
+  /// query. Queries beyond the last token are left out unless it is nothing.
+  enum class Mask { none, edge, diagonal };
+
   /// P of a block; `side`: this thread's first entries.
   SmallVector<Value> weigh(ArrayRef<Value> scores, const Tile &tile, Value block, Value side,
-                           bool masked) {
+                           Mask mask) {
     // This thread's queries are columns 8·j + p from here.
     Value query = code.add(code.mul(block, blockRows), fragment.pair);
     SmallVector<Value> weights(scores.size());
     for (int64_t j = 0; j < blockRows / 8; ++j) {
       auto lse2 = loadSide(side, code.f32Type(), 0, j);
       std::array<Value, 2> firstKey;
-      if (masked)
+      if (mask != Mask::none)
         firstKey = loadSide(side, code.i32Type(), 2, j);
       for (int64_t i = 4 * j; i < 4 * j + 4; ++i) {
         weights[i] = exponential(scores[i], lse2[i % 2]);
-        if (!masked)
+        if (mask == Mask::none)
           continue;
         Value key = tile.row[i / 2 % 2], at = code.add(query, 8 * j + i % 2);
-        Value sees = code.logicalAnd(code.compare(arith::CmpIPredicate::sle, key, at),
-                                     code.compare(arith::CmpIPredicate::sge, key, firstKey[i % 2]));
+        Value sees = code.compare(arith::CmpIPredicate::sge, key, firstKey[i % 2]);
+        if (mask == Mask::diagonal)
+          sees = code.logicalAnd(code.compare(arith::CmpIPredicate::sle, key, at), sees);
         if (plan.tokens % attentionRows)
           sees = code.logicalAnd(sees, code.less(at, plan.tokens));
         weights[i] = code.select(sees, weights[i], code.f32(0));
@@ -228,7 +267,7 @@ private:
   }
 
   SmallVector<Value> getSlopes(ArrayRef<Value> weights, Value products, Value block, Value side,
-                               bool masked) {
+                               Mask mask) {
     Value query = code.add(code.mul(block, blockRows), fragment.pair);
     SmallVector<Value> dp = unpackAccumulator(code, products), slopes(dp.size());
     for (int64_t j = 0; j < blockRows / 8; ++j) {
@@ -236,7 +275,7 @@ private:
       for (int64_t i = 4 * j; i < 4 * j + 4; ++i) {
         // Beyond the last token δ is whatever was there.
         Value difference = code.fsub(dp[i], rowDelta[i % 2]);
-        if (masked && plan.tokens % attentionRows)
+        if (mask != Mask::none && plan.tokens % attentionRows)
           difference = code.select(code.less(code.add(query, 8 * j + i % 2), plan.tokens),
                                    difference, code.f32(0));
         slopes[i] = code.fmul(weights[i], difference);
@@ -245,60 +284,112 @@ private:
     return slopes;
   }
 
-  SmallVector<Value> consumeBlock(Value here, const Tile &tile, bool masked, ValueRange inner) {
-    RingPosition at{inner[0], inner[1]};
-    Value side = code.at(placeOf(sideOffset, at.stage, sideBytes), code.mul(fragment.pair, 4));
-    waitBarrier(code, ring->full(at.stage), at.parity);
-    Value q = addressOf(qOffset, at.stage, blockBytes()),
-          g = addressOf(gOffset, at.stage, blockBytes());
+  /// The products Sᵀ and dPᵀ of a block, two groups of multiplications in flight.
+  std::pair<Value, Value> multiplyBlock(const Tile &tile, RingPosition qAt, RingPosition gAt) {
+    waitBarrier(code, q->full(qAt.stage), qAt.parity);
     fenceMultiply(code);
-    Value scores = multiplyKeyed(tile.keys, describe(q, Major::K, blockRows));
+    Value queries = describe(addressOf(qOffset, qAt.stage, blockBytes()), Major::K, blockRows);
+    Value scores = multiplyHeads({tile.keys, attentionRows, plan.keyGroup}, {queries, blockRows});
     commitMultiply(code);
+    waitBarrier(code, gradients->full(gAt.stage), gAt.parity);
     fenceMultiply(code);
-    Value products =
-        multiplyHeads(tile.values, attentionRows, describe(g, Major::K, blockRows), 64, blockRows);
+    Value dout = describe(addressOf(gOffset, gAt.stage, blockBytes()), Major::K, blockRows);
+    Value products = multiplyHeads({tile.values, attentionRows}, {dout, blockRows});
     commitMultiply(code);
-    scores = waitMultiply(code, 1, scores);
-    SmallVector<Value> p = weigh(unpackAccumulator(code, scores), tile, here, side, masked);
-    SmallVector<Value> weights = packPairs(p);
-    // From here on P is what the product reads: 32 registers less.
-    for (size_t i = 0; i < p.size(); i += 2)
-      std::tie(p[i], p[i + 1]) = code.unpackBF16(weights[i / 2]);
-    fenceMultiply(code);
-    Value dv = multiplyRows(inner[2], weights, g, blockRows);
-    commitMultiply(code);
-    products = waitMultiply(code, 1, products);
-    SmallVector<Value> slopes = packPairs(getSlopes(p, products, here, side, masked));
-    fenceMultiply(code);
-    Value dk = multiplyRows(inner[3], slopes, q, blockRows);
-    commitMultiply(code);
-    dv = waitMultiply(code, 1, dv, weights);
-    dk = waitMultiply(code, 0, dk, slopes);
-    release(*ring, at.stage);
-    RingPosition next = ring->advance(at);
-    return {next.stage, next.parity, dv, dk};
+    return {scores, products};
   }
 
-  /// Sᵀ = K·Qᵀ of 64 keys (in groups of features) and 64 queries.
-  Value multiplyKeyed(Value keyTile, Value queries) {
-    Value result =
-        LLVM::UndefOp::create(code.builder, code.loc, getAccumulatorType(code, blockRows));
-    Multiply shape;
-    shape.n = blockRows;
-    int64_t perGroup = plan.keyGroup / 16;
-    for (int64_t step = 0; step < plan.width / 16; ++step) {
-      Value a = code.add(keyTile, step / perGroup * (keyGroupBytes(attentionRows) >> 4) +
-                                      step % perGroup * 2);
-      Value b = code.add(queries, step / 4 * (halfBytes(blockRows) >> 4) + step % 4 * 2);
-      result = multiply(code, shape, a, b, result, step == 0);
+  Value getSide(Value stage) {
+    return code.at(placeOf(sideOffset, stage, sideBytes), code.mul(fragment.pair, 4));
+  }
+
+  /// P in bf16 pairs, and what these are as f32: from there on P is what the product reads, so that
+  /// the exponentials themselves need no registers.
+  std::pair<SmallVector<Value>, SmallVector<Value>>
+  weighPacked(Value scores, const Tile &tile, Value block, Value side, Mask mask) {
+    SmallVector<Value> p = weigh(unpackAccumulator(code, scores), tile, block, side, mask);
+    SmallVector<Value> words = packPairs(p);
+    for (size_t i = 0; i < p.size(); i += 2)
+      std::tie(p[i], p[i + 1]) = code.unpackBF16(words[i / 2]);
+    return {words, p};
+  }
+
+  Value multiplyPending(const Running &running) {
+    fenceMultiply(code);
+    Value dk =
+        multiplyRows(running.dk, running.slopes, addressOf(qOffset, running.pending, blockBytes()));
+    commitMultiply(code);
+    return dk;
+  }
+
+  Value multiplyGradients(const Running &running, ArrayRef<Value> weights) {
+    fenceMultiply(code);
+    Value dv = multiplyRows(running.dv, weights, addressOf(gOffset, running.g.stage, blockBytes()));
+    commitMultiply(code);
+    return dv;
+  }
+
+  Running advance(const Running &running, Value dv, Value dk, ArrayRef<Value> slopes) {
+    return {q->advance(running.q),
+            gradients->advance(running.g),
+            running.q.stage,
+            SmallVector<Value>(slopes),
+            dv,
+            dk};
+  }
+
+  /// A block at an edge, `running` without slopes for a tile's first. Masks need registers: dK is
+  /// waited for.
+  Running consumeEdge(Value here, const Tile &tile, Mask mask, const Running &running) {
+    Value side = getSide(running.g.stage), dk = running.dk;
+    if (!running.slopes.empty())
+      dk = multiplyPending(running);
+    auto [scores, products] = multiplyBlock(tile, running.q, running.g);
+    if (!running.slopes.empty()) {
+      dk = waitMultiply(code, 2, dk, running.slopes);
+      release(*q, running.pending);
     }
-    return result;
+    scores = waitMultiply(code, 1, scores);
+    auto [weights, p] = weighPacked(scores, tile, here, side, mask);
+    Value dv = multiplyGradients(running, weights);
+    products = waitMultiply(code, 1, products);
+    SmallVector<Value> slopes = packPairs(getSlopes(p, products, here, side, mask));
+    dv = waitMultiply(code, 0, dv, weights);
+    release(*gradients, running.g.stage);
+    return advance(running, dv, dk, slopes);
+  }
+
+  /// A block that all queries see whole; dK of the block before runs under its exponentials.
+  Running consumeWhole(Value here, const Tile &tile, const Running &running) {
+    Value side = getSide(running.g.stage);
+    auto [scores, products] = multiplyBlock(tile, running.q, running.g);
+    Value dk = multiplyPending(running);
+    scores = waitMultiply(code, 2, scores);
+    auto [weights, p] = weighPacked(scores, tile, here, side, Mask::none);
+    Value dv = multiplyGradients(running, weights);
+    products = waitMultiply(code, 2, products);
+    SmallVector<Value> slopes = getSlopes(p, products, here, side, Mask::none);
+    // Not packed before the wait: the words being read must keep their registers.
+    dk = waitMultiply(code, 1, dk, running.slopes);
+    release(*q, running.pending);
+    SmallVector<Value> words = packPairs(slopes);
+    dv = waitMultiply(code, 0, dv, weights);
+    release(*gradients, running.g.stage);
+    return advance(running, dv, dk, words);
+  }
+
+  Running loop(Value from, Value to, const Running &start,
+               llvm::function_ref<Running(Value, const Running &)> body) {
+    return Running::unpack(
+        code.loop(from, to, code.i32(1), start.pack(), [&](Value here, ValueRange carried) {
+          return body(here, Running::unpack(carried)).pack();
+        }));
   }
 
   TileOrder order;
   int64_t qOffset = 0, gOffset = 0, sideOffset = 0, keysFull = 0;
   Value mapQ, mapG, mapDK, mapDV, mapSides, lastWhole, lastAny;
-  std::optional<Ring> tiles, ring;
+  std::optional<Ring> tiles, gradients;
 };
 
 } // namespace

@@ -115,10 +115,7 @@ private:
     Running running = begin(rows, own.diagonal, ring);
     running = blocks(running, rows, own.diagonal, own.whole, /*masked=*/false);
     running = blocks(running, rows, own.whole, own.lowest, /*masked=*/true);
-    fenceMultiply(code);
-    Value dq = multiplyKeyGroups(running.dq, running.slopes,
-                                 addressOf(kOffset, running.pending, blockBytes()));
-    commitMultiply(code);
+    Value dq = multiplyPending(running);
     dq = waitMultiply(code, 0, dq, running.slopes);
     release(*k, running.pending);
     ring = passOver(
@@ -149,10 +146,8 @@ private:
     commitMultiply(code);
     waitBarrier(code, v->full(vAt.stage), vAt.parity);
     fenceMultiply(code);
-    Value products =
-        multiplyHeads(rows.gradients, attentionRows,
-                      describe(addressOf(vOffset, vAt.stage, blockBytes()), Major::K, blockRows), 64,
-                      blockRows);
+    Value values = describe(addressOf(vOffset, vAt.stage, blockBytes()), Major::K, blockRows);
+    Value products = multiplyHeads({rows.gradients, attentionRows}, {values, blockRows});
     commitMultiply(code);
     return {scores, products};
   }
@@ -204,10 +199,7 @@ private:
         [&](Value step, ValueRange carried) {
           Running running = Running::unpack(carried);
           auto [scores, products] = multiplyBlock(rows, running.k, running.v);
-          fenceMultiply(code);
-          Value dq = multiplyKeyGroups(running.dq, running.slopes,
-                                       addressOf(kOffset, running.pending, blockBytes()));
-          commitMultiply(code);
+          Value dq = multiplyPending(running);
           scores = waitMultiply(code, 2, scores);
           SmallVector<Value> weights =
               weigh(unpackAccumulator(code, scores), rows, code.sub(code.sub(from, step), 1),
@@ -225,14 +217,12 @@ private:
     return Running::unpack(end);
   }
 
-  /// dQ += dS·K. Groups of features are panels of the MN-major operand, narrow ones too: one product
-  /// spans them all.
-  Value multiplyKeyGroups(Value dq, ArrayRef<Value> words, Value address) {
-    int64_t row = 2 * plan.keyGroup;
-    Value tile = describeTile(code, address, Major::MN, keyGroupBytes(blockRows), row);
-    for (int64_t step = 0; step < blockRows / 16; ++step)
-      dq = multiplyRegisters(code, plan.width, words.slice(4 * step, 4),
-                             code.add(tile, step * (16 * row >> 4)), dq);
+  /// dQ += dS·K of the last block.
+  Value multiplyPending(const Running &running) {
+    fenceMultiply(code);
+    Value dq = multiplyRows(running.dq, running.slopes,
+                            addressOf(kOffset, running.pending, blockBytes()), plan.keyGroup);
+    commitMultiply(code);
     return dq;
   }
 
