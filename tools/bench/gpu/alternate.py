@@ -2,7 +2,7 @@
 """Steps of several programs on one GPU, taking turns: Smelt's bundles and PyTorch's.
 
   alternate.py steps FOLDER [--logs DIR] [--rounds N] [--untuned] [--patience SECONDS] [--only short|medium]
-  alternate.py offset FOLDER [--rounds N]
+  alternate.py offset FOLDER [--rounds N] [--turn STEPS]
   alternate.py tricks FOLDER [--rounds N] [--only short|medium]
 
 FOLDER has gpu_turns and bundles. steps: short.smelt at its three stages and medium.smelt at windows of 1, 14 and 27 blocks, each
@@ -166,15 +166,18 @@ def pair(arguments, names, step, title):
     for contestant in both:
         contestant.read()
     described = [c.ask(f"describe {step} /tmp/batch-{names[0]}") for c in both]
-    have, lack = alternate((both[0], step), (both[1], step), arguments.rounds, 2)
+    have, lack = alternate((both[0], step), (both[1], step), arguments.rounds, arguments.turn)
     for contestant in both:
         contestant.close()
     differences = [100 * (a / b - 1) for a, b in zip(have, lack)]
     mean, error = statistics.mean(differences), statistics.stdev(differences) / len(differences) ** 0.5
+    cut = len(differences) // 10  # Both ends are rounds in which something else held one of the two up.
+    middle = statistics.mean(sorted(differences)[cut:len(differences) - cut])
+    (out / f"{names[0]}.json").write_text(json.dumps({"with": have, "without": lack}))
     print(f"{title}: with {show(have)} ms, without {show(lack)} ms, {described[0]['tokens']} tokens, "
           f"{described[0]['launches']} and {described[1]['launches']} launches")
     print(f"  difference a round: mean {mean:+.3f} % ± {error:.3f} (standard error), median {statistics.median(differences):+.3f} %, "
-          f"{len(differences)} rounds of 2 steps each", flush=True)
+          f"middle four fifths {middle:+.3f} %, {len(differences)} rounds of {arguments.turn} steps each", flush=True)
 
 
 def offset(arguments):
@@ -194,6 +197,7 @@ def main():
     parser.add_argument("folder")
     parser.add_argument("--logs")
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--turn", type=int, default=2, help="steps a turn, of offset and tricks")
     parser.add_argument("--patience", type=int, default=300)
     parser.add_argument("--untuned", action="store_true")
     parser.add_argument("--only", choices=["short", "medium"])

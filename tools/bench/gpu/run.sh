@@ -62,7 +62,7 @@ curves() { # 200 steps on text: two runs with the same bits, and PyTorch's curve
   python3 $gpu/compare_curves.py /tmp/curves/run1 "$OUT"/pytorch{,-again,-bf16-head}.json || failed=1
   return $failed
 }
-offset() { timeout 100 python3 $gpu/alternate.py offset . --rounds "${OFFSET_ROUNDS:-60}"; }
+offset() { timeout 100 python3 $gpu/alternate.py offset . --rounds "${OFFSET_ROUNDS:-300}" --turn "${OFFSET_STEPS:-1}"; }
 tricks() { timeout 120 python3 $gpu/alternate.py tricks . --rounds "${TRICKS_ROUNDS:-40}" ${TRICKS_OPTIONS:-}; }
 steps() { timeout "${STEPS_SECONDS:-500}" python3 $gpu/alternate.py steps . $([ -d logs ] && echo --logs logs) ${STEPS_OPTIONS:-}; }
 
