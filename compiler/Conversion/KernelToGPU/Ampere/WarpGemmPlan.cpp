@@ -1,7 +1,7 @@
 //===- WarpGemmPlan.cpp - How a kernel.gemm runs with mma.sync ------------===//
 #include "compiler/Conversion/KernelToGPU/Ampere/WarpGemmPlan.h"
 #include "compiler/Conversion/KernelToGPU/GPURegion.h"
-#include <limits>
+#include "compiler/Conversion/KernelToGPU/Hopper/SplitSums.h"
 
 using namespace mlir;
 using namespace smelt;
@@ -19,27 +19,6 @@ std::string WarpGemmPlan::whyNot(kernel::GemmOp op) {
       .whyNot();
 }
 
-/// Splits of k that finish soonest: rounds of tiles, two blocks a multiprocessor, then the time to
-/// add the parts, in units of one step of k.
-static int64_t chooseSplits(const WarpGemmPlan &plan, int64_t multiprocessors) {
-  constexpr int64_t fixedSteps = 12;     // Filling the pipeline, storing the tile.
-  constexpr double bytesPerStep = 1.1e6; // What memory moves in the time of one step (0.7 µs).
-  double best = std::numeric_limits<double>::max();
-  int64_t chosen = 1;
-  for (int64_t splits = 1;
-       splits <= std::max<int64_t>(1, std::min<int64_t>(16, plan.blocks() / 16)); ++splits) {
-    int64_t rounds = llvm::divideCeil(plan.tiles() * splits, 2 * multiprocessors);
-    double cost = double(rounds) * double(llvm::divideCeil(plan.blocks(), splits) + fixedSteps);
-    if (splits > 1)
-      cost += 6 + double(8 * splits * plan.groups * plan.m * plan.n) / bytesPerStep;
-    if (cost < best) {
-      best = cost;
-      chosen = splits;
-    }
-  }
-  return chosen;
-}
-
 WarpGemmPlan WarpGemmPlan::make(kernel::GemmOp op, GPUEmission &emission) {
   WarpGemmPlan plan;
   plan.groups = op.getGroups();
@@ -48,7 +27,11 @@ WarpGemmPlan WarpGemmPlan::make(kernel::GemmOp op, GPUEmission &emission) {
   plan.k = op.getK();
   plan.a = WarpOperand::make(op, 0, emission);
   plan.b = WarpOperand::make(op, 1, emission);
-  plan.splits = chooseSplits(plan, emission.getTarget().multiprocessors);
+  // Two blocks a multiprocessor; a step takes 0.7 µs.
+  plan.splits =
+      chooseSplits(plan.tiles(), 2 * emission.getTarget().multiprocessors, plan.blocks(),
+                   plan.groups * plan.m * plan.n,
+                   {.fixedSteps = 12, .sumSteps = 6, .bytesPerStep = 1.1e6, .fewestSteps = 16});
   plan.blocksPerSplit = llvm::divideCeil(plan.blocks(), plan.splits);
   plan.splits = llvm::divideCeil(plan.blocks(), plan.blocksPerSplit); // No empty part.
   if (!FragmentRegion::whyNot(op).empty())

@@ -14,6 +14,7 @@
 #include "compiler/Conversion/KernelToGPU/Hopper/EmitHopperLongGemm.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/OperandTile.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/ResultStage.h"
+#include "compiler/Conversion/KernelToGPU/Hopper/SplitSums.h"
 
 using namespace mlir;
 using namespace smelt;
@@ -250,28 +251,10 @@ void emitSum(kernel::GemmOp op, GPUEmission &emission, const GemmPlan &plan, int
   fragment.pair =
       code.add(fragment.pair, code.mul(code.rem(code.blockIndex(), pieces), 8 * blocks));
   Value row = code.add(place.row, fragment.row), column = code.add(place.column, fragment.pair);
-  auto pair = VectorType::get(2, code.f32Type());
-  const int64_t matrixBytes = plan.m * plan.n * 4;
   Value first =
       place.group ? code.atElement(pointer, place.group, plan.m * plan.n, code.i32(0), 4) : pointer;
-  SmallVector<Value> sums(Cell::count); // Pairs, loaded when the region asks for them.
-  auto load = [&](Cell cell) {
-    Value &sum = sums[Cell{cell.m, cell.n8, cell.h, 0}.index()];
-    if (!sum) {
-      Value r = code.add(row, 64 * cell.m + 8 * cell.h), c = code.add(column, 8 * cell.n8);
-      if (plan.m % tileRows)
-        r = code.select(code.less(r, plan.m), r, code.i32(plan.m - 1));
-      if (plan.n % tileColumns)
-        c = code.select(code.less(c, plan.n), c, code.i32(plan.n - 2));
-      Value address = code.atElement(first, r, plan.n, c, 4);
-      for (int64_t split = 0; split < plan.splits; ++split) {
-        Value part = code.load(pair, code.at(address, split * matrixBytes * plan.groups), 8);
-        sum = sum ? code.fadd(sum, part) : part;
-      }
-    }
-    return LLVM::ExtractElementOp::create(code.builder, code.loc, sum, code.i32(cell.p))
-        .getResult();
-  };
+  SplitSums sums(code, {plan.m, plan.n, plan.groups, plan.splits}, first, row, column);
+  auto load = [&](Cell cell) { return sums.get(cell); };
   result.run(place, fragment, load, nullptr, Value(), {2, blocks});
   function.finish({plan.tiles() * pieces, 1, 1});
 }

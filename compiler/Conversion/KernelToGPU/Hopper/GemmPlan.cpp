@@ -2,10 +2,10 @@
 #include "compiler/Conversion/KernelToGPU/Hopper/GemmPlan.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/HeadPlan.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/SkipCasts.h"
+#include "compiler/Conversion/KernelToGPU/Hopper/SplitSums.h"
 #include "compiler/Conversion/KernelToGPU/LowerKernelsToGPU.h"
 #include "dialects/Kernel/KernelAttributes.h"
 #include "llvm/ADT/SetVector.h"
-#include <limits>
 #include <set>
 
 using namespace mlir;
@@ -177,28 +177,6 @@ static std::vector<GemmRange> findRanges(const GemmPlan &plan) {
   return ranges;
 }
 
-/// Splits of k that finish soonest: rounds of tiles on all multiprocessors, then the time to add
-/// the parts, in units of one k step.
-static int64_t chooseSplits(const GemmPlan &plan, int64_t multiprocessors) {
-  int64_t blocks = (plan.k + plan.blockK() - 1) / plan.blockK();
-  constexpr int64_t fixedSteps = 6;      // Filling the pipeline, storing the tile.
-  constexpr double bytesPerStep = 1.4e6; // What memory moves in the time of one step (0.35 µs).
-  double best = std::numeric_limits<double>::max();
-  int64_t chosen = 1;
-  for (int64_t splits = 1; splits <= std::max<int64_t>(1, std::min<int64_t>(16, blocks / 8));
-       ++splits) {
-    int64_t rounds = (plan.tiles() * splits + multiprocessors - 1) / multiprocessors;
-    double cost = double(rounds) * double((blocks + splits - 1) / splits + fixedSteps);
-    if (splits > 1)
-      cost += 10 + double(8 * splits * plan.groups * plan.m * plan.n) / bytesPerStep;
-    if (cost < best) {
-      best = cost;
-      chosen = splits;
-    }
-  }
-  return chosen;
-}
-
 GemmPlan GemmPlan::make(kernel::GemmOp op, const GPUEmission &emission) {
   GemmPlan plan;
   Value a = getStoredOperand(op.getA(), op.getAInputs()),
@@ -231,8 +209,11 @@ GemmPlan GemmPlan::make(kernel::GemmOp op, const GPUEmission &emission) {
     output.inputs.assign(inputs.begin(), inputs.end());
     plan.outputs.push_back(output);
   }
-  plan.splits = chooseSplits(plan, emission.getTarget().multiprocessors);
   int64_t blocks = (plan.k + plan.blockK() - 1) / plan.blockK();
+  // A step takes 0.35 µs.
+  plan.splits = chooseSplits(
+      plan.tiles(), emission.getTarget().multiprocessors, blocks, plan.groups * plan.m * plan.n,
+      {.fixedSteps = 6, .sumSteps = 10, .bytesPerStep = 1.4e6, .fewestSteps = 8});
   plan.blocksPerSplit = (blocks + plan.splits - 1) / plan.splits;
   plan.splits = (blocks + plan.blocksPerSplit - 1) / plan.blocksPerSplit; // No empty part.
   plan.isSymmetric = op->hasAttr(kernel::symmetricAttribute) && plan.splits == 1 &&
