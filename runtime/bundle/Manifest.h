@@ -12,6 +12,7 @@
 #include "runtime/base/SealedFolder.h"
 #include "runtime/base/Status.h"
 #include "runtime/device/GpuLaunch.h"
+#include "runtime/device/GpuProduct.h"
 #include "runtime/device/ProgramEntry.h"
 
 #include <cstdint>
@@ -122,11 +123,22 @@ struct Setting {
 /// names.
 std::optional<Period> automaticPeriod(std::string_view name, std::string_view stem);
 
+/// What ProductTable.h chose for a kernel: cuBLASLt's algorithm in place of the generated
+/// functions, where the machine has that version of it.
+struct KernelLibrary {
+  LibraryAlgorithm algorithm;
+  std::optional<uint32_t> workspace = {}; ///< A buffer; none if no bytes are needed.
+  double generatedMicroseconds = 0, libraryMicroseconds = 0; ///< As measured.
+};
+
 struct Kernel {
   std::string name;
   std::string symbol;     ///< Target cpu: extern "C" void symbol(void *const *buffers)
   uint32_t arguments = 0; ///< How many buffers the kernel has.
   std::vector<GpuLaunch> gpu = {}; ///< Target cuda: what it is made of, in order.
+  std::optional<GpuProduct> product =
+      {}; ///< Target cuda: what it computes, if that is one product.
+  std::optional<KernelLibrary> library = {};
 };
 
 struct Launch {

@@ -3,6 +3,7 @@
 #include "runtime/base/JsonReader.h"
 #include "runtime/bundle/GpuJson.h"
 #include "runtime/bundle/Manifest.h"
+#include "runtime/bundle/ProductJson.h"
 
 #include <limits>
 
@@ -137,6 +138,14 @@ Kernel readKernel(JsonObject &object, Status &failure) {
     kernel.gpu = readArray<GpuLaunch>(object, "gpu", failure, [&](JsonObject &element) {
       return readGpuLaunch(element, failure);
     });
+  if (object.has("product")) {
+    JsonObject product(object.value("product"), object.pathOf("product"), failure);
+    kernel.product = readProduct(product, failure);
+  }
+  if (object.has("library")) {
+    JsonObject library(object.value("library"), object.pathOf("library"), failure);
+    kernel.library = readKernelLibrary(library, failure);
+  }
   return kernel;
 }
 

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/bundle/GpuJson.h"
+#include "runtime/bundle/ProductJson.h"
 
 namespace smelt::runtime {
 
@@ -95,6 +96,7 @@ Status checkGpuKernels(const Manifest &manifest) {
     for (const GpuLaunch &launch : kernel.gpu)
       SMELT_RETURN_IF_ERROR(
           checkShape(kernel, launch).withContext(concat("kernel \"", kernel.name, "\"")));
+    SMELT_RETURN_IF_ERROR(checkKernelProduct(manifest, kernel));
   }
   return Status::ok();
 }
@@ -113,7 +115,7 @@ Status checkGpuLaunch(const Manifest &manifest, const Kernel &kernel, const Laun
         return corruptError(gpu.symbol, " needs buffer \"", buffer.name,
                             "\" at a multiple of 16 bytes");
     }
-  return Status::ok();
+  return checkLaunchProduct(manifest, kernel, launch);
 }
 
 } // namespace smelt::runtime

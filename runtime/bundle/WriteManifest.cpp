@@ -2,6 +2,7 @@
 
 #include "runtime/bundle/GpuJson.h"
 #include "runtime/bundle/Manifest.h"
+#include "runtime/bundle/ProductJson.h"
 
 #include <nlohmann/json.hpp>
 
@@ -79,6 +80,10 @@ ordered_json kernelJson(const Kernel &kernel) {
       launches.push_back(gpuLaunchJson(launch));
     json["gpu"] = std::move(launches);
   }
+  if (kernel.product)
+    json["product"] = productJson(*kernel.product);
+  if (kernel.library)
+    json["library"] = kernelLibraryJson(*kernel.library);
   return json;
 }
 

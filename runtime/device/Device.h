@@ -9,6 +9,7 @@
 
 #include "runtime/base/Status.h"
 #include "runtime/device/GpuLaunch.h"
+#include "runtime/device/GpuProduct.h"
 #include "runtime/device/ProgramEntry.h"
 
 #include <cstddef>
@@ -20,10 +21,19 @@
 
 namespace smelt::runtime {
 
+/// A library's algorithm for a kernel, with a place in the arena for what it needs besides.
+struct DeviceLibrary {
+  LibraryAlgorithm algorithm;
+  uint64_t workspace = 0;
+};
+
 struct DeviceKernel {
   std::string symbol;
   /// GPUs: what the kernel is made of; a CPU calls `symbol`.
   std::vector<GpuLaunch> gpu = {};
+  std::optional<GpuProduct> product = {};
+  /// Computes the product, where the machine has the library; else `gpu` does.
+  std::optional<DeviceLibrary> library = {};
 };
 
 /// Names a program of a device.
@@ -114,6 +124,15 @@ public:
   /// Runs launches as `run` would, but one by one; returns when each of their parts began and how
   /// long it took, once all have finished.
   virtual StatusOr<std::vector<LaunchTime>> runTimed(const std::vector<DeviceLaunch> &launches) = 0;
+  /// Does a library compute this launch? It has one part then.
+  virtual bool usesLibrary(const DeviceLaunch &) const { return false; }
+  /// How long the launch takes, as generated and by each of the library's first algorithms with at
+  /// most `workspaceBytes` of workspace: medians of `rounds` in turns. The generated kernel comes
+  /// first. Without a library a failure with the code Usage.
+  virtual StatusOr<std::vector<ProductTime>>
+  timeProduct(const DeviceLaunch &, uint64_t /*workspaceBytes*/, int /*rounds*/) {
+    return usageError("this device has no library of products");
+  }
   /// The same for a program with collectives, both lanes side by side.
   virtual StatusOr<std::vector<LaunchTime>> runTimedEntries(const std::vector<DeviceEntry> &) {
     return internalError("this device runs no collectives");

@@ -82,7 +82,9 @@ StatusOr<ProgramTiming> timeProgram(Session &session, const Program &program, Po
       continue;
     }
     const Kernel &kernel = manifest.kernels[program.launches[time.number].kernel];
-    std::string role = kernel.gpu.size() > 1 ? kernel.gpu[time.part].role : "";
+    std::string role = session.usesLibrary(program.launches[time.number]) ? "cuBLASLt"
+                       : kernel.gpu.size() > 1 ? kernel.gpu[time.part].role
+                                               : "";
     result.launches[time.number - first].parts.push_back({role, time.start, time.milliseconds});
   }
   return result;

@@ -66,7 +66,7 @@ std::string format(const Row &row, double total, int runs) {
                 row.flops / 1e9 / runs, row.bytes / 1e6 / runs, row.flops / 1e12 / seconds,
                 row.bytes / 1e9 / seconds);
   std::string text = line + row.label;
-  if (row.parts.size() > 1) {
+  if (!row.parts.empty()) { // Several functions, or a library.
     text += " (";
     for (const PartTiming &part : row.parts) {
       std::snprintf(line, sizeof line, "%.3f", part.milliseconds / runs);

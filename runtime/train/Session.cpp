@@ -111,11 +111,19 @@ Session::~Session() {
     ranks_->disconnect(*device_);
 }
 
+std::optional<DeviceLibrary> Session::libraryOf(const Kernel &kernel) const {
+  if (!kernel.library)
+    return std::nullopt;
+  std::optional<uint32_t> workspace = kernel.library->workspace;
+  return DeviceLibrary{kernel.library->algorithm,
+                       workspace ? manifest().buffers[*workspace].offset : 0};
+}
+
 Status Session::prepare() {
   SMELT_RETURN_IF_ERROR(device_->allocateArena(manifest().arenaBytes));
   std::vector<DeviceKernel> kernels;
   for (const Kernel &kernel : manifest().kernels)
-    kernels.push_back({kernel.symbol, kernel.gpu});
+    kernels.push_back({kernel.symbol, kernel.gpu, kernel.product, libraryOf(kernel)});
   const char *code = manifest().target == "cpu"                ? "cpu.so"
                      : manifest().files.count("kernels.cubin") ? "kernels.cubin"
                                                                : "kernels.ptx";

@@ -110,6 +110,10 @@ public:
                                             Portion portion = Portion::Whole);
   /// Waits for the collectives that are under way.
   Status finishCommunication();
+  /// Does a library compute this launch, in place of a generated kernel?
+  bool usesLibrary(const Launch &launch) const {
+    return device_->usesLibrary({launch.kernel, {}, launch.sms});
+  }
   /// The program's launches with the places of their buffers.
   std::vector<DeviceLaunch> resolve(const Program &program) const;
   /// They and its collectives, in order.
@@ -158,6 +162,7 @@ private:
   Status runReduceScatter(const CollectiveStep &step);
   Status runAllGather(const CollectiveStep &step);
   Status clearPadding();
+  std::optional<DeviceLibrary> libraryOf(const Kernel &kernel) const;
   Status writeBuffer(uint32_t index, std::span<const std::byte> data);
   StatusOr<std::vector<std::byte>> gatherState(const Buffer &buffer);
   Status restoreFrom(const Checkpoint &checkpoint, bool withState);

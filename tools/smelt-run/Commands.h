@@ -68,6 +68,20 @@ void addProfileOptions(CLI::App &command, ProfileOptions &options);
 /// Prints where a program's time goes, launch by launch.
 Status runProfile(const ProfileOptions &options);
 
+struct TuneOptions {
+  std::string bundle;
+  std::string output;    ///< A bundle; empty: the bundle itself is replaced.
+  std::string table;     ///< Measured elsewhere; empty: measured here.
+  std::string saveTable; ///< A file for what was measured; empty: none.
+  int rounds = 10;
+  uint64_t workspaceMebibytes = 32; ///< The most that an algorithm may use.
+  DeviceChoice device;
+};
+void addTuneOptions(CLI::App &command, TuneOptions &options);
+/// Chooses between the generated kernels and cuBLASLt for each plain product of a bundle, by their
+/// times on a GPU.
+Status runTune(const TuneOptions &options);
+
 struct ExportOptions {
   std::string path;   ///< A run folder or a checkpoint.
   std::string layout; ///< Empty: Smelt's own names.

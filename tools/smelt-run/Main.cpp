@@ -38,6 +38,12 @@ int main(int argc, char **argv) {
   addProfileOptions(*profile, profileOptions);
   profile->callback([&] { chosen = [&] { return runProfile(profileOptions); }; });
 
+  TuneOptions tuneOptions;
+  CLI::App *tune = app.add_subcommand(
+      "tune", "Let cuBLASLt compute what it computes faster, by times on this GPU");
+  addTuneOptions(*tune, tuneOptions);
+  tune->callback([&] { chosen = [&] { return runTune(tuneOptions); }; });
+
   ExportOptions exportOptions;
   CLI::App *exportApp = app.add_subcommand("export", "Write a checkpoint's parameters to one file");
   addExportOptions(*exportApp, exportOptions);

@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/Conversion/KernelToGPU/LowerKernelsToGPU.h"
 #include "compiler/Conversion/KernelToGPU/EmitKernels.h"
+#include "compiler/Conversion/KernelToGPU/PlainProduct.h"
 #include "compiler/Conversion/OutlinedKernel.h"
 #include "compiler/Target/CUDA/EmitGPUCode.h"
 
@@ -136,6 +137,10 @@ std::optional<GPUKernels> lowerKernelsToGPU(ModuleOp module, const GPUTarget &ta
       good = false;
     }
     result.launches[function.getSymName()] = emission.getLaunches();
+    std::string why;
+    if (auto gemm = dyn_cast<kernel::GemmOp>(kernel))
+      if (std::optional<GPUProduct> product = matchPlainProduct(gemm, emission, why))
+        result.products[function.getSymName()] = *product;
   }
   if (!good)
     return std::nullopt;

@@ -3,6 +3,7 @@
 #define SMELT_COMPILER_CONVERSION_KERNELTOGPU_LOWERKERNELSTOGPU_H
 
 #include "compiler/Conversion/KernelToGPU/GPULaunch.h"
+#include "compiler/Conversion/KernelToGPU/GPUProduct.h"
 #include "compiler/Target/CUDA/GPUTarget.h"
 #include "dialects/Kernel/KernelOps.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -28,6 +29,7 @@ std::string whyNotHopperShift(mlir::lm::TokenShiftOp shift, bool isKey);
 struct GPUKernels {
   mlir::OwningOpRef<mlir::ModuleOp> module;         ///< llvm.func kernels, ready for emitGPUCode.
   llvm::StringMap<std::vector<GPULaunch>> launches; ///< By name of the outlined function.
+  llvm::StringMap<GPUProduct> products;             ///< Likewise: those that are plain products.
 };
 
 /// By name of the outlined function: for each of its buffers, what divides its address in all

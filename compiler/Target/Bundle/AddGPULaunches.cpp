@@ -48,6 +48,25 @@ runtime::GpuParameter convert(const GPUParameter &parameter) {
   return result;
 }
 
+runtime::GpuProduct convert(const GPUProduct &product) {
+  auto factor = [](const GPUFactor &factor) {
+    return runtime::GpuFactor{factor.value, factor.argument};
+  };
+  return {product.groups,
+          product.m,
+          product.n,
+          product.k,
+          product.transposeA,
+          product.transposeB,
+          product.isF32 ? runtime::DType::F32 : runtime::DType::BF16,
+          product.a,
+          product.b,
+          product.output,
+          factor(product.alpha),
+          product.addend,
+          factor(product.beta)};
+}
+
 } // namespace
 
 GPUAlignments findAlignments(const runtime::Manifest &manifest) {
@@ -72,6 +91,8 @@ void addGPULaunches(runtime::Manifest &manifest, const GPUKernels &kernels,
     auto launches = kernels.launches.find(kernel.name);
     if (launches == kernels.launches.end())
       continue; // The manifest's validation names it.
+    if (auto product = kernels.products.find(kernel.name); product != kernels.products.end())
+      kernel.product = convert(product->second);
     for (const GPULaunch &launch : launches->second) {
       runtime::GpuLaunch &made = kernel.gpu.emplace_back();
       made.symbol = launch.symbol;

@@ -4,6 +4,7 @@
 #include "runtime/device/cuda/Lanes.h"
 #include "runtime/device/cuda/Readbacks.h"
 #include "runtime/device/cuda/Staging.h"
+#include "runtime/device/cuda/TimeProduct.h"
 #include "runtime/device/cuda/Uploads.h"
 
 #include <algorithm>
@@ -92,7 +93,7 @@ public:
   Status loadModule(const std::string &path, const std::vector<DeviceKernel> &kernels) override {
     if (module_.isLoaded())
       return internalError("a module is loaded already");
-    return module_.load(*driver_, path, kernels, name_);
+    return module_.load(*driver_, path, kernels, name_, stream_.get());
   }
   StatusOr<DeviceProgram> addProgram(const std::vector<DeviceLaunch> &launches) override {
     return addEntries(makeEntries(launches));
@@ -123,6 +124,12 @@ public:
   }
   StatusOr<std::vector<LaunchTime>>
   runTimedEntries(const std::vector<DeviceEntry> &entries) override;
+
+  bool usesLibrary(const DeviceLaunch &launch) const override {
+    return module_.products().has(launch);
+  }
+  StatusOr<std::vector<ProductTime>> timeProduct(const DeviceLaunch &launch,
+                                                 uint64_t workspaceBytes, int rounds) override;
 
   Status broadcast(std::span<const DeviceRange> ranges, int root) override;
   void abandon() override;
@@ -226,7 +233,7 @@ Status CudaDevice::capture(const std::vector<DeviceEntry> &entries) {
       }));
       continue;
     }
-    for (size_t i = 0; i < module_.kernel(entry.launch.kernel).gpu.size(); ++i) {
+    for (size_t i = 0; i < module_.countParts(entry.launch); ++i) {
       SMELT_ASSIGN_OR_RETURN(PreparedLaunch prepared,
                              module_.prepare(entry.launch, i, arena_.get()));
       SMELT_RETURN_IF_ERROR(prepared.start(*driver_, stream_.get()));
@@ -271,7 +278,7 @@ CudaDevice::runTimedEntries(const std::vector<DeviceEntry> &entries) {
       continue;
     }
     const DeviceLaunch &launch = entries[i].launch;
-    for (size_t part = 0; part < module_.kernel(launch.kernel).gpu.size(); ++part) {
+    for (size_t part = 0; part < module_.countParts(launch); ++part) {
       SMELT_ASSIGN_OR_RETURN(PreparedLaunch each, module_.prepare(launch, part, arena_.get()));
       prepared.push_back(std::move(each));
       times.push_back({i, part, 0, 0});
@@ -317,6 +324,13 @@ CudaDevice::runTimedEntries(const std::vector<DeviceEntry> &entries) {
     times[i].milliseconds = length;
   }
   return times;
+}
+
+StatusOr<std::vector<ProductTime>> CudaDevice::timeProduct(const DeviceLaunch &launch,
+                                                           uint64_t workspaceBytes, int rounds) {
+  SMELT_RETURN_IF_ERROR(checkEntries({{launch}}));
+  return cuda::timeProduct(*driver_, module_, launch, arena_.get(), workspaceBytes, rounds,
+                           stream_.get());
 }
 
 Status CudaDevice::broadcast(std::span<const DeviceRange> ranges, int root) {

@@ -47,7 +47,8 @@ StatusOr<Function> KernelModule::findFunction(const std::string &path, const Gpu
 }
 
 Status KernelModule::load(const Driver &driver, const std::string &path,
-                          const std::vector<DeviceKernel> &kernels, const std::string &gpu) {
+                          const std::vector<DeviceKernel> &kernels, const std::string &gpu,
+                          Stream stream) {
   driver_ = &driver;
   SMELT_RETURN_IF_ERROR(loadCode(path, gpu));
   for (const DeviceKernel &kernel : kernels) {
@@ -59,11 +60,20 @@ Status KernelModule::load(const Driver &driver, const std::string &path,
     functions_.push_back(std::move(functions));
   }
   kernels_ = kernels;
-  return Status::ok();
+  return products_.load(driver, kernels, stream);
 }
 
 StatusOr<PreparedLaunch> KernelModule::prepare(const DeviceLaunch &arguments, size_t part,
                                                DevicePointer arena) const {
+  if (!products_.has(arguments))
+    return prepareGenerated(arguments, part, arena);
+  PreparedLaunch prepared;
+  prepared.product = products_.prepare(arguments, arena);
+  return prepared;
+}
+
+StatusOr<PreparedLaunch> KernelModule::prepareGenerated(const DeviceLaunch &arguments, size_t part,
+                                                        DevicePointer arena) const {
   const GpuLaunch &launch = kernels_[arguments.kernel].gpu[part];
   PreparedLaunch prepared;
   prepared.launch = &launch;
@@ -103,6 +113,8 @@ StatusOr<PreparedLaunch> KernelModule::prepare(const DeviceLaunch &arguments, si
 }
 
 Status PreparedLaunch::start(const Driver &driver, Stream stream) {
+  if (product.product)
+    return product.start(stream);
   Result result = driver.launchKernel(function, blocks, launch->grid[1], launch->grid[2],
                                       launch->threads, 1, 1, launch->sharedBytes, stream,
                                       pointers.data(), nullptr);

@@ -1,7 +1,7 @@
 //===- WarpOperand.cpp - A GEMM operand for mma.sync ----------------------===//
 #include "compiler/Conversion/KernelToGPU/Ampere/WarpOperand.h"
 #include "compiler/Conversion/KernelToGPU/GPURegion.h"
-#include "compiler/Conversion/KernelToGPU/Hopper/SkipCasts.h"
+#include "compiler/Conversion/KernelToGPU/PlainProduct.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -18,25 +18,9 @@ static Value getYielded(kernel::GemmOp op, unsigned index) {
   return cast<kernel::YieldOp>(op->getRegion(index).front().getTerminator()).getValues()[0];
 }
 
-/// What region `index` computes, without conversions that change nothing.
-static Value getExact(kernel::GemmOp op, unsigned index) {
-  Value value = skipCasts(getYielded(op, index));
-  while (auto reshape = value.getDefiningOp<lm::ReshapeOp>())
-    value = skipCasts(reshape.getX());
-  return value;
-}
-
-/// The kernel's operand, if the region passes it on.
-static Value getStored(kernel::GemmOp op, unsigned index) {
-  auto argument = dyn_cast<BlockArgument>(getExact(op, index));
-  if (!argument)
-    return {};
-  return (index == 0 ? op.getAInputs() : op.getBInputs())[argument.getArgNumber()];
-}
-
 std::string WarpOperand::whyNot(kernel::GemmOp op, unsigned index) {
   std::string name = index == 0 ? "operand a " : "operand b ";
-  if (!isNarrow(getYielded(op, index)) && !isNarrow(getExact(op, index)))
+  if (!isNarrow(getYielded(op, index)) && !isNarrow(getExactOperand(op, index)))
     return name + "is neither bf16 nor fp8";
   GPUOperandRegion region(cast<kernel::KernelOpInterface>(op.getOperation()), index);
   std::string reason = region.whyNot();
@@ -82,7 +66,7 @@ WarpOperand WarpOperand::make(kernel::GemmOp op, unsigned index, GPUEmission &em
   operand.rows = operand.transposed ? op.getK() : outer;
   operand.width = operand.transposed ? outer : op.getK();
   operand.pitch = 2 * operand.width;
-  Value stored = getStored(op, index);
+  Value stored = findStoredOperand(op, index);
   if (stored && cast<RankedTensorType>(stored.getType()).getElementType().isBF16() &&
       operand.pitch % 16 == 0 && emission.getAlignment(emission.getArgument(stored)) % 16 == 0) {
     operand.argument = emission.getArgument(stored);

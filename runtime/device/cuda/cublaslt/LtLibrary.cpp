@@ -1,0 +1,59 @@
+#include "runtime/device/cuda/cublaslt/LtLibrary.h"
+
+#include <cstdlib>
+#include <vector>
+
+#include <dlfcn.h>
+
+namespace smelt::runtime::cublaslt {
+
+Status Library::check(Result result, const std::string &call) const {
+  return result == kSuccess ? Status::ok() : internalError(call, ": ", getStatusName(result));
+}
+
+namespace {
+std::vector<std::string> places() {
+  if (const char *file = std::getenv("SMELT_CUBLASLT"))
+    return {file};
+  return {"libcublasLt.so.13", "libcublasLt.so.12", "/usr/local/cuda/lib64/libcublasLt.so.13",
+          "/usr/local/cuda/lib64/libcublasLt.so.12"};
+}
+
+StatusOr<Library> load() {
+  Library library;
+  void *handle = nullptr;
+  std::string why, looked;
+  for (const std::string &place : places()) {
+    handle = ::dlopen(place.c_str(), RTLD_NOW | RTLD_LOCAL);
+    if (handle) {
+      library.path = place;
+      break;
+    }
+    why = ::dlerror();
+    looked += (looked.empty() ? "" : ", ") + place;
+  }
+  if (!handle)
+    return usageError("there is no cuBLASLt: looked for ", looked,
+                      "; SMELT_CUBLASLT=FILE names one (", why, ")");
+  const char *missing = nullptr;
+#define SMELT_CUBLASLT_LOAD(result, name, symbol, parameters)                                      \
+  library.name = reinterpret_cast<result(*) parameters>(::dlsym(handle, symbol));                  \
+  if (!library.name)                                                                               \
+    missing = symbol;
+  SMELT_CUBLASLT_FUNCTIONS(SMELT_CUBLASLT_LOAD)
+#undef SMELT_CUBLASLT_LOAD
+  if (missing)
+    return usageError("cuBLASLt at ", library.path, " is too old: it has no ", missing);
+  library.version = library.getVersion();
+  return library;
+}
+} // namespace
+
+StatusOr<const Library *> openCublasLt() {
+  static const StatusOr<Library> library = load();
+  if (!library.isOk())
+    return library.status();
+  return &*library;
+}
+
+} // namespace smelt::runtime::cublaslt
