@@ -76,10 +76,10 @@ void AttentionKernel::produceItems(TileOrder &order, const Ring &ring, ValueRang
   arriveBarrier(code, ring.full(end[1]));
 }
 
-SmallVector<Value> AttentionKernel::consumeItems(
+void AttentionKernel::consumeItems(
     TileOrder &order, const Ring &ring, ValueRange carried,
     llvm::function_ref<SmallVector<Value>(const Item &, ValueRange)> body) {
-  return code.loopWhile(
+  code.loopWhile(
       carried,
       [&](ValueRange values) {
         waitBarrier(code, ring.full(values[0]), values[1]);
@@ -88,9 +88,15 @@ SmallVector<Value> AttentionKernel::consumeItems(
         passed.push_back(item);
         return std::pair(order.isItem(code, item), passed);
       },
-      [&](ValueRange values) {
-        return body(locate(order, values.back()), values.drop_back());
-      });
+      [&](ValueRange values) { return body(locate(order, values.back()), values.drop_back()); });
+  code.ifThen(fragment.isFirst, [&] { waitStores(code, 0, /*read=*/false); });
+}
+
+void AttentionKernel::releaseStored(const Ring &ring, Value stage) {
+  code.ifThen(fragment.isFirst, [&] {
+    waitStores(code, 0, /*read=*/true);
+    arriveBarrier(code, ring.empty(stage));
+  });
 }
 
 void AttentionKernel::release(const Ring &ring, Value stage) {

@@ -53,10 +53,9 @@ protected:
   /// The producer puts an item's number beside the stage before the stage is full …
   void announce(Value stage, Value item) { code.store(item, itemPlace(stage), 4); }
   /// … and consumers find it there: the loop over items, from the first two of `carried`, which
-  /// are the position in the ring.
-  llvm::SmallVector<Value>
-  consumeItems(TileOrder &order, const Ring &ring, ValueRange carried,
-               llvm::function_ref<llvm::SmallVector<Value>(const Item &, ValueRange)> body);
+  /// are the position in the ring. Their stores are done when it ends.
+  void consumeItems(TileOrder &order, const Ring &ring, ValueRange carried,
+                    llvm::function_ref<llvm::SmallVector<Value>(const Item &, ValueRange)> body);
   /// Shared memory for `stages` announced items.
   void allocateItems(int64_t stages) { itemOffset = layout.allocate(4 * stages, 16); }
   Value itemPlace(Value stage) { return code.at(shared, code.add(code.mul(stage, 4), itemOffset)); }
@@ -65,6 +64,9 @@ protected:
   /// itself: products do not keep the warps of a group together, and one that had not seen a stage
   /// full when the producer fills it again would wait for a turn that never comes.
   void release(const Ring &ring, Value stage);
+  /// The group's stores of a tile have read the stage that they went through: the producer may have
+  /// it.
+  void releaseStored(const Ring &ring, Value stage);
   static constexpr int64_t releases = 8; ///< Arrivals at an empty barrier of such a ring.
 
   /// Blocks `from` to `to` of these rings, whose positions stand one after the other, belong to the

@@ -103,7 +103,6 @@ private:
     Value zero = code.i32(0);
     consumeItems(order, *q, {zero, zero, zero, zero, zero, zero, code.i32(-1)},
                  [&](const Item &item, ValueRange carried) { return consumeTile(item, carried); });
-    code.ifThen(fragment.isFirst, [&] { waitStores(code, 0, /*read=*/false); });
   }
 
   SmallVector<Value> consumeTile(const Item &item, ValueRange carried) {

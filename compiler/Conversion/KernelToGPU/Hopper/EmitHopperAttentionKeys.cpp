@@ -171,7 +171,6 @@ private:
     Value zero = code.i32(0);
     consumeItems(order, *tiles, {zero, zero, zero, zero, zero, zero},
                  [&](const Item &item, ValueRange carried) { return consumeTile(item, carried); });
-    code.ifThen(fragment.isFirst, [&] { waitStores(code, 0, /*read=*/false); });
   }
 
   SmallVector<Value> consumeTile(const Item &item, ValueRange carried) {
@@ -218,10 +217,7 @@ private:
     storeHead(place, attentionRows, mapDV, item.head, row, dv);
     place = code.at(placeOf(kOffset, at.stage, tileBytes()), keyRows);
     storeHead(place, attentionRows, mapDK, item.head, row, dk, plan.keyGroup);
-    code.ifThen(fragment.isFirst, [&] {
-      waitStores(code, 0, /*read=*/true);
-      arriveBarrier(code, tiles->empty(at.stage));
-    });
+    releaseStored(*tiles, at.stage);
     RingPosition following = tiles->advance(at);
     SmallVector<Value> result{following.stage, following.parity};
     result.append(rings);

@@ -83,7 +83,6 @@ private:
     Value zero = code.i32(0);
     consumeItems(order, *q, {zero, zero, zero, zero, zero, zero},
                  [&](const Item &item, ValueRange carried) { return consumeTile(item, carried); });
-    code.ifThen(fragment.isFirst, [&] { waitStores(code, 0, /*read=*/false); });
   }
 
   Rows loadRows(const Item &item, Value stage) {
@@ -128,10 +127,7 @@ private:
     Value place =
         code.at(placeOf(qOffset, qAt.stage, tileBytes()), code.mul(consumer, 64 * swizzleRow));
     storeHead(place, attentionRows, mapDQ, item.head, own.row, values);
-    code.ifThen(fragment.isFirst, [&] {
-      waitStores(code, 0, /*read=*/true);
-      arriveBarrier(code, q->empty(qAt.stage));
-    });
+    releaseStored(*q, qAt.stage);
     RingPosition qNext = q->advance(qAt);
     SmallVector<Value> result{qNext.stage, qNext.parity};
     result.append(ring);
