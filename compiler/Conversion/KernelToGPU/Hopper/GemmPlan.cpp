@@ -1,9 +1,9 @@
 //===- GemmPlan.cpp - How a kernel.gemm runs on Hopper --------------------===//
 #include "compiler/Conversion/KernelToGPU/Hopper/GemmPlan.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/HeadPlan.h"
-#include "compiler/Conversion/KernelToGPU/Hopper/SkipCasts.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/SplitSums.h"
 #include "compiler/Conversion/KernelToGPU/LowerKernelsToGPU.h"
+#include "compiler/Conversion/KernelToGPU/PlainProduct.h"
 #include "dialects/Kernel/KernelAttributes.h"
 #include "llvm/ADT/SetVector.h"
 #include <set>
@@ -11,19 +11,6 @@
 using namespace mlir;
 using namespace smelt;
 using namespace smelt::gpu;
-
-/// The operand that a load region passes on with its exact value, in its order; null if it computes
-/// anything.
-static Value getStoredOperand(Region &region, OperandRange inputs) {
-  auto yield = cast<kernel::YieldOp>(region.front().getTerminator());
-  Value value = skipCasts(yield.getValues()[0]);
-  while (auto reshape = value.getDefiningOp<lm::ReshapeOp>())
-    value = skipCasts(reshape.getX());
-  auto argument = dyn_cast<BlockArgument>(value);
-  if (!argument || argument.getOwner() != &region.front())
-    return {};
-  return inputs[argument.getArgNumber()];
-}
 
 static std::optional<OperandType> getOperandType(Type element) {
   if (element.isBF16())
@@ -36,10 +23,9 @@ static std::optional<OperandType> getOperandType(Type element) {
 }
 
 std::string GemmPlan::whyNotRegions(kernel::GemmOp op) {
-  for (auto [region, inputs, name] :
-       {std::tuple(&op.getA(), op.getAInputs(), "a"), std::tuple(&op.getB(), op.getBInputs(), "b")})
-    if (!getStoredOperand(*region, inputs))
-      return (Twine("operand ") + name + " is computed while it is loaded").str();
+  for (unsigned index : {0, 1})
+    if (!findStoredOperand(op, index))
+      return (Twine("operand ") + (index ? "b" : "a") + " is computed while it is loaded").str();
   if (op.getN() % 2)
     return "rows of the product are odd";
   return FragmentRegion::whyNot(op);
@@ -54,18 +40,18 @@ std::string GemmPlan::whyNot(kernel::GemmOp op, const GPUEmission &emission) {
     return "the target has no wgmma";
   if (std::string why = whyNotRegions(op); !why.empty())
     return why;
-  for (auto [region, inputs, name] : {std::tuple(&op.getA(), op.getAInputs(), "a"),
-                                      std::tuple(&op.getB(), op.getBInputs(), "b")}) {
-    Value operand = getStoredOperand(*region, inputs);
+  for (unsigned index : {0, 1}) {
+    const char *name = index ? "b" : "a";
+    Value operand = findStoredOperand(op, index);
     auto kind = getOperandType(cast<RankedTensorType>(operand.getType()).getElementType());
     if (!kind)
       return (Twine("operand ") + name + " is neither bf16 nor fp8").str();
-    auto type = StringRef(name) == "a" ? op.getAType() : op.getBType();
+    auto type = index == 0 ? op.getAType() : op.getBType();
     if (type.getDimSize(1) * getBytes(*kind) % 16)
       return (Twine("rows of operand ") + name + " are no multiple of 16 bytes").str();
     if (emission.getAlignment(emission.getArgument(operand)) % 16)
       return (Twine("operand ") + name + " does not begin at a multiple of 16 bytes").str();
-    bool isKMajor = StringRef(name) == "a" ? !op.getTransposeA() : op.getTransposeB();
+    bool isKMajor = index == 0 ? !op.getTransposeA() : op.getTransposeB();
     if (*kind != OperandType::BF16 && !isKMajor)
       return (Twine("fp8 operand ") + name + " is not K-major").str();
   }
@@ -179,8 +165,7 @@ static std::vector<GemmRange> findRanges(const GemmPlan &plan) {
 
 GemmPlan GemmPlan::make(kernel::GemmOp op, const GPUEmission &emission) {
   GemmPlan plan;
-  Value a = getStoredOperand(op.getA(), op.getAInputs()),
-        b = getStoredOperand(op.getB(), op.getBInputs());
+  Value a = findStoredOperand(op, 0), b = findStoredOperand(op, 1);
   plan.aArgument = emission.getArgument(a);
   plan.bArgument = emission.getArgument(b);
   plan.aType = *getOperandType(cast<RankedTensorType>(a.getType()).getElementType());
