@@ -28,7 +28,7 @@ struct Arrangement {
 /// and what gathers it), whichever ends sooner. Collectives begin as soon as they may, one at a
 /// time; of several, that which the earliest entry waits for.
 /// With `early` others come between the fixed ones too, so that collectives after them begin
-/// sooner: those whose collectives have ended for twice as long as they take.
+/// sooner: those whose collectives have ended long ago.
 Arrangement arrangeStep(llvm::ArrayRef<StepEntry> entries, unsigned fixed, bool early);
 
 } // namespace smelt

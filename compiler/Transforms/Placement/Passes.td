@@ -11,8 +11,8 @@ def PlaceCollectivesPass : Pass<"smelt-place-collectives", "::mlir::ModuleOp"> {
     communicates, a program is added that is the whole end of such a step: the launches of the training program for the last micro-batch,
     then those of the updates, in one list. Its collectives run on the communication lane (`exec.lane`): each begins as early as the launches
     that touch its bytes allow, gradients' sums beside the rest of the backward pass and beside other updates, gathers of updated weights
-    beside the rest of the updates, and on a GPU beside the end of the backward pass too: an update whose sums have long ended by the cost
-    model, and which a gather waits for, comes between its launches (exec.updates_from counts it with them). A launch that touches a collective's bytes waits for it (`exec.wait`: numbers of the program's
+    beside the rest of the updates, and on a GPU beside the end of the backward pass too: an update whose sums have ended 3 ms ago by the
+    cost model, and which a gather waits for, comes between its launches (exec.updates_from counts it with them). A launch that touches a collective's bytes waits for it (`exec.wait`: numbers of the program's
     collectives; the end of the program waits for all). Launches of the updates change places, within their dependences, where one would wait
     and another can run, or where more gathering must come after one than after another. The programs themselves stay as they are and say the same, one after the other.
 

@@ -54,32 +54,29 @@ TEST(ArrangeStepTest, CollectivesAfterOneLaunchCountTogether) {
 }
 
 TEST(ArrangeStepTest, UpdatesComeBetweenFixedLaunchesOnlyIfAllowed) {
-  // A sum of 20 after the first launch, then 200 of other launches; the update's weights take 80 to
-  // gather.
-  llvm::SmallVector<StepEntry> entries = {launch(10),       launch(100, {0}),
-                                          launch(100, {1}), collective(20, {0}),
-                                          launch(5, {3}),   collective(80, {4})};
+  // A sum of 20 after the first launch, then 8,000 of other launches; the update's weights take 800
+  // to gather.
+  llvm::SmallVector<StepEntry> entries = {launch(10),        launch(4000, {0}),
+                                          launch(4000, {1}), collective(20, {0}),
+                                          launch(5, {3}),    collective(800, {4})};
   Arrangement late = arrangeStep(entries, 3, false), early = arrangeStep(entries, 3, true);
   expectRight(entries, late);
   expectRight(entries, early);
-  EXPECT_EQ(late.microseconds, 295);
-  EXPECT_EQ(early.microseconds, 215);
-  EXPECT_EQ(late.exposed[5], 80);
+  EXPECT_EQ(late.microseconds, 8815);
+  EXPECT_EQ(early.microseconds, 8015);
+  EXPECT_EQ(late.exposed[5], 800);
   EXPECT_EQ(early.exposed[5], 0);
-  // The sum ends at 30 by the model; between 100-µs launches there is time for one of 60 too. Then
-  // it goes at 110.
-  EXPECT_EQ(early.begin[4], 110);
+  EXPECT_EQ(early.begin[4], 4010); // The sum ends at 30 by the model, 3,000 later for certain.
 }
 
 TEST(ArrangeStepTest, AnUpdateWaitsForASumThatMayBeLate) {
-  // The sum ends at 60 by the model; at 110 it may still run, and the micro-batch must not wait for
-  // it.
-  llvm::SmallVector<StepEntry> entries = {launch(10),      launch(100, {0}),
+  // The sum ends at 60 by the model; at 2,010 it may still run, and the micro-batch must not wait.
+  llvm::SmallVector<StepEntry> entries = {launch(10),      launch(2000, {0}),
                                           launch(10, {1}), collective(50, {0}),
                                           launch(5, {3}),  collective(80, {4})};
   Arrangement arrangement = arrangeStep(entries, 3, true);
   expectRight(entries, arrangement);
-  EXPECT_EQ(arrangement.begin[4], 120);
+  EXPECT_EQ(arrangement.begin[4], 2020);
 }
 
 TEST(ArrangeStepTest, WhatNoCollectiveWaitsForStaysBehind) {

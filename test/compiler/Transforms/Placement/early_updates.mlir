@@ -23,8 +23,8 @@ exec.program @train.T8 "train" tokens 8 inputs {tokens = @tokens} outputs {objec
   exec.launch @spread reads [@v] writes [@large] {label = "embed", flops = 0 : i64, bytes = 0 : i64}
   exec.launch @shrink reads [@large] writes [@a] {label = "forward", flops = 0 : i64, bytes = 0 : i64}
   exec.launch @k reads [@a] writes [@gradient.v] {label = "backward v", flops = 0 : i64, bytes = 0 : i64}
-  exec.launch @k reads [@a] writes [@b] {label = "backward", flops = 550000000000 : i64, bytes = 0 : i64}
-  exec.launch @k reads [@b] writes [@gradient.w] {label = "backward w", flops = 550000000000 : i64, bytes = 0 : i64}
+  exec.launch @k reads [@a] writes [@b] {label = "backward", flops = 2200000000000 : i64, bytes = 0 : i64}
+  exec.launch @k reads [@b] writes [@gradient.w] {label = "backward w", flops = 2200000000000 : i64, bytes = 0 : i64}
 }
 exec.program @update "update" tokens 0 inputs {} outputs {} {
   exec.reduce_scatter [@gradient.v, @gradient.w] ranks 2
