@@ -221,6 +221,9 @@ struct Training {
   uint64_t seed = 0;
   /// How many ranks deal out the micro-batches of a step among themselves.
   int64_t ranks = 1;
+  /// Blocks, so multiprocessors, that a collective takes on a GPU, as its launches beside it were
+  /// compiled to expect; 0: as many as the library wants.
+  int64_t collectiveBlocks = 0;
   std::vector<Stage> stages; ///< Contiguous from step 0 to steps-1.
   Validation validation;
   int64_t checkpointEvery = 0; ///< 0 = only at the end.

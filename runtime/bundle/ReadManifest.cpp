@@ -242,6 +242,7 @@ Training readTraining(const json &value, Status &failure) {
   training.steps = object.integer("steps", 0, kMaxSteps);
   training.seed = object.unsignedInteger("seed", kAny);
   training.ranks = object.integer("ranks", 1, 1 << 20, 1);
+  training.collectiveBlocks = object.integer("collective_blocks", 0, 64, 0);
   training.stages = readArray<Stage>(object, "stages", failure, readStage);
   if (object.has("validation")) {
     JsonObject validation(object.value("validation"), "training.validation", failure);

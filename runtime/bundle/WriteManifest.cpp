@@ -138,6 +138,8 @@ ordered_json trainingJson(const Training &training, const Manifest &manifest) {
                        {"updates", updates}};
   if (training.ranks != 1)
     json["ranks"] = training.ranks;
+  if (training.collectiveBlocks)
+    json["collective_blocks"] = training.collectiveBlocks;
   return json;
 }
 

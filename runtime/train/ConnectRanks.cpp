@@ -33,7 +33,8 @@ static Status checkOwnGpus(RankGroup &group, const std::string &uuid, int gpu) {
   return status;
 }
 
-Status Ranks::connect(Device &device, std::optional<int> gpu, const std::string &collectives) {
+Status Ranks::connect(Device &device, std::optional<int> gpu, const std::string &collectives,
+                      int64_t blocks) {
   if (!gpu || collectives == "gloo") {
     SMELT_ASSIGN_OR_RETURN(collective_, makeGlooCollective(*group_));
     return Status::ok();
@@ -46,7 +47,8 @@ Status Ranks::connect(Device &device, std::optional<int> gpu, const std::string 
   if (!version.isOk())
     group_->leave();
   SMELT_RETURN_IF_ERROR(version.status());
-  SMELT_ASSIGN_OR_RETURN(auto nccl, makeNcclCollective(*group_, group_->startTimeout()));
+  SMELT_ASSIGN_OR_RETURN(auto nccl,
+                         makeNcclCollective(*group_, group_->startTimeout(), int(blocks)));
   stream_ = nccl.get();
   collective_ = std::move(nccl);
   // When a rank is lost, this one's GPU would wait for it for ever. The abort returns only once no

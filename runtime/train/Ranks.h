@@ -20,8 +20,9 @@ public:
   explicit Ranks(std::unique_ptr<RankGroup> group) : group_(std::move(group)) {}
 
   /// Connects the collectives of all ranks' devices; `gpu` is the device's number if it is one,
-  /// `collectives` as in DeviceChoice. Before anything is exchanged, and once.
-  Status connect(Device &device, std::optional<int> gpu, const std::string &collectives);
+  /// `collectives` as in DeviceChoice, `blocks` as in Training. Before anything is exchanged, once.
+  Status connect(Device &device, std::optional<int> gpu, const std::string &collectives,
+                 int64_t blocks = 0);
   /// Before the device goes.
   void disconnect(Device &device);
   /// Errors that the collectives' library has found by itself.

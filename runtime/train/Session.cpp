@@ -99,7 +99,8 @@ StatusOr<std::unique_ptr<Session>> Session::open(const std::string &bundlePath,
   // A job of another number of ranks is refused later (checkRanks).
   if (ranks && ranks->size() == session->manifest().training.ranks) {
     session->ranks_ = ranks;
-    SMELT_RETURN_IF_ERROR(ranks->connect(*session->device_, chosen->gpu, choice.collectives));
+    SMELT_RETURN_IF_ERROR(ranks->connect(*session->device_, chosen->gpu, choice.collectives,
+                                         session->manifest().training.collectiveBlocks));
   }
   SMELT_RETURN_IF_ERROR(session->prepare());
   return session;

@@ -92,6 +92,9 @@ public:
   /// !llvm.ptr<3> to the launch's dynamic shared memory, 1024-byte aligned.
   mlir::Value getDynamicShared();
 
+  /// The function does all of its work, and gives the same bits, with any smaller grid along x.
+  void setPersistent() { launch.persistent = true; }
+
   /// Ends the function and adds its launch to the emission.
   void finish(std::array<int64_t, 3> grid, int64_t dynamicSharedBytes = 0, int64_t cluster = 1);
 

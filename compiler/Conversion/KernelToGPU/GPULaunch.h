@@ -51,6 +51,7 @@ struct GPULaunch {
   int64_t sharedBytes = 0; ///< Dynamic shared memory.
   int64_t cluster = 1;     ///< Blocks of a cluster along x.
   std::vector<GPUParameter> parameters;
+  bool persistent = false; ///< Any smaller grid along x does the same work, with the same bits.
 };
 
 } // namespace smelt

@@ -102,6 +102,7 @@ void addGPULaunches(runtime::Manifest &manifest, const GPUKernels &kernels,
       made.threads = static_cast<uint32_t>(launch.threads);
       made.sharedBytes = static_cast<uint32_t>(launch.sharedBytes);
       made.cluster = static_cast<uint32_t>(launch.cluster);
+      made.persistent = launch.persistent;
       for (const GPUParameter &parameter : launch.parameters)
         made.parameters.push_back(convert(parameter));
     }

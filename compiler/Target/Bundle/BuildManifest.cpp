@@ -312,6 +312,8 @@ private:
     training.steps = getInteger(config, "steps");
     training.seed = getInteger(config, "seed");
     training.ranks = getInteger(config, "job_ranks", 1);
+    if (auto blocks = module->getAttrOfType<IntegerAttr>("exec.collective_blocks"))
+      training.collectiveBlocks = blocks.getInt();
     training.checkpointEvery = getInteger(config, "checkpoint_every");
     training.checkpointKeep = getInteger(config, "checkpoint_keep");
     DictionaryAttr validation = getDictionary(config, "validation");

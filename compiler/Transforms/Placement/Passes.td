@@ -20,8 +20,7 @@ def PlaceCollectivesPass : Pass<"smelt-place-collectives", "::mlir::ModuleOp"> {
     Before, in each update program, the buckets of its sums are formed anew in the order in which the backward pass finishes the gradients, and those of
     its gathers in the order in which it finishes the weights: a bucket that has `bucket-bytes`, or an eighth of all (but 64 KiB), takes no more.
 
-    On a GPU a collective waits for multiprocessors while persistent products hold all of them. Where the launches beside it that are no
-    products do not last as long as the collective (by the cost model, StepCosts.h), the products beside it leave 32 free: `exec.sms`.
+    On a GPU a collective takes multiprocessors from the launches beside it: `exec.collective_blocks` on the module, which the communicator is told.
 
     ```mlir
     // before
@@ -53,7 +52,6 @@ def PlaceCollectivesPass : Pass<"smelt-place-collectives", "::mlir::ModuleOp"> {
   ];
   let dependentDialects = ["::mlir::exec::ExecDialect"];
   let statistics = [Statistic<"programs", "programs", "Programs that were added">,
-                    Statistic<"collectives", "collectives", "Collectives on the communication lane, in all of them">,
-                    Statistic<"budgets", "budgets", "Products that leave multiprocessors free">];
+                    Statistic<"collectives", "collectives", "Collectives on the communication lane, in all of them">];
 }
 #endif

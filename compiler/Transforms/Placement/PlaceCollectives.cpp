@@ -25,9 +25,6 @@ namespace {
 
 using Updates = SmallVector<ProgramOp>;
 
-/// Multiprocessors that a product beside a collective leaves free: 16 do not suffice (measured).
-constexpr int64_t freeMultiprocessors = 32;
-
 bool hasCollectives(ProgramOp program) {
   return llvm::any_of(program.getBody().front(), [](Operation &op) { return isCollective(&op); });
 }
@@ -126,41 +123,6 @@ int64_t countBeforeUpdates(const EndOfStep &step) {
   return last;
 }
 
-bool isProduct(LaunchOp launch) {
-  auto kernel = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(launch, launch.getKernelAttr());
-  bool found = false;
-  if (kernel)
-    kernel.walk([&](Operation *op) { found |= op->getName().getStringRef() == "kernel.gemm"; });
-  return found;
-}
-
-/// The launches that leave multiprocessors to a collective: products beside one that would not be
-/// over in the time of the other launches beside it.
-llvm::DenseSet<unsigned> findBudgets(const EndOfStep &step, const StepCosts &costs) {
-  llvm::DenseSet<unsigned> budgets;
-  const Arrangement &arrangement = step.arrangement;
-  if (!costs.multiprocessors)
-    return budgets;
-  for (auto [collective, entry] : llvm::enumerate(step.entries)) {
-    if (!entry.isCollective)
-      continue;
-    double begin = arrangement.begin[collective], end = arrangement.end[collective], others = 0;
-    SmallVector<unsigned> products;
-    for (auto [index, launch] : llvm::enumerate(step.entries)) {
-      double together = std::min(end, arrangement.end[index]) - std::max(begin, arrangement.begin[index]);
-      if (launch.isCollective || together <= 0)
-        continue;
-      if (isProduct(cast<LaunchOp>(step.ops[index])))
-        products.push_back(index);
-      else
-        others += together;
-    }
-    if (others < entry.microseconds)
-      budgets.insert_range(products);
-  }
-  return budgets;
-}
-
 struct PlaceCollectivesPass : smelt::impl::PlaceCollectivesPassBase<PlaceCollectivesPass> {
   using Base::Base;
 
@@ -182,6 +144,9 @@ struct PlaceCollectivesPass : smelt::impl::PlaceCollectivesPassBase<PlaceCollect
     }
     ArenaAccess access(module);
     StepCosts costs = StepCosts::get(gpu, ranks);
+    if (costs.collectiveBlocks)
+      module->setAttr("exec.collective_blocks",
+                      Builder(module).getI64IntegerAttr(costs.collectiveBlocks));
     for (ProgramOp train : trains)
       for (const Updates &kind : kinds)
         write(train, kind, arrangeBest(train, kind, access, costs), costs);
@@ -215,7 +180,6 @@ struct PlaceCollectivesPass : smelt::impl::PlaceCollectivesPassBase<PlaceCollect
     ++programs;
 
     builder.createBlock(&program.getBody());
-    llvm::DenseSet<unsigned> budgeted = findBudgets(step, costs);
     llvm::DenseMap<unsigned, int64_t> numbers;
     int64_t waitedFor = -1; // On the lane they end in order: who waits for one has waited for those before it.
     for (unsigned entry : step.arrangement.order) {
@@ -232,10 +196,6 @@ struct PlaceCollectivesPass : smelt::impl::PlaceCollectivesPassBase<PlaceCollect
           wait = std::max(wait, numbers.lookup(earlier));
       if (wait > waitedFor)
         op->setAttr("exec.wait", builder.getDenseI64ArrayAttr(waitedFor = wait));
-      if (budgeted.contains(entry)) {
-        op->setAttr("exec.sms", builder.getI64IntegerAttr(costs.multiprocessors - freeMultiprocessors));
-        ++budgets;
-      }
     }
   }
 };

@@ -14,7 +14,8 @@ namespace smelt {
 struct StepCosts {
   double operationsPerMicrosecond, bytesPerMicrosecond, launch;
   double linkBytesPerMicrosecond, collective;
-  int64_t multiprocessors = 0; ///< 0: not a GPU.
+  int64_t multiprocessors = 0;  ///< 0: not a GPU.
+  int64_t collectiveBlocks = 0; ///< Multiprocessors that a collective takes.
   int64_t ranks = 2;
 
   /// Measured on H200s (docs of this folder); a CPU core or two with Gloo over loopback.

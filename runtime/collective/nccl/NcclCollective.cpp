@@ -30,7 +30,7 @@ public:
       : library_(library), driver_(driver), rank_(peers.rank()), size_(peers.size()),
         communicator_(library, peers) {}
 
-  Status open(std::chrono::milliseconds patience);
+  Status open(std::chrono::milliseconds patience, int blocks);
 
   int rank() const override { return rank_; }
   int size() const override { return size_; }
@@ -83,8 +83,8 @@ private:
   CommunicatorOwner communicator_;
 };
 
-Status NcclCollective::open(std::chrono::milliseconds patience) {
-  SMELT_RETURN_IF_ERROR(communicator_.connect(patience));
+Status NcclCollective::open(std::chrono::milliseconds patience, int blocks) {
+  SMELT_RETURN_IF_ERROR(communicator_.connect(patience, blocks));
   cuda::DevicePointer memory = 0;
   SMELT_RETURN_IF_ERROR(
       driver_.check(driver_.memAlloc(&memory, kScratch), concat("cuMemAlloc(", kScratch, ")")));
@@ -216,12 +216,12 @@ StatusOr<std::string> ncclVersion() {
   return "NCCL " + library->version;
 }
 
-StatusOr<std::unique_ptr<StreamCollective>> makeNcclCollective(Peers &peers,
-                                                               std::chrono::milliseconds patience) {
+StatusOr<std::unique_ptr<StreamCollective>>
+makeNcclCollective(Peers &peers, std::chrono::milliseconds patience, int blocks) {
   SMELT_ASSIGN_OR_RETURN(const Library *library, openNccl());
   SMELT_ASSIGN_OR_RETURN(const cuda::Driver *driver, cuda::openDriver());
   auto collective = std::make_unique<NcclCollective>(*library, *driver, peers);
-  SMELT_RETURN_IF_ERROR(collective->open(patience));
+  SMELT_RETURN_IF_ERROR(collective->open(patience, blocks));
   return std::unique_ptr<StreamCollective>(std::move(collective));
 }
 

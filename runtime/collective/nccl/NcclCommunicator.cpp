@@ -7,7 +7,7 @@ namespace smelt::runtime::nccl {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-Status CommunicatorOwner::connect(milliseconds patience) {
+Status CommunicatorOwner::connect(milliseconds patience, int blocks) {
   patience_ = patience;
   UniqueId id;
   if (peers_.rank() == 0) {
@@ -21,6 +21,8 @@ Status CommunicatorOwner::connect(milliseconds patience) {
   }
   Config config;
   config.blocking = 0;
+  if (blocks)
+    config.maxBlocks = blocks;
   const char *what = "ncclCommInitRankConfig";
   SMELT_RETURN_IF_ERROR(
       take(library_.commInitRankConfig(&communicator_, peers_.size(), id, peers_.rank(), &config),

@@ -19,8 +19,9 @@ public:
   /// In order if it still works, else by an abort.
   ~CommunicatorOwner();
 
-  /// Rank 0 makes the id, the others get it as a word; a new one for every attempt.
-  Status connect(std::chrono::milliseconds patience);
+  /// Rank 0 makes the id, the others get it as a word; a new one for every attempt. `blocks`: the
+  /// most of a collective, 0: as many as NCCL wants.
+  Status connect(std::chrono::milliseconds patience, int blocks);
   /// Runs `body`'s calls (Result(Communicator)…) as one group: one message.
   template <typename Body> Status runGroup(const char *what, Body body) {
     SMELT_RETURN_IF_ERROR(checkUse());

@@ -216,9 +216,13 @@ Status CudaDevice::checkEntries(const std::vector<DeviceEntry> &entries) const {
 
 Status CudaDevice::setCollective(StreamCollective *collective) {
   collective_ = collective;
+  // When multiprocessors become free, a collective's blocks go first: launches get along with
+  // fewer.
+  constexpr int highest = -100; // The driver takes the nearest that there is.
   Stream stream = nullptr;
   SMELT_RETURN_IF_ERROR(
-      driver_->check(driver_->streamCreate(&stream, kStreamNonBlocking), "cuStreamCreate"));
+      driver_->check(driver_->streamCreateWithPriority(&stream, kStreamNonBlocking, highest),
+                     "cuStreamCreateWithPriority"));
   communication_ = {driver_, stream};
   return Status::ok();
 }

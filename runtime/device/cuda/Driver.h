@@ -31,6 +31,7 @@ namespace smelt::runtime::cuda {
   X(memcpyHtoDAsync, "cuMemcpyHtoDAsync_v2", (DevicePointer, const void *, size_t, Stream))        \
   X(memcpyDtoHAsync, "cuMemcpyDtoHAsync_v2", (void *, DevicePointer, size_t, Stream))              \
   X(streamCreate, "cuStreamCreate", (Stream *, unsigned))                                          \
+  X(streamCreateWithPriority, "cuStreamCreateWithPriority", (Stream *, unsigned, int))             \
   X(streamDestroy, "cuStreamDestroy_v2", (Stream))                                                 \
   X(streamSynchronize, "cuStreamSynchronize", (Stream))                                            \
   X(streamWaitEvent, "cuStreamWaitEvent", (Stream, Event, unsigned))                               \

@@ -172,10 +172,12 @@ int ncclGetUniqueId(Id *id) {
 int ncclCommInitRankConfig(Communicator **communicator, int size, Id id, int rank,
                            const char *config) {
   unsigned magic = 0;
-  int blocking = 1;
+  int blocking = 1, mostBlocks = 0;
   std::memcpy(&magic, config + 8, sizeof magic);
   std::memcpy(&blocking, config + 16, sizeof blocking);
-  if (magic != 0xcafebeef || blocking != 0 || size > kRanks)
+  std::memcpy(&mostBlocks, config + 28, sizeof mostBlocks);
+  if (magic != 0xcafebeef || blocking != 0 || size > kRanks ||
+      (is("24 blocks") && mostBlocks != 24))
     return InvalidUsage;
   int file = ::open(id.bytes + 1, O_RDWR | O_CLOEXEC);
   void *memory =

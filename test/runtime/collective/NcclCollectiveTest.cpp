@@ -171,6 +171,18 @@ std::string failureWith(const char *what, milliseconds patience) {
   return text;
 }
 
+TEST(NcclCollective, HowManyBlocksItMayTake) {
+  for (int blocks : {24, 0}) {
+    ::setenv("FAKE_NCCL", "24 blocks", 1);
+    runRanks(2, [&](RankGroup &group) {
+      auto device = makeCudaDevice();
+      EXPECT_EQ(makeNcclCollective(group, milliseconds(5000), blocks).isOk(), blocks == 24);
+      (void)group.meet("asked");
+      group.leave();
+    });
+  }
+}
+
 TEST(NcclErrors, RanksThatDoNotFindEachOther) {
   EXPECT_EQ(failureWith("lone", milliseconds(300)),
             "ncclCommInitRankConfig is not done after 0.3 s on rank 0; with NCCL_DEBUG=INFO NCCL "

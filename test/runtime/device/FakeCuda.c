@@ -71,6 +71,9 @@ Result cuMemcpyDtoDAsync_v2(Pointer to, Pointer from, size_t bytes, void *stream
   return copy(to, from, bytes);
 }
 Result cuStreamCreate(void **stream, unsigned flags) { return *stream = &token, 0; }
+Result cuStreamCreateWithPriority(void **stream, unsigned flags, int priority) {
+  return *stream = &token, 0;
+}
 Result cuStreamDestroy_v2(void *stream) { return 0; }
 Result cuStreamSynchronize(void *stream) { return 0; }
 Result cuStreamWaitEvent(void *stream, void *event, unsigned flags) { return 0; }

@@ -98,6 +98,7 @@ int main(int argc, char **argv) {
                                         {"grid", llvm::json::Array(launch.grid)},
                                         {"threads", launch.threads},
                                         {"shared", launch.sharedBytes},
+                                        {"persistent", launch.persistent},
                                         {"parameters", std::move(parameters)}});
     }
     for (Type type : function.getArgumentTypes())

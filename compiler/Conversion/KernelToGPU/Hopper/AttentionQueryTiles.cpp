@@ -32,7 +32,7 @@ int64_t AttentionKernel::beginQueryTiles(TileOrder &order, int64_t queryStages, 
   v.emplace(code, *barriers, v0, valueStages);
   firstKeys = barriers->get(count);
   int64_t grid = std::min(order.countItems(), multiprocessors);
-  order.prepare(code, function, shared, grid, [&](Value tile) {
+  order.prepare(code, function, shared, [&](Value tile) {
     return code.sub(code.add(tile, tile), getLowest(code.mul(tile, attentionRows)));
   });
   return grid;

@@ -64,7 +64,7 @@ public:
     keysFull = k0;
     firstKeys = barriers->get(count);
     int64_t grid = std::min(order.countItems(), multiprocessors);
-    order.prepare(code, function, shared, grid,
+    order.prepare(code, function, shared,
                   [&](Value tile) { return code.sub(getTileEnd(tile), code.mul(tile, 2)); });
     specialise(24, 240, [&] { produce(); }, [&] { consume(); });
     function.finish({grid, 1, 1}, layout.getBytes());

@@ -1,8 +1,8 @@
 //===- EmitHopperFp8Gemm.cpp - f8 products with long sums -----------------===//
 //
-// One block of 384 threads per multiprocessor takes tiles of 256 × 128 in turn: a producer thread
-// copies operand tiles of 128 bytes of k by TMA into a ring; two consumer warp groups own 128 rows
-// each and share B.
+// One block of 384 threads per multiprocessor takes tiles of 256 × 128 (TileQueue): a producer
+// thread copies operand tiles of 128 bytes of k by TMA into a ring; two consumer warp groups own
+// 128 rows each and share B.
 //
 // Hopper's f8 products keep about 14 bits of a sum, too few for sums of tens of thousands. So every
 // two stages (256 of k) start from zero in a small accumulator of 64 × 128, which is then added to
@@ -17,6 +17,7 @@
 #include "compiler/Conversion/KernelToGPU/EmitKernels.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/ByteTranspose.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/OperandCopy.h"
+#include "compiler/Conversion/KernelToGPU/Hopper/TileQueue.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/TileStore.h"
 
 using namespace mlir;
@@ -50,18 +51,19 @@ public:
     sharedAddress = LLVM::PtrToIntOp::create(code.builder, code.loc, code.i32Type(), shared);
     barriers.emplace(code, function.getDynamicShared(), barrierOffset);
     ring.emplace(code, *barriers, 0, stages);
+    queue.emplace(code, function, layout, tiles(), TileQueue::Consumers::Together, multiprocessors);
     thread = code.threadIndex();
     Value group = code.uniform(code.shiftRight(thread, 7));
     code.ifThen(code.equal(thread, 0), [&] {
       for (int64_t i = 0; i < 2 * stages; ++i)
         initialiseBarrier(code, barriers->get(i), i < stages ? 1 : 4 * consumers); // A warp each.
+      queue->initialise();
       fenceBarriers(code);
     });
     code.barrierAll();
-    grid = std::min(tiles(), multiprocessors);
     code.ifElse(
         code.equal(group, 0), [&] { emitProducer(); }, [&] { emitConsumer(code.sub(group, 1)); });
-    function.finish({grid, 1, 1}, layout.getBytes());
+    function.finish({queue->getGrid(), 1, 1}, layout.getBytes());
   }
 
 private:
@@ -97,8 +99,8 @@ private:
     code.ifThen(code.equal(warp, 0), [&] {
       code.ifThen(code.elected(), [&] {
         RingPosition start = ring->start(/*producer=*/true);
-        code.loop(code.blockIndex(), code.i32(tiles()), code.i32(grid), {start.stage, start.parity},
-                  [&](Value tile, ValueRange carried) { return produce(tile, carried); });
+        queue->produce({start.stage, start.parity},
+                       [&](Value tile, ValueRange carried) { return produce(tile, carried); });
       });
     });
   }
@@ -142,25 +144,27 @@ private:
     Value aAddress = code.add(sharedAddress, code.mul(consumer, tileRows * swizzleRow)),
           bAddress = code.add(sharedAddress, aBytes);
     RingPosition start = ring->start(/*producer=*/false);
-    code.loop(code.blockIndex(), code.i32(tiles()), code.i32(grid), {start.stage, start.parity},
-              [&](Value tile, ValueRange carried) -> SmallVector<Value> {
-                SmallVector<Value> state{carried[0], carried[1]};
-                state.append(Cell::count, code.f32(0));
-                state = code.loop(code.i32(0), code.i32(steps()), code.i32(together), state,
-                                  [&](Value, ValueRange before) {
-                                    return multiplyStages(before, aAddress, bAddress, fragment);
-                                  });
-                Value row = code.mul(code.div(tile, tilesN()), blockRows),
-                      column = code.mul(code.rem(tile, tilesN()), tileColumns);
-                Value first = code.add(row, inBlock);
-                auto run = [&] {
-                  store(first, code.add(column, fragment.pair), fragment,
-                        ArrayRef<Value>(state).drop_front(2));
-                };
-                // The second group may have no row.
-                op.getM() % blockRows ? code.ifThen(code.less(first, op.getM()), run) : run();
-                return {state[0], state[1]};
-              });
+    queue->consume(consumer, {start.stage, start.parity},
+                   [&](Value, ValueRange carried) -> SmallVector<Value> {
+                     SmallVector<Value> state{carried[0], carried[1]};
+                     state.append(Cell::count, code.f32(0));
+                     state =
+                         code.loop(code.i32(0), code.i32(steps()), code.i32(together), state,
+                                   [&](Value, ValueRange before) {
+                                     return multiplyStages(before, aAddress, bAddress, fragment);
+                                   });
+                     Value tile = queue->readAgain();
+                     Value row = code.mul(code.div(tile, tilesN()), blockRows),
+                           column = code.mul(code.rem(tile, tilesN()), tileColumns);
+                     Value first = code.add(row, inBlock);
+                     auto run = [&] {
+                       store(first, code.add(column, fragment.pair), fragment,
+                             ArrayRef<Value>(state).drop_front(2));
+                     };
+                     // The second group may have no row.
+                     op.getM() % blockRows ? code.ifThen(code.less(first, op.getM()), run) : run();
+                     return {state[0], state[1]};
+                   });
   }
 
   /// 4 products of 32 of k for each 64 rows and stage, added to the sums.
@@ -316,8 +320,8 @@ private:
   SharedLayout layout;
   std::optional<BarrierArray> barriers;
   std::optional<Ring> ring;
+  std::optional<TileQueue> queue;
   Value shared, sharedAddress, thread, laneAddresses[2];
-  int64_t grid = 0;
 };
 
 } // namespace

@@ -1,10 +1,10 @@
 //===- EmitHopperGemm.cpp - Persistent, warp-specialised GEMM -------------===//
 //
-// One block of 384 threads per multiprocessor takes tiles of 128 × 128 in turn. Warp group 0 is the
-// producer: one thread copies operand tiles of 128 bytes of k by TMA into a ring of shared memory.
-// Warp groups 1 and 2 are consumers in ping-pong: each owns a whole tile, and named barriers order
-// their multiplications, so that one stores (and runs the result region) while the other
-// multiplies. Measurements and what was tried: tools/bench/RESULTS.md and README.md here.
+// One block of 384 threads per multiprocessor takes tiles of 128 × 128 (TileQueue). Warp group 0 is
+// the producer: one thread copies operand tiles of 128 bytes of k by TMA into a ring of shared
+// memory. Warp groups 1 and 2 are consumers in ping-pong: each owns a whole tile, and named
+// barriers order their multiplications, so that one stores (and runs the result region) while the
+// other multiplies. Measurements and what was tried: tools/bench/RESULTS.md and README.md here.
 //
 // Parts of k (splits) leave f32 products in the workspace; a second launch adds them in order and
 // runs the result region. Most products with a long k go to EmitHopperLongGemm instead.
@@ -15,6 +15,7 @@
 #include "compiler/Conversion/KernelToGPU/Hopper/OperandTile.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/ResultStage.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/SplitSums.h"
+#include "compiler/Conversion/KernelToGPU/Hopper/TileQueue.h"
 
 using namespace mlir;
 using namespace smelt;
@@ -47,21 +48,22 @@ public:
     sharedAddress = LLVM::PtrToIntOp::create(code.builder, code.loc, code.i32Type(), shared);
     barriers.emplace(code, function.getDynamicShared(), barrierOffset);
     ring.emplace(code, *barriers, 0, plan.stages);
+    queue.emplace(code, function, layout, plan.tiles() * plan.splits, TileQueue::Consumers::InTurn,
+                  multiprocessors);
 
     thread = code.threadIndex();
-    block = code.blockIndex();
     Value group = code.uniform(code.shiftRight(thread, 7));
     code.ifThen(code.equal(thread, 0), [&] {
       for (int64_t i = 0; i < 2 * plan.stages + 2;
            ++i) // The last two: inputs of the result region, a group each.
         initialiseBarrier(code, barriers->get(i), 1);
+      queue->initialise();
       fenceBarriers(code);
     });
     code.barrierAll();
-    grid = std::min(plan.tiles() * plan.splits, multiprocessors);
     code.ifElse(
         code.equal(group, 0), [&] { emitProducer(); }, [&] { emitConsumer(code.sub(group, 1)); });
-    function.finish({grid, 1, 1}, layout.getBytes());
+    function.finish({queue->getGrid(), 1, 1}, layout.getBytes());
   }
 
 private:
@@ -77,10 +79,9 @@ private:
     code.ifThen(code.equal(warp, 0), [&] {
       code.ifThen(code.elected(), [&] {
         RingPosition start = ring->start(/*producer=*/true);
-        code.loop(block, code.i32(plan.tiles() * plan.splits), code.i32(grid),
-                  {start.stage, start.parity}, [&](Value tile, ValueRange carried) {
-                    return produceTile(tile, {carried[0], carried[1]});
-                  });
+        queue->produce({start.stage, start.parity}, [&](Value tile, ValueRange carried) {
+          return produceTile(tile, {carried[0], carried[1]});
+        });
       });
     });
   }
@@ -152,23 +153,22 @@ private:
                  later = ring->advance(start, plan.blocksPerSplit);
     RingPosition from{code.select(isSecond, later.stage, start.stage),
                       code.select(isSecond, later.parity, start.parity)};
-    Value firstTile = code.add(block, code.mul(consumer, grid));
-    code.loop(firstTile, code.i32(plan.tiles() * plan.splits), code.i32(2 * grid),
-              {from.stage, from.parity, code.i32(0)},
-              [&](Value tile, ValueRange carried) -> SmallVector<Value> {
-                TileCoordinates place = locateTile(code, plan, tile);
-                if (staging) {
-                  staging->reclaim();
-                  result->prefetch(place, *staging);
-                }
-                code.barrier(mine, 256);
-                RingPosition end = consumeTile(place, {carried[0], carried[1]}, other, fragment,
-                                               staging ? &*staging : nullptr, carried[2]);
-                // The other group's tile lies between this one and the next.
-                RingPosition next = ring->advance(end, plan.blocksPerSplit);
-                return {next.stage, next.parity,
-                        result ? result->advanceParity(place, carried[2]) : carried[2]};
-              });
+    queue->consume(consumer, {from.stage, from.parity, code.i32(0)},
+                   [&](Value tile, ValueRange carried) -> SmallVector<Value> {
+                     TileCoordinates place = locateTile(code, plan, tile);
+                     if (staging) {
+                       staging->reclaim();
+                       result->prefetch(place, *staging);
+                     }
+                     code.barrier(mine, 256);
+                     RingPosition end =
+                         consumeTile(place, {carried[0], carried[1]}, other, fragment,
+                                     staging ? &*staging : nullptr, carried[2]);
+                     // The other group's tile lies between this one and the next.
+                     RingPosition next = ring->advance(end, plan.blocksPerSplit);
+                     return {next.stage, next.parity,
+                             result ? result->advanceParity(place, carried[2]) : carried[2]};
+                   });
     if (staging)
       code.ifThen(fragment.isFirst, [&] { waitStores(code, 0, /*read=*/false); });
   }
@@ -231,8 +231,9 @@ private:
   SharedLayout layout;
   std::optional<BarrierArray> barriers;
   std::optional<Ring> ring;
-  int64_t stagingOffset = 0, grid = 0;
-  Value shared, sharedAddress, thread, block;
+  std::optional<TileQueue> queue;
+  int64_t stagingOffset = 0;
+  Value shared, sharedAddress, thread;
 };
 
 /// Adds the parts in order and runs the result region, a warp group per tile, or per 16 columns of

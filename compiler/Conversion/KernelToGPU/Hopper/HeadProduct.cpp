@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Conversion/KernelToGPU/Hopper/HeadTile.h"
+#include "compiler/Conversion/KernelToGPU/Hopper/TileQueue.h"
 
 using namespace mlir;
 using namespace smelt;
@@ -36,18 +37,19 @@ public:
     sharedAddress = LLVM::PtrToIntOp::create(code.builder, code.loc, code.i32Type(), shared);
     barriers.emplace(code, function.getDynamicShared(), barrierOffset);
     ring.emplace(code, *barriers, 0, stages);
+    queue.emplace(code, function, layout, tiles(), TileQueue::Consumers::InTurn, multiprocessors);
     thread = code.threadIndex();
     Value group = code.uniform(code.shiftRight(thread, 7));
     code.ifThen(code.equal(thread, 0), [&] {
       for (int64_t i = 0; i < 2 * stages; ++i)
         initialiseBarrier(code, barriers->get(i), 1);
+      queue->initialise();
       fenceBarriers(code);
     });
     code.barrierAll();
-    grid = std::min(tiles(), multiprocessors);
     code.ifElse(
         code.equal(group, 0), [&] { emitProducer(); }, [&] { emitConsumer(code.sub(group, 1)); });
-    function.finish({grid, 1, 1}, layout.getBytes());
+    function.finish({queue->getGrid(), 1, 1}, layout.getBytes());
   }
 
 private:
@@ -79,8 +81,8 @@ private:
     code.ifThen(code.equal(warp, 0), [&] {
       code.ifThen(code.elected(), [&] {
         RingPosition start = ring->start(/*producer=*/true);
-        code.loop(code.blockIndex(), code.i32(tiles()), code.i32(grid), {start.stage, start.parity},
-                  [&](Value tile, ValueRange carried) { return produce(tile, carried); });
+        queue->produce({start.stage, start.parity},
+                       [&](Value tile, ValueRange carried) { return produce(tile, carried); });
       });
     });
   }
@@ -142,17 +144,17 @@ private:
     RingPosition start = ring->start(/*producer=*/false), later = ring->advance(start, steps());
     RingPosition from{code.select(isSecond, later.stage, start.stage),
                       code.select(isSecond, later.parity, start.parity)};
-    Value firstTile = code.add(code.blockIndex(), code.mul(consumer, grid));
-    code.loop(firstTile, code.i32(tiles()), code.i32(2 * grid), {from.stage, from.parity},
-              [&](Value tile, ValueRange carried) -> SmallVector<Value> {
-                Place place = HeadTile::locate(code, plan, tile);
-                if (plan.gradient)
-                  reclaim(fragment);
-                code.barrier(mine, 256);
-                RingPosition end = consumeTile(place, {carried[0], carried[1]}, other, fragment);
-                RingPosition next = ring->advance(end, steps());
-                return {next.stage, next.parity};
-              });
+    queue->consume(consumer, {from.stage, from.parity},
+                   [&](Value tile, ValueRange carried) -> SmallVector<Value> {
+                     Place place = HeadTile::locate(code, plan, tile);
+                     if (plan.gradient)
+                       reclaim(fragment);
+                     code.barrier(mine, 256);
+                     RingPosition end =
+                         consumeTile(place, {carried[0], carried[1]}, other, fragment);
+                     RingPosition next = ring->advance(end, steps());
+                     return {next.stage, next.parity};
+                   });
     if (plan.gradient)
       code.ifThen(fragment.isFirst, [&] { waitStores(code, 0, /*read=*/false); });
   }
@@ -241,8 +243,8 @@ private:
   std::optional<HeadTile> tileResult;
   std::optional<BarrierArray> barriers;
   std::optional<Ring> ring;
+  std::optional<TileQueue> queue;
   Value shared, staging, sharedAddress, thread, area, areaBarrier, matrixRow, matrixOffsets[4];
-  int64_t grid = 0;
 };
 
 } // namespace

@@ -16,9 +16,9 @@ Value TileOrder::getUnsorted(CodeBuilder &code, Value position) {
   return descending ? code.sub(code.i32(tiles - 1), position) : position;
 }
 
-void TileOrder::prepare(CodeBuilder &code, GPUFunction &function, Value shared, int64_t blocks,
+void TileOrder::prepare(CodeBuilder &code, GPUFunction &function, Value shared,
                         llvm::function_ref<Value(Value)> getCost) {
-  grid = blocks;
+  function.setPersistent();
   counter = function.allocateCounter();
   if (!isSorted())
     return;
@@ -61,7 +61,7 @@ Value TileOrder::takeNext(CodeBuilder &code) {
                                            code.i32(1), LLVM::AtomicOrdering::monotonic, "device");
   // Every block takes one number too many: with its own index at the start, countItems() in all.
   code.ifThen(code.equal(number, countItems() - 1), [&] { code.store(code.i32(0), counter, 4); });
-  return code.add(number, grid);
+  return code.add(number, code.gridSize());
 }
 
 Value TileOrder::getTile(CodeBuilder &code, Value item) {

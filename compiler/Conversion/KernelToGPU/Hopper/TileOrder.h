@@ -27,8 +27,9 @@ public:
   int64_t countItems() const { return tiles * heads; }
   /// Shared memory that it needs.
   void allocate(SharedLayout &layout);
-  /// All threads of the block: sorts, by the cost (i32) that `getCost` gives for a tile.
-  void prepare(CodeBuilder &code, GPUFunction &function, Value shared, int64_t grid,
+  /// All threads of the block: sorts, by the cost (i32) that `getCost` gives for a tile. The grid
+  /// must not have more blocks than items; the function is marked as persistent.
+  void prepare(CodeBuilder &code, GPUFunction &function, Value shared,
                llvm::function_ref<Value(Value tile)> getCost);
 
   /// The next item, not below countItems() when all are given; one thread of a block asks, first
@@ -45,7 +46,7 @@ private:
 
   int64_t tiles, heads;
   bool descending;
-  int64_t costs = 0, order = 0, grid = 0;
+  int64_t costs = 0, order = 0;
   Value orderPlace, counter;
 };
 

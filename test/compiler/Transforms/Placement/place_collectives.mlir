@@ -1,6 +1,9 @@
 // Gradients are summed as soon as the backward pass has finished them, on a lane of their own; who needs them waits.
 // RUN: smelt-opt %s --smelt-plan-memory --smelt-place-collectives="ranks=2 bucket-bytes=64" | FileCheck %s
 // RUN: smelt-opt %s --smelt-plan-memory --smelt-place-collectives="ranks=4 bucket-bytes=64" | FileCheck %s
+// On a GPU the communicator is told how many blocks a collective takes.
+// RUN: smelt-opt %s --smelt-plan-memory --smelt-place-collectives="gpu=sm_90a" | FileCheck %s --check-prefix=GPU
+// GPU: module attributes {exec.collective_blocks = 24 : i64}
 // One bucket: it begins when its last gradient is there.
 // RUN: smelt-opt %s --smelt-plan-memory --smelt-place-collectives | FileCheck %s --check-prefix=ONE
 

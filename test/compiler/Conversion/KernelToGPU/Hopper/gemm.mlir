@@ -9,7 +9,11 @@
 // RESOURCES-NOT: serialized
 
 // An up projection with relu²: operands by TMA, products by wgmma, the result staged and stored by TMA.
+// Tiles come from a counter, whatever the grid: no stride is a constant.
+// CHECK: smelt_up_counter
 // CHECK-LABEL: .entry smelt_up(
+// CHECK-DAG: mov.u32 {{.*}}, %nctaid.x;
+// CHECK-DAG: atom{{.*}}add.{{[su]}}32
 // CHECK-DAG: setmaxnreg.dec.sync.aligned.u32 40
 // CHECK-DAG: cp.async.bulk.tensor.2d.shared::cluster.global
 // CHECK-DAG: setmaxnreg.inc.sync.aligned.u32 232
@@ -53,9 +57,12 @@ func.func private @dz(%a: tensor<256x64xbf16>, %b: tensor<64x128xbf16>, %h: tens
 // CHECK: smelt_dw_1_table0
 // CHECK: ld.global{{.*}}v4
 // JSON: "dw":
+// JSON: "persistent": false
 // JSON: "role": "gemm"
 // JSON: "role": "gemm sum of splits"
 // JSON: "workspace": {{[1-9]}}
+// JSON: "up":
+// JSON: "persistent": true
 func.func private @dw(%a: tensor<8192x128xbf16>, %b: tensor<8192x128xbf16>) -> tensor<128x128xf32> {
   %0 = kernel.gemm a(%a) b(%b) result() {transpose_a} : (tensor<8192x128xbf16>, tensor<8192x128xbf16>) -> tensor<128x128xf32>
     a { ^bb0(%x: tensor<8192x128xbf16>): kernel.yield %x : tensor<8192x128xbf16> }
