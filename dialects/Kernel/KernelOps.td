@@ -111,7 +111,8 @@ def Kernel_AttentionOp : Kernel_Op<"attention", [AttrSizedOperandSegments]> {
 def Kernel_AttentionBackwardOp : Kernel_Op<"attention_backward", [AttrSizedOperandSegments]> {
   let summary = "Gradients of what regions q, k and v yield";
   let description = [{
-    Regions as in the forward kernel (k's token_shift is again a row index); the gradients are those of the yielded values.
+    Regions as in the forward kernel (k's token_shift is again a row index); the gradients are those of the yielded values. `out` and `dout` are the forward
+    kernel's output and its gradient, [T, H, d]; or `out` may be the sums Σ out·dout of each token and head, [T, H] in f32, where a kernel before has made them.
 
     ```mlir
     %dq, %dk, %dv = kernel.attention_backward q(%q) k(%q) v(%q) first(%first) scale(%scale) out(%o, %lse, %o)
