@@ -20,6 +20,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 #include <map>
 #include <set>
 
@@ -144,6 +145,18 @@ bool compareResults(const char *what, const Results &first, const Results &secon
   return !differing;
 }
 
+/// The same for the same bits, whatever the bundle's launches: to compare bundles of one spec.
+uint64_t hashResults(const Results &results) {
+  uint64_t hash = 1469598103934665603u;
+  for (const auto &[name, data] : results)
+    for (size_t at = 0; at < data.size(); at += 8) {
+      uint64_t word = 0;
+      std::memcpy(&word, data.data() + at, std::min<size_t>(8, data.size() - at));
+      hash = (hash ^ word) * 1099511628211u;
+    }
+  return hash;
+}
+
 /// A hash of 24 pieces of a buffer: what differs between runs seldom differs in one place alone.
 uint64_t hashPieces(Session &session, uint64_t offset, uint64_t bytes) {
   constexpr uint64_t kPieces = 24, kPiece = 64 << 10;
@@ -262,8 +275,9 @@ int main(int argc, char **argv) {
               manifest.name.c_str(), device.c_str(), options.stage + 1,
               manifest.training.stages.size(), long(program.tokens),
               double(manifest.arenaBytes) / 1048576, microsecondsSince(begin) / 1e6);
-  std::printf("loss %.4f\n", loss);
   Results first = readResults(*session, program);
+  std::printf("loss %.4f, hash of the results %016llx\n", loss,
+              static_cast<unsigned long long>(hashResults(first)));
   check(session->runOnBatch(program, batch));
   bool good = std::isfinite(loss);
   good &= compareResults("what a run must leave as it is", kept, readKept(*session, program));
@@ -282,6 +296,12 @@ int main(int argc, char **argv) {
   std::vector<ProgramTiming> profile;
   check(session->writeBatch(program, batch));
   profile.push_back(take(profileProgram(*session, program, 5)));
+  if (options.updates) { // Before they are timed: how often they run then depends on the time.
+    for (const Update &update : manifest.training.updates)
+      check(session->run(*manifest.findProgram(update.program)));
+    std::printf("hash of parameters and states after the updates %016llx\n",
+                static_cast<unsigned long long>(hashResults(readKept(*session, program))));
+  }
   if (options.updates)
     for (const Update &update : manifest.training.updates) {
       const Program &each = *manifest.findProgram(update.program);
