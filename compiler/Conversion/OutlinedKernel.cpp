@@ -6,14 +6,22 @@ using namespace mlir;
 
 namespace smelt {
 
-Operation *getOutlinedKernel(func::FuncOp function) {
+SmallVector<Operation *> getOutlinedKernels(func::FuncOp function) {
   if (function.isDeclaration() || !function.isPrivate() ||
       !llvm::hasSingleElement(function.getBody()))
-    return nullptr;
-  Block &body = function.getBody().front();
-  if (body.getOperations().size() != 2 || !isa<kernel::KernelOpInterface>(body.front()))
-    return nullptr;
-  return &body.front();
+    return {};
+  SmallVector<Operation *> kernels;
+  for (Operation &op : function.getBody().front().without_terminator()) {
+    if (!isa<kernel::KernelOpInterface>(op))
+      return {};
+    kernels.push_back(&op);
+  }
+  return kernels;
+}
+
+Operation *getOutlinedKernel(func::FuncOp function) {
+  SmallVector<Operation *> kernels = getOutlinedKernels(function);
+  return kernels.size() == 1 ? kernels.front() : nullptr;
 }
 
 int64_t getPlannedWorkspace(func::FuncOp function) {

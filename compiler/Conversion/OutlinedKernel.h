@@ -19,7 +19,10 @@ namespace smelt {
 /// Absent: it has none.
 inline constexpr llvm::StringLiteral workspaceAttribute = "kernel.workspace";
 
-/// The kernel op of an outlined kernel function, or null.
+/// The kernel ops of an outlined kernel function: one, or for a GPU several that do not wait for
+/// each other (smelt-join-launches). None of any other function.
+llvm::SmallVector<mlir::Operation *> getOutlinedKernels(mlir::func::FuncOp function);
+/// The kernel op of an outlined function that has one, or null.
 mlir::Operation *getOutlinedKernel(mlir::func::FuncOp function);
 
 /// Bytes of its workspace argument; 0: it has none.

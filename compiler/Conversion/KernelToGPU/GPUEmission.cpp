@@ -8,9 +8,14 @@ using namespace mlir;
 namespace smelt {
 
 GPUEmission::GPUEmission(ModuleOp module, func::FuncOp source, Operation *kernel,
-                         const GPUTarget &target, ArrayRef<int64_t> alignments)
+                         const GPUTarget &target, ArrayRef<int64_t> alignments,
+                         const GPUEmission *before)
     : module(module), source(source), kernel(kernel), target(target), alignments(alignments) {
   workspaceArgument = source.getNumArguments() + source.getNumResults();
+  if (before) {
+    workspaceBytes = before->workspaceBytes;
+    symbols = before->symbols;
+  }
 }
 
 uint32_t GPUEmission::getArgument(Value value) const {
@@ -113,6 +118,7 @@ static LLVM::GlobalOp makeShared(ImplicitLocOpBuilder &b, ModuleOp module, Strin
 
 Value GPUFunction::allocateShared(int64_t bytes, int64_t alignment) {
   std::string name = launch.symbol + "_shared" + std::to_string(sharedBlocks++);
+  launch.staticSharedBytes += llvm::alignTo(bytes, alignment);
   LLVM::GlobalOp global =
       makeShared(b, emission.getModule(), name, bytes, alignment, LLVM::Linkage::Internal);
   OpBuilder::InsertionGuard guard(b);

@@ -22,8 +22,10 @@ class GPUEmission {
 public:
   /// `source` is the outlined function around `kernel`; its arguments and results are the kernel's
   /// buffers. `alignments[i]` divides the address of buffer i in every launch (empty: 16 for all).
+  /// Where several kernels are one function, those before this one are `before`.
   GPUEmission(mlir::ModuleOp module, mlir::func::FuncOp source, mlir::Operation *kernel,
-              const GPUTarget &target, llvm::ArrayRef<int64_t> alignments = {});
+              const GPUTarget &target, llvm::ArrayRef<int64_t> alignments = {},
+              const GPUEmission *before = nullptr);
 
   mlir::ModuleOp getModule() const { return module; }
   const GPUTarget &getTarget() const { return target; }

@@ -49,6 +49,7 @@ struct GPULaunch {
   std::array<int64_t, 3> grid = {1, 1, 1};
   int64_t threads = 1; ///< Of a block (x only).
   int64_t sharedBytes = 0; ///< Dynamic shared memory.
+  int64_t staticSharedBytes = 0;
   int64_t cluster = 1;     ///< Blocks of a cluster along x.
   std::vector<GPUParameter> parameters;
   bool persistent = false; ///< Any smaller grid along x does the same work, with the same bits.

@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/Conversion/KernelToGPU/LowerKernelsToGPU.h"
 #include "compiler/Conversion/KernelToGPU/EmitKernels.h"
+#include "compiler/Conversion/KernelToGPU/JoinFunctions.h"
 #include "compiler/Conversion/KernelToGPU/PlainProduct.h"
 #include "compiler/Conversion/OutlinedKernel.h"
 #include "compiler/Target/CUDA/EmitGPUCode.h"
@@ -19,6 +20,35 @@ using namespace mlir;
 
 namespace smelt {
 namespace {
+
+/// What all kernels of an outlined function come to.
+struct EmittedFunction {
+  std::vector<GPULaunch> launches;
+  int64_t workspaceBytes = 0;
+  std::string generic;               ///< Why one of them does not run on the fast path.
+  std::optional<GPUProduct> product; ///< If that is all that the function computes.
+};
+
+FailureOr<EmittedFunction> emitFunction(ModuleOp module, func::FuncOp function,
+                                        ArrayRef<Operation *> kernels, const GPUTarget &target,
+                                        ArrayRef<int64_t> alignments = {}) {
+  EmittedFunction emitted;
+  std::optional<GPUEmission> before;
+  for (Operation *kernel : kernels) {
+    GPUEmission emission(module, function, kernel, target, alignments, before ? &*before : nullptr);
+    if (failed(emitGPUKernel(emission)))
+      return failure();
+    emitted.launches = joinLaunches(module, std::move(emitted.launches), emission.getLaunches());
+    emitted.workspaceBytes = emission.getWorkspaceBytes();
+    if (std::string why = whyNotFastPath(emission); !why.empty())
+      emitted.generic = why;
+    std::string why;
+    if (auto gemm = dyn_cast<kernel::GemmOp>(kernel); gemm && kernels.size() == 1)
+      emitted.product = matchPlainProduct(gemm, emission, why);
+    before.emplace(emission);
+  }
+  return emitted;
+}
 
 std::optional<GPUTarget> getTarget(Operation *op, const std::string &chip) {
   std::string why;
@@ -50,21 +80,22 @@ struct PlanGPUWorkspacePass : PassWrapper<PlanGPUWorkspacePass, OperationPass<Mo
     if (!target)
       return signalPassFailure();
     for (auto function : getOperation().getOps<func::FuncOp>()) {
-      Operation *kernel = getOutlinedKernel(function);
-      if (!kernel)
+      SmallVector<Operation *> kernels = getOutlinedKernels(function);
+      if (kernels.empty())
         continue;
       // What the emitter asks for is what it needs: there is no second formula to keep true.
       OwningOpRef<ModuleOp> scratch = ModuleOp::create(function.getLoc());
-      GPUEmission emission(*scratch, function, kernel, *target);
-      if (failed(emitGPUKernel(emission)))
+      FailureOr<EmittedFunction> emitted = emitFunction(*scratch, function, kernels, *target);
+      if (failed(emitted))
         return signalPassFailure();
-      if (std::string why = whyNotFastPath(emission); !why.empty()) {
-        function->setAttr(genericAttribute, StringAttr::get(&getContext(), why));
+      if (!emitted->generic.empty()) {
+        function->setAttr(genericAttribute, StringAttr::get(&getContext(), emitted->generic));
         if (remarks)
           emitRemark(function.getLoc())
-              << kernel->getName() << " runs on the generic path: " << why;
+              << kernels.front()->getName() << " runs on the generic path: " << emitted->generic;
       }
-      setPlannedWorkspace(function, emission.getWorkspaceBytes());
+      setPlannedWorkspace(function, emitted->workspaceBytes);
+      setLaunchShapes(function, llvm::map_to_vector(emitted->launches, getShape));
     }
   }
 };
@@ -89,7 +120,8 @@ struct KernelToGPUPass : PassWrapper<KernelToGPUPass, OperationPass<ModuleOp>> {
     if (!kernels)
       return signalPassFailure();
     for (auto function : llvm::make_early_inc_range(module.getOps<func::FuncOp>()))
-      if (getOutlinedKernel(function) && SymbolTable::symbolKnownUseEmpty(function, module))
+      if (!getOutlinedKernels(function).empty() &&
+          SymbolTable::symbolKnownUseEmpty(function, module))
         function.erase();
     module.getBody()->getOperations().splice(module.getBody()->end(),
                                              kernels->module->getBody()->getOperations());
@@ -118,29 +150,26 @@ std::optional<GPUKernels> lowerKernelsToGPU(ModuleOp module, const GPUTarget &ta
   result.module = ModuleOp::create(module.getLoc());
   bool good = true;
   for (auto function : module.getOps<func::FuncOp>()) {
-    Operation *kernel = getOutlinedKernel(function);
-    if (!kernel)
+    SmallVector<Operation *> kernels = getOutlinedKernels(function);
+    if (kernels.empty())
       continue;
     auto known = alignments.find(function.getSymName());
-    GPUEmission emission(*result.module, function, kernel, target,
-                         known == alignments.end() ? ArrayRef<int64_t>()
-                                                   : ArrayRef<int64_t>(known->second));
-    if (failed(emitGPUKernel(emission))) {
+    FailureOr<EmittedFunction> emitted = emitFunction(
+        *result.module, function, kernels, target,
+        known == alignments.end() ? ArrayRef<int64_t>() : ArrayRef<int64_t>(known->second));
+    if (failed(emitted)) {
       good = false;
       continue;
     }
-    if (emission.getWorkspaceBytes() > getPlannedWorkspace(function)) {
+    if (emitted->workspaceBytes > getPlannedWorkspace(function)) {
       function.emitError("kernel.workspace is ")
-          << getPlannedWorkspace(function) << " but the kernel wants "
-          << emission.getWorkspaceBytes()
+          << getPlannedWorkspace(function) << " but the kernel wants " << emitted->workspaceBytes
           << " bytes: run smelt-plan-gpu-workspace for the same GPU";
       good = false;
     }
-    result.launches[function.getSymName()] = emission.getLaunches();
-    std::string why;
-    if (auto gemm = dyn_cast<kernel::GemmOp>(kernel))
-      if (std::optional<GPUProduct> product = matchPlainProduct(gemm, emission, why))
-        result.products[function.getSymName()] = *product;
+    result.launches[function.getSymName()] = std::move(emitted->launches);
+    if (emitted->product)
+      result.products[function.getSymName()] = *emitted->product;
   }
   if (!good)
     return std::nullopt;

@@ -3,6 +3,7 @@
 #define SMELT_COMPILER_TRANSFORMS_MEMORY_PASSES_H
 
 #include "dialects/Exec/ExecOps.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/Pass.h"
 
 namespace smelt {

@@ -31,6 +31,28 @@ def SchedulePass : Pass<"smelt-schedule", "::mlir::ModuleOp"> {
                     Statistic<"bytesAfter", "bytes after", "Workspace bytes of those programs in the order that was taken">];
 }
 
+def JoinLaunchesPass : Pass<"smelt-join-launches", "::mlir::ModuleOp"> {
+  let summary = "Make one launch of independent ones";
+  let description = [{
+    For GPUs. Two launches of which neither reads or writes what the other writes, and whose kernels run in blocks of one size
+    (`kernel.launches`, from smelt-plan-gpu-workspace), become one: a weight's gradient and the gradient of its input, say, or row kernels
+    that finish different gradients. The later one moves up to the earlier one, so nothing between them may be what it waits for. All
+    launches of the kernel that has fewer must find a place beside the other's, and the program must not need more workspace than the largest one did.
+
+    ```mlir
+    // before
+    exec.launch @kernel_0 reads [@dy, @x] writes [@gradient.w] …
+    exec.launch @kernel_1 reads [@dy, @w] writes [@dx] …
+    // after
+    exec.launch @kernel_0_with_1 reads [@dy, @x, @dy, @w] writes [@gradient.w, @dx] …
+    ```
+  }];
+  let dependentDialects = ["::mlir::exec::ExecDialect", "::mlir::func::FuncDialect"];
+  let options = [Option<"parts", "parts", "unsigned", "4", "The most launches that become one">,
+                 Option<"updates", "updates", "bool", "true", "Also in optimiser updates">];
+  let statistics = [Statistic<"joined", "joined", "Launches that became part of another one">];
+}
+
 def PlanMemoryPass : Pass<"smelt-plan-memory", "::mlir::ModuleOp"> {
   let summary = "Place every buffer in the arena";
   let description = [{
