@@ -7,7 +7,7 @@ include(AddLLVM)
 include(AddMLIR)
 separate_arguments(LLVM_DEFINITIONS_LIST NATIVE_COMMAND ${LLVM_DEFINITIONS})
 
-# One precompiled header serves every MLIR target.
+# Two precompiled headers serve the MLIR targets: one the dialects, one all others (dialects/CMakeLists.txt).
 function(smelt_mlir_target name)
   target_include_directories(${name} SYSTEM PUBLIC ${LLVM_INCLUDE_DIRS} ${MLIR_INCLUDE_DIRS})
   target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
@@ -17,8 +17,12 @@ function(smelt_mlir_target name)
   if(SMELT_QUICK_BUILD)
     target_compile_options(${name} PRIVATE -O0)
   endif()
-  if(SMELT_PCH AND NOT name STREQUAL "SmeltMLIRHeaders")
-    target_precompile_headers(${name} REUSE_FROM SmeltMLIRHeaders)
+  if(SMELT_PCH AND NOT name MATCHES "Headers$")
+    if(CMAKE_CURRENT_SOURCE_DIR MATCHES "^${CMAKE_SOURCE_DIR}/dialects/")
+      target_precompile_headers(${name} REUSE_FROM SmeltMLIRHeaders)
+    else()
+      target_precompile_headers(${name} REUSE_FROM SmeltDialectHeaders)
+    endif()
   endif()
 endfunction()
 
