@@ -23,7 +23,7 @@ for folder in (out, scratch):
     folder.mkdir(exist_ok=True)
 # Places of the record's own program at the same settings: stages, or windows in blocks.
 PLACES = {"short": {"10": 1, "700": 2, "1400": 3}, "medium": {"0": 1, "2767": 14, "5534": 27}}
-ROUNDS = {"medium": ["--steps", "4", "--rounds", "2"]}
+ROUNDS = {"medium": ["--steps", "4", "--rounds", "3"]}
 
 
 def start(name, command, **more):
