@@ -105,6 +105,7 @@ def read_batch(path):
     """A batch that gpu_turns wrote, as make_batch gives it."""
     tokens, targets, document_start = torch.from_file(path, size=pathlib.Path(path).stat().st_size // 4, dtype=torch.int32).view(3, -1)
     T, starts = len(tokens), torch.cat([document_start.unique(), torch.tensor([tokens.numel()])])
+    tokens[starts[:-1].long()] = 50256  # Where the medium record's program finds its documents; gpu_turns' tokens are drawn.
     padded = torch.full((max(128, -(-T // 300 // 128) * 128 + 128, len(starts)),), T, dtype=torch.int32)
     padded[: len(starts)] = starts
     return tokens.long().cuda(), targets.long().cuda(), document_start.long().cuda(), padded.cuda()
