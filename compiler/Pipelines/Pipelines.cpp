@@ -86,7 +86,7 @@ void smelt::buildToExecPipeline(OpPassManager &passes, const PipelineOptions &op
   passes.addPass(createBufferizeKernelsPass());
   passes.addPass(createSymbolDCEPass()); // Kernels that only reshape are no launches.
   passes.addPass(createSchedulePass());
-  // With ranks, launches beside a collective are given fewer multiprocessors, one by one.
+  // With ranks, placement moves launches one by one.
   if (!options.gpu.empty() && options.ranks == 1) {
     passes.addPass(createJoinLaunchesPass());
     passes.addPass(createSymbolDCEPass()); // Parts that no launch runs alone.
