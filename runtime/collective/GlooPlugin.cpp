@@ -1,6 +1,7 @@
 // Finds and opens libsmelt_gloo.so: beside the executable, in ../lib as in an installation, in
 // ../../lib as in a build folder's tests, or where the system looks.
 #include "runtime/collective/gloo/GlooPlugin.h"
+#include "runtime/base/SharedLibrary.h"
 
 #include <cstdlib>
 #include <dlfcn.h>
@@ -33,11 +34,8 @@ StatusOr<void *> openPlugin() {
       return usageError("ranks without NCCL need Gloo, and ", place,
                         " does not open: ", ::dlerror());
   }
-  std::string searched;
-  for (const std::string &place : places)
-    searched += (searched.empty() ? "" : ", ") + place;
   return usageError("ranks without NCCL need Gloo: there is no ", kGlooPluginFile, " (looked for ",
-                    searched, "); it is built where libgloo-dev is installed");
+                    joinPlaces(places), "); it is built where libgloo-dev is installed");
 }
 
 template <typename Function> StatusOr<Function *> findFunction(void *plugin, const char *name) {

@@ -1,4 +1,5 @@
 #include "runtime/collective/nccl/NcclLibrary.h"
+#include "runtime/base/SharedLibrary.h"
 
 #include <cstdlib>
 #include <dlfcn.h>
@@ -24,37 +25,22 @@ void addWheels(const std::filesystem::path &folder, std::vector<std::string> &pl
     }
 }
 
-std::string joined(const std::vector<std::string> &places) {
-  std::string text;
-  for (const std::string &place : places)
-    text += (text.empty() ? "" : ", ") + place;
-  return text;
-}
-
 StatusOr<Library> load() {
   // Programs that use NVLink multicast can put a shared host's GPUs out of service.
   ::setenv("NCCL_NVLS_ENABLE", "0", /*overwrite=*/0);
   std::vector<std::string> places = findNcclPlaces();
-  void *handle = nullptr;
-  std::string why;
-  Library library;
-  for (const std::string &place : places) {
-    handle = ::dlopen(place.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (handle) {
-      library.path = place;
-      break;
-    }
-    why = ::dlerror();
-  }
-  if (!handle)
+  SharedLibrary opened = openFirst(places);
+  if (!opened.handle)
     return usageError("several GPUs need NCCL, and there is no ", kFile, ": looked for ",
-                      joined(places),
+                      joinPlaces(places),
                       ", and in Python's packages nvidia-nccl beside each python3 "
                       "of PATH; SMELT_NCCL=FILE names one (",
-                      why, ")");
+                      opened.why, ")");
+  Library library;
+  library.path = opened.path;
   const char *missing = nullptr;
 #define SMELT_NCCL_LOAD(result, name, symbol, parameters)                                          \
-  library.name = reinterpret_cast<result(*) parameters>(::dlsym(handle, symbol));                  \
+  library.name = reinterpret_cast<result(*) parameters>(::dlsym(opened.handle, symbol));           \
   if (!library.name)                                                                               \
     missing = symbol;
   SMELT_NCCL_FUNCTIONS(SMELT_NCCL_LOAD)

@@ -1,4 +1,5 @@
 #include "runtime/device/cuda/Driver.h"
+#include "runtime/base/SharedLibrary.h"
 
 #include <cstdlib>
 
@@ -20,14 +21,14 @@ namespace {
 StatusOr<Driver> load() {
   // A folder for tests and unusual installations; else where the system finds it.
   const char *path = std::getenv("SMELT_LIBCUDA");
-  void *library = ::dlopen(path ? path : "libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
-  if (!library)
-    return usageError("no NVIDIA driver on this machine (", ::dlerror(),
+  SharedLibrary library = openFirst({path ? path : "libcuda.so.1"});
+  if (!library.handle)
+    return usageError("no NVIDIA driver on this machine (", library.why,
                       "); --device cpu runs bundles compiled with --target cpu");
   Driver driver;
   const char *missing = nullptr;
 #define SMELT_CUDA_LOAD(name, symbol, parameters)                                                  \
-  driver.name = reinterpret_cast<Result(*) parameters>(::dlsym(library, symbol));                  \
+  driver.name = reinterpret_cast<Result(*) parameters>(::dlsym(library.handle, symbol));           \
   if (!driver.name)                                                                                \
     missing = symbol;
   SMELT_CUDA_FUNCTIONS(SMELT_CUDA_LOAD)

@@ -1,7 +1,7 @@
 #include "runtime/device/cuda/cublaslt/LtLibrary.h"
+#include "runtime/base/SharedLibrary.h"
 
 #include <cstdlib>
-#include <vector>
 
 #include <dlfcn.h>
 
@@ -20,24 +20,15 @@ std::vector<std::string> places() {
 }
 
 StatusOr<Library> load() {
+  SharedLibrary opened = openFirst(places());
+  if (!opened.handle)
+    return usageError("there is no cuBLASLt: looked for ", joinPlaces(places()),
+                      "; SMELT_CUBLASLT=FILE names one (", opened.why, ")");
   Library library;
-  void *handle = nullptr;
-  std::string why, looked;
-  for (const std::string &place : places()) {
-    handle = ::dlopen(place.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (handle) {
-      library.path = place;
-      break;
-    }
-    why = ::dlerror();
-    looked += (looked.empty() ? "" : ", ") + place;
-  }
-  if (!handle)
-    return usageError("there is no cuBLASLt: looked for ", looked,
-                      "; SMELT_CUBLASLT=FILE names one (", why, ")");
+  library.path = opened.path;
   const char *missing = nullptr;
 #define SMELT_CUBLASLT_LOAD(result, name, symbol, parameters)                                      \
-  library.name = reinterpret_cast<result(*) parameters>(::dlsym(handle, symbol));                  \
+  library.name = reinterpret_cast<result(*) parameters>(::dlsym(opened.handle, symbol));           \
   if (!library.name)                                                                               \
     missing = symbol;
   SMELT_CUBLASLT_FUNCTIONS(SMELT_CUBLASLT_LOAD)
