@@ -18,7 +18,7 @@ size_t CommunicationLane::start(std::function<Status()> work) {
   size_t number = 0;
   {
     std::lock_guard lock(mutex_);
-    queue_.push_back(std::move(work));
+    queue_.push_back({std::move(work), Clock::now()});
     number = ++started_;
   }
   changed_.notify_all();
@@ -57,11 +57,11 @@ void CommunicationLane::run(const std::function<void()> &enter) {
     changed_.wait(lock, [&] { return stop_ || (!queue_.empty() && failure_.isOk()); });
     if (stop_)
       return;
-    std::function<Status()> work = std::move(queue_.front());
+    Work work = std::move(queue_.front());
     queue_.pop_front();
     lock.unlock();
-    Times times{Clock::now(), {}};
-    Status status = work();
+    Times times{work.given, Clock::now(), {}};
+    Status status = work.run();
     times.end = Clock::now();
     lock.lock();
     constexpr size_t kKept = 1024;

@@ -18,7 +18,7 @@ class CommunicationLane {
 public:
   using Clock = std::chrono::steady_clock;
   struct Times {
-    Clock::time_point begin, end;
+    Clock::time_point given, begin, end;
   };
 
   /// `enter` runs first on the thread.
@@ -32,7 +32,7 @@ public:
   Status waitFor(size_t number);
   Status waitForAll();
   bool hasEnded(size_t number);
-  /// When `number`, one of the last 1024 that have ended, ran.
+  /// When `number`, one of the last 1024 that have ended, was given and ran.
   Times timesOf(size_t number);
 
 private:
@@ -40,7 +40,11 @@ private:
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<std::function<Status()>> queue_;
+  struct Work {
+    std::function<Status()> run;
+    Clock::time_point given;
+  };
+  std::deque<Work> queue_;
   std::map<size_t, Times> times_;
   size_t started_ = 0, ended_ = 0;
   Status failure_;

@@ -78,7 +78,7 @@ StatusOr<ProgramTiming> timeProgram(Session &session, const Program &program, Po
       for (uint32_t index : step.buffers)
         bytes += manifest.buffers[index].bytes;
       result.collectives.push_back({labelOf(step, manifest), step.onLane, bytes, time.start,
-                                    time.milliseconds, time.exposed});
+                                    time.milliseconds, time.exposed, time.queued});
       continue;
     }
     const Kernel &kernel = manifest.kernels[program.launches[time.number].kernel];
@@ -148,7 +148,9 @@ std::string writeChromeTrace(const std::vector<ProgramTiming> &runs, const std::
                {"bytes of the launch", launch.bytes}});
     for (const CollectiveTiming &each : run.collectives)
       slice(each.onLane ? kCommunication : kMain, each.label, run.start + each.start,
-            each.milliseconds, {{"bytes", each.bytes}, {"exposed ms", each.exposed}});
+            each.milliseconds, {{"bytes", each.bytes},
+             {"exposed ms", each.exposed},
+             {"queued ms", each.queued}});
   }
   return ordered_json{{"traceEvents", std::move(events)}, {"displayTimeUnit", "ms"}}.dump(
       -1, ' ', false, nlohmann::json::error_handler_t::replace);

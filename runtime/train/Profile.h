@@ -32,6 +32,7 @@ struct CollectiveTiming {
   double start = 0; ///< As a launch's; negative: it began in the portion before.
   double milliseconds = 0;
   double exposed = 0; ///< How long the main lane waited for it.
+  double queued = 0;  ///< How long it waited on its lane: what it needs was there before `start`.
 };
 
 /// One run of a program, launch by launch.

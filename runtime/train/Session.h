@@ -58,6 +58,7 @@ struct EntryTime {
   double start = 0;  ///< After the beginning; negative: in the portion before.
   double milliseconds = 0;
   double exposed = 0; ///< Of a collective: how long the main lane waited for it.
+  double queued = 0;  ///< Of a collective: how long it waited for those before it.
 };
 
 class Session {

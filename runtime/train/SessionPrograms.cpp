@@ -170,7 +170,8 @@ StatusOr<std::vector<EntryTime>> Session::runTimed(const Program &program, Porti
       CommunicationLane::Times span = lane_->timesOf(ticket);
       double begin = since(span.begin);
       times.push_back({true, number, 0, begin, since(span.end) - begin,
-                       overlapOf(laneRun_.waits, span.begin, span.end)});
+                       overlapOf(laneRun_.waits, span.begin, span.end),
+                       begin - since(span.given)});
     }
   return times;
 }
@@ -192,11 +193,14 @@ StatusOr<std::vector<EntryTime>> Session::runTimedOnDevice(const Program &progra
   // The main lane waits between the end of one of its entries and the beginning of one that waits.
   std::vector<std::pair<double, double>> waits;
   double free = 0, end = 0;
+  std::map<size_t, double> queued; // Of the lane's entries.
   for (const LaunchTime &time : own) {
     const DeviceEntry &entry = entries[time.launch];
     end = std::max(end, time.start + time.milliseconds);
-    if (entry.onLane)
+    if (entry.onLane) {
+      queued[time.launch] = std::max(0.0, time.start - free);
       continue;
+    }
     if (!entry.wait.empty() && time.part == 0)
       waits.push_back({free, time.start});
     free = std::max(free, time.start + time.milliseconds);
@@ -210,7 +214,7 @@ StatusOr<std::vector<EntryTime>> Session::runTimedOnDevice(const Program &progra
         exposed += std::max(0.0, std::min(to, time.start + time.milliseconds) -
                                      std::max(from, time.start));
     times.push_back({entry.collective.has_value(), numbers[time.launch], time.part, time.start,
-                     time.milliseconds, exposed});
+                     time.milliseconds, exposed, entry.onLane ? queued[time.launch] : 0});
   }
   return times;
 }
