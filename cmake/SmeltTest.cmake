@@ -1,5 +1,7 @@
 # smelt_add_unittest(NAME sources… [LINK libs…]): a GoogleTest program, run through ctest.
 find_package(GTest REQUIRED)
+# As test/lit.cfg.py has it: waiting threads sleep, and tests share the kernels that they compile.
+set(SMELT_TEST_ENVIRONMENT OMP_WAIT_POLICY=passive SMELT_CACHE_DIR=${CMAKE_BINARY_DIR}/test/cache)
 function(smelt_add_unittest name)
   cmake_parse_arguments(ARG "MLIR" "" "LINK" ${ARGN})
   add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
@@ -13,5 +15,5 @@ function(smelt_add_unittest name)
     target_link_libraries(${name} PRIVATE ${ARG_LINK} GTest::gtest GTest::gtest_main)
   endif()
   add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES TIMEOUT 300 ENVIRONMENT OMP_WAIT_POLICY=passive) # As lit.cfg.py has it.
+  set_tests_properties(${name} PROPERTIES TIMEOUT 300 ENVIRONMENT "${SMELT_TEST_ENVIRONMENT}")
 endfunction()

@@ -29,6 +29,8 @@ config.environment["PATH"] = os.pathsep.join([binaries, config.smelt_llvm_tools,
 config.environment["OMP_NUM_THREADS"] = "2"
 # Several tests and ranks share the cores: a thread that waits at a barrier sleeps instead of taking them from one that works.
 config.environment["OMP_WAIT_POLICY"] = "passive"
+# Kernels that many tests compile are compiled once.
+config.environment["SMELT_CACHE_DIR"] = os.path.join(config.smelt_build, "test", "cache")
 for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "HOME", "TMPDIR"):
     if name in os.environ:
         config.environment[name] = os.environ[name]

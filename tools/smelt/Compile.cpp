@@ -4,6 +4,7 @@
 #include "tools/smelt/Session.h"
 
 #include "compiler/Target/Bundle/EmitBundle.h"
+#include "compiler/Target/CPU/ObjectCache.h"
 #include "dialects/LM/LMOps.h"
 
 #include "llvm/Support/FileSystem.h"
@@ -88,6 +89,7 @@ int compileSpec(const CompileOptions &options) {
   BundleOptions bundle;
   bundle.cpu = cpuOf(options.target);
   bundle.gpu = gpuOf(options.target);
+  bundle.cache = ObjectCache::findFolder();
   runtime::Status status = emitBundle(session.module(), directory, bundle);
   if (!status.isOk())
     llvm::errs() << "smelt: " << status.message() << "\n";

@@ -26,6 +26,7 @@ runtime::StatusOr<std::string> compileKernels(ModuleOp module, const CPUTarget &
     return runtime::storageError("cannot make a temporary file: ", error.message());
   CPUEmissionOptions emission;
   emission.dumpPrefix = options.dumpPrefix;
+  emission.cache = options.cache;
   LogicalResult emitted = emitCPUObject(*lowered, target, path, emission);
   runtime::StatusOr<std::string> code =
       succeeded(emitted) ? runtime::readFile(path.str().str())

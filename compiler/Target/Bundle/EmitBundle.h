@@ -12,11 +12,13 @@ struct BundleOptions {
   /// "host", or LLVM's name of a CPU.
   std::string cpu = "host";
   /// "sm_90a" …: a GPU instead; empty: the CPU.
-  std::string gpu;
+  std::string gpu = {};
   /// The ptxas to run for a GPU; empty: what the machine has, "none": PTX only.
-  std::string ptxas;
+  std::string ptxas = {};
   /// If not empty, the optimised LLVM IR and the assembly of the kernels are written to `<dumpPrefix>.ll` and `.s`.
-  std::string dumpPrefix;
+  std::string dumpPrefix = {};
+  /// A folder with CPU kernels that were compiled before (compiler/Target/CPU/ObjectCache.h); empty: all are compiled.
+  std::string cache = {};
 };
 
 /// Generates the kernels' code and writes the bundle; `module` (at phase exec) is not changed. Errors in the IR are reported at the ops

@@ -9,16 +9,20 @@
 
 namespace smelt {
 
-/// Where the time of emitCPUObject went, in seconds.
+/// Where the time of emitCPUObject went, in seconds, and on how much.
 struct CPUEmissionTimes {
   double lowering = 0, compilation = 0, linking = 0;
+  size_t kernels = 0;  ///< That differ in more than name.
+  size_t compiled = 0; ///< Of these; the others were in the cache.
   double total() const { return lowering + compilation + linking; }
 };
 
 struct CPUEmissionOptions {
   /// If not empty, the optimised LLVM IR and the assembly are written to `<dumpPrefix>.ll` and `.s`
-  /// (`<dumpPrefix>.0.ll` … for many kernels, which are compiled in groups).
+  /// (`<dumpPrefix>.<kernel>.ll` … for many kernels). Then all are compiled.
   std::string dumpPrefix;
+  /// The folder of an ObjectCache; empty: none.
+  std::string cache;
   /// If not null, receives the times.
   CPUEmissionTimes *times = nullptr;
 };
@@ -35,7 +39,7 @@ void registerCPUTargetDialects(mlir::DialectRegistry &registry);
 
 /// Lowers `module` (its functions, already in upstream dialects) in place, compiles it for `target`
 /// and links the shared object `path`, which needs libomp. The same module and target give the same
-/// bytes. Errors are reported at the module.
+/// bytes, from the cache or not. Errors are reported at the module.
 mlir::LogicalResult emitCPUObject(mlir::ModuleOp module, const CPUTarget &target,
                                   llvm::StringRef path, const CPUEmissionOptions &options = {});
 

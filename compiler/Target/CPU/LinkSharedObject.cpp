@@ -48,7 +48,8 @@ std::optional<std::string> findProgram(ArrayRef<const char *> names) {
 
 } // namespace
 
-bool linkSharedObject(const std::vector<std::string> &objects, StringRef path, std::string &error) {
+bool linkSharedObject(const std::vector<std::string> &objects,
+                      const std::vector<SymbolAlias> &aliases, StringRef path, std::string &error) {
   std::optional<std::string> omp = findLibOMP();
   if (!omp) {
     error = "libomp is not on this machine (Debian: libomp-22-dev)";
@@ -59,6 +60,8 @@ bool linkSharedObject(const std::vector<std::string> &objects, StringRef path, s
   if (auto lld = findProgram({"ld.lld-22", "/usr/lib/llvm-22/bin/ld.lld", "ld.lld"})) {
     command = {*lld,  "-shared", "--build-id=none", "-z", "now", "-z", "noexecstack", "-rpath",
                rpath, "-o",      path.str()};
+    for (const SymbolAlias &alias : aliases)
+      command.push_back("--defsym=" + alias.name + "=" + alias.symbol);
     command.insert(command.end(), objects.begin(), objects.end());
     command.push_back(*omp);
     if (auto libm = findLibM())
@@ -72,6 +75,8 @@ bool linkSharedObject(const std::vector<std::string> &objects, StringRef path, s
                "-Wl,-rpath," + rpath,
                "-o",
                path.str()};
+    for (const SymbolAlias &alias : aliases)
+      command.push_back("-Wl,--defsym=" + alias.name + "=" + alias.symbol);
     command.insert(command.end(), objects.begin(), objects.end());
     command.insert(command.end(), {*omp, "-lm"});
   } else {

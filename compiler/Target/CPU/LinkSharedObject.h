@@ -8,9 +8,15 @@
 
 namespace smelt {
 
+/// Another name for a symbol of the objects.
+struct SymbolAlias {
+  std::string name, symbol;
+};
+
 /// Links `objects` with libomp and libm into the shared object `path`. On failure returns false and
 /// says why in `error`.
-bool linkSharedObject(const std::vector<std::string> &objects, llvm::StringRef path,
+bool linkSharedObject(const std::vector<std::string> &objects,
+                      const std::vector<SymbolAlias> &aliases, llvm::StringRef path,
                       std::string &error);
 
 } // namespace smelt

@@ -9,6 +9,7 @@
 #include "compiler/Pipelines/Pipelines.h"
 #include "compiler/Reference/Interpreter.h"
 #include "compiler/Target/Bundle/EmitBundle.h"
+#include "compiler/Target/CPU/ObjectCache.h"
 #include "compiler/Transforms/Autodiff/Passes.h"
 #include "dialects/LM/LMOps.h"
 #include "dialects/Train/TrainOps.h"
@@ -118,7 +119,7 @@ struct OptimizerNumericsTest : testing::TestWithParam<bool> {
       ASSERT_TRUE(buildPhasePipeline(passes, phase, options));
       ASSERT_TRUE(succeeded(passes.run(*module))) << phase.str();
     }
-    runtime::Status status = emitBundle(*module, directory.string());
+    runtime::Status status = emitBundle(*module, directory.string(), {.cache = ObjectCache::findFolder()});
     ASSERT_TRUE(status.isOk()) << status.message();
     auto opened = runtime::Session::open(directory.string(), {"auto", 2});
     ASSERT_TRUE(opened.isOk()) << opened.status().message();

@@ -8,6 +8,7 @@
 #include "compiler/Pipelines/Pipelines.h"
 #include "compiler/Reference/Interpreter.h"
 #include "compiler/Target/Bundle/EmitBundle.h"
+#include "compiler/Target/CPU/ObjectCache.h"
 #include "dialects/LM/LMOps.h"
 #include "runtime/train/Session.h"
 #include "test/compiler/Pipelines/TrainingSupport.h"
@@ -104,7 +105,7 @@ struct TrainingNumericsTest : testing::TestWithParam<std::tuple<bool, int64_t, O
     train = module->clone();
     runPhase("kernel");
     runPhase("exec");
-    runtime::Status status = emitBundle(*module, directory.string());
+    runtime::Status status = emitBundle(*module, directory.string(), {.cache = ObjectCache::findFolder()});
     ASSERT_TRUE(status.isOk()) << status.message();
     auto opened = runtime::Session::open(directory.string(), {"auto", 2});
     ASSERT_TRUE(opened.isOk()) << opened.status().message();

@@ -1,11 +1,14 @@
 // The toolchain alone: vector math against libm in double, NaN and infinities, no contraction, the
-// same bytes twice.
+// same bytes twice, from the cache or not.
+#include "compiler/Target/CPU/ObjectCache.h"
 #include "test/compiler/Target/CPU/NativeModule.h"
 
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include <cmath>
+#include <filesystem>
+#include <fstream>
 #include <limits>
 #include <vector>
 
@@ -236,6 +239,68 @@ func.func @kernel(%a: !llvm.ptr) {
   if (auto kernel = both.find("kernel"))
     kernel(arguments);
   EXPECT_EQ(value, 49);
+}
+
+/// Compilations of exp, tanh and exp under another name, with a cache.
+struct EmitCPUObjectCache : testing::Test {
+  ~EmitCPUObjectCache() override { std::filesystem::remove_all(folder); }
+
+  /// The shared object's bytes; `times` tells how much was compiled.
+  std::string compile(const std::string &cache, const char *cpu = "haswell") {
+    std::string text, path = folder + ".so", why;
+    for (auto [name, function] : {std::pair("a", "exp"), std::pair("b", "tanh"), std::pair("c", "exp")}) {
+      text += mathKernel(std::string("math.") + function + " %x : vector<16xf32>") + "\n";
+      text.replace(text.rfind("@kernel"), 7, std::string("@") + name);
+    }
+    Compiler compiler;
+    OwningOpRef<ModuleOp> module = compiler.parse(text);
+    CPUEmissionOptions options;
+    options.cache = cache;
+    options.times = &times;
+    EXPECT_TRUE(succeeded(emitCPUObject(*module, *CPUTarget::get(cpu, why), path, options)));
+    std::string bytes = (*llvm::MemoryBuffer::getFile(path))->getBuffer().str();
+    unlink(path.c_str());
+    return bytes;
+  }
+
+  std::string folder = "/tmp/smelt-cache-" + std::to_string(getpid());
+  CPUEmissionTimes times;
+};
+
+TEST_F(EmitCPUObjectCache, CompilesOnceAndGivesTheSameBytes) {
+  std::string plain = compile("");
+  EXPECT_EQ(times.kernels, 2u) << "kernels that differ in name are compiled once";
+  EXPECT_EQ(times.compiled, 2u);
+  EXPECT_EQ(compile(folder), plain);
+  EXPECT_EQ(times.compiled, 2u);
+  EXPECT_EQ(compile(folder), plain);
+  EXPECT_EQ(times.compiled, 0u);
+  // Another CPU's kernels are other kernels.
+  EXPECT_NE(compile(folder, "skylake"), "");
+  EXPECT_EQ(times.compiled, 2u);
+}
+
+TEST_F(EmitCPUObjectCache, DamageAndMissingRightsOnlyCostTime) {
+  std::string plain = compile(folder);
+  bool odd = false;
+  for (const auto &file : std::filesystem::directory_iterator(folder)) {
+    if ((odd = !odd)) // One is cut short, one has another byte.
+      std::filesystem::resize_file(file, 100);
+    else
+      std::fstream(file.path(), std::ios::in | std::ios::out).seekp(200).put('!');
+  }
+  EXPECT_EQ(compile(folder), plain);
+  EXPECT_EQ(times.compiled, 2u);
+  EXPECT_EQ(compile(folder), plain);
+  EXPECT_EQ(times.compiled, 0u);
+  EXPECT_EQ(compile("/proc/none"), plain);
+  EXPECT_EQ(times.compiled, 2u);
+}
+
+TEST(ObjectCache, BelongsToOneCompiler) {
+  std::string id = identifyCompiler();
+  EXPECT_GE(id.size(), 2 * 40u) << "the program and at least libLLVM: " << id;
+  EXPECT_EQ(id, identifyCompiler());
 }
 
 TEST(EmitCPUObject, ReportsAnUnwritablePath) {
