@@ -60,6 +60,11 @@ void smelt::gpu::fenceSharedWrites(CodeBuilder &code) {
       NVVM::SharedSpaceAttr::get(code.builder.getContext(), NVVM::SharedSpace::shared_cta));
 }
 
+void Ring::initialise() {
+  for (int64_t i = 0; i < 2 * stages; ++i)
+    initialiseBarrier(code, barriers.get(i), i < stages ? 1 : releases);
+}
+
 RingPosition Ring::advance(RingPosition from, int64_t count) const {
   Value next = code.add(from.stage, count % stages);
   Value wraps = code.atLeast(next, stages);
@@ -68,3 +73,12 @@ RingPosition Ring::advance(RingPosition from, int64_t count) const {
           code.select(wraps, code.bitXor(parity, 1), parity)};
 }
 
+RingPosition smelt::gpu::loopStages(CodeBuilder &code, Value count, RingPosition at,
+                                    llvm::function_ref<RingPosition(Value, RingPosition)> body) {
+  SmallVector<Value> end = code.loop(code.i32(0), count, code.i32(1), {at.stage, at.parity},
+                                     [&](Value i, ValueRange carried) -> SmallVector<Value> {
+                                       RingPosition next = body(i, {carried[0], carried[1]});
+                                       return {next.stage, next.parity};
+                                     });
+  return {end[0], end[1]};
+}

@@ -29,13 +29,12 @@ private:
 /// Barriers of 8 bytes one after the other in shared memory.
 class BarrierArray {
 public:
-  BarrierArray(CodeBuilder &code, Value sharedBase, int64_t offset)
-      : code(code), base(code.at(sharedBase, offset)) {}
+  BarrierArray(CodeBuilder &code, Value shared, SharedLayout &layout, int64_t count)
+      : code(code), base(code.at(shared, layout.allocate(8 * count, 16))) {}
 
   Value get(int64_t index) const { return code.at(base, 8 * index); }
-  Value get(int64_t first, Value index) const {
-    return code.at(code.at(base, 8 * first), code.mul(index, 8));
-  }
+  /// Number `first` + `index`.
+  Value get(int64_t first, Value index) const { return code.at(get(first), code.mul(index, 8)); }
 
 private:
   CodeBuilder &code;
@@ -67,16 +66,19 @@ struct RingPosition {
   Value stage, parity;
 };
 
-/// Stages of shared memory with a full and an empty barrier each: full[0 … stages−1] lie first,
-/// then the empty ones.
+/// The barriers of stages of shared memory: full[0 … stages−1] lie first, then the empty ones. A
+/// full barrier takes one arrival (the producer's), an empty one `releases` (the consumers').
 class Ring {
 public:
-  Ring(CodeBuilder &code, BarrierArray barriers, int64_t firstBarrier, int64_t stages)
-      : code(code), barriers(barriers), first(firstBarrier), stages(stages) {}
+  Ring(CodeBuilder &code, Value shared, SharedLayout &layout, int64_t stages, int64_t releases)
+      : code(code), barriers(code, shared, layout, 2 * stages), stages(stages), releases(releases) {
+  }
 
-  int64_t getStages() const { return stages; }
-  Value full(Value stage) const { return barriers.get(first, stage); }
-  Value empty(Value stage) const { return barriers.get(first + stages, stage); }
+  /// One thread, before anybody waits.
+  void initialise();
+
+  Value full(Value stage) const { return barriers.get(0, stage); }
+  Value empty(Value stage) const { return barriers.get(stages, stage); }
   RingPosition start(bool producer) { return {code.i32(0), code.i32(producer ? 1 : 0)}; }
   /// The position `count` stages on; the parity turns at the ring's end.
   RingPosition advance(RingPosition from, int64_t count = 1) const;
@@ -84,8 +86,12 @@ public:
 private:
   CodeBuilder &code;
   BarrierArray barriers;
-  int64_t first, stages;
+  int64_t stages, releases;
 };
+
+/// for (i = 0; i < count; ++i) at = body(i, at), unsigned. Returns the position after the loop.
+RingPosition loopStages(CodeBuilder &code, Value count, RingPosition at,
+                        llvm::function_ref<RingPosition(Value i, RingPosition at)> body);
 
 } // namespace smelt::gpu
 #endif

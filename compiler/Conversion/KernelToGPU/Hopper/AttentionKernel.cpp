@@ -7,10 +7,8 @@ using namespace smelt::gpu;
 
 AttentionKernel::AttentionKernel(GPUEmission &emission, const AttentionPlan &plan, StringRef role,
                                  Location loc)
-    : emission(emission), plan(plan), function(emission, role, threads),
-      code(function.builder(), loc) {
-  function.getFunction()->setAttr("nvvm.minctasm", code.builder.getI32IntegerAttr(1));
-}
+    : WarpSpecialisedKernel(emission, role, loc), emission(emission), plan(plan),
+      block(code.blockIndex()) {}
 
 Value AttentionKernel::addMap(uint32_t argument, int64_t columns, int64_t rows) {
   GPUTensorMap map;
@@ -21,43 +19,15 @@ Value AttentionKernel::addMap(uint32_t argument, int64_t columns, int64_t rows) 
   return function.addTensorMap(argument, map);
 }
 
-void AttentionKernel::beginBody() {
-  shared = function.getDynamicShared();
-  sharedAddress = LLVM::PtrToIntOp::create(code.builder, code.loc, code.i32Type(), shared);
-  thread = code.threadIndex();
-  block = code.blockIndex();
-}
-
-void AttentionKernel::initialiseBarriers(int64_t offset, int64_t count,
-                                         llvm::function_ref<int64_t(int64_t)> arrivals) {
-  barriers.emplace(code, shared, offset);
-  code.ifThen(code.equal(thread, 0), [&] {
-    for (int64_t i = 0; i < count; ++i)
-      initialiseBarrier(code, barriers->get(i), arrivals(i));
-    fenceBarriers(code);
-  });
-  code.barrierAll();
-}
-
-void AttentionKernel::specialise(int64_t producerRegisters, int64_t consumerRegisters,
-                                 llvm::function_ref<void()> produce,
+void AttentionKernel::specialise(llvm::function_ref<void()> produce,
                                  llvm::function_ref<void()> consume) {
-  Value group = code.uniform(code.shiftRight(thread, 7));
-  code.ifElse(
-      code.equal(group, 0),
-      [&] {
-        NVVM::SetMaxRegisterOp::create(code.builder, code.loc, uint32_t(producerRegisters),
-                                       NVVM::SetMaxRegisterAction::decrease);
-        Value warp = code.uniform(code.shiftRight(thread, 5));
-        code.ifThen(code.equal(warp, 0), [&] { code.ifThen(code.elected(), produce); });
-      },
-      [&] {
-        NVVM::SetMaxRegisterOp::create(code.builder, code.loc, uint32_t(consumerRegisters),
-                                       NVVM::SetMaxRegisterAction::increase);
-        consumer = code.sub(group, 1);
-        fragment = getFragmentThread(code, thread);
-        consume();
-      });
+  Value group = getWarpGroup();
+  WarpSpecialisedKernel::specialise(group, Producer::Thread, 24, produce, [&] {
+    takeRegisters(240);
+    consumer = code.sub(group, 1);
+    fragment = getFragmentThread(code, thread);
+    consume();
+  });
 }
 
 void AttentionKernel::produceItems(TileOrder &order, const Ring &ring, ValueRange carried,
@@ -89,7 +59,7 @@ void AttentionKernel::consumeItems(
         return std::pair(order.isItem(code, item), passed);
       },
       [&](ValueRange values) { return body(locate(order, values.back()), values.drop_back()); });
-  code.ifThen(fragment.isFirst, [&] { waitStores(code, 0, /*read=*/false); });
+  finishStores();
 }
 
 void AttentionKernel::releaseStored(const Ring &ring, Value stage) {
@@ -182,9 +152,12 @@ Value AttentionKernel::multiplyRows(Value acc, ArrayRef<Value> weights, Value ad
                                     int64_t columns) {
   int64_t row = 2 * columns;
   Value tile = describeTile(code, address, Major::MN, blockRows * row, row);
+  Multiply shape;
+  shape.n = plan.width;
+  shape.bMajor = Major::MN;
   for (int64_t step = 0; step < blockRows / 16; ++step)
-    acc = multiplyRegisters(code, plan.width, weights.slice(4 * step, 4),
-                            code.add(tile, step * (16 * row >> 4)), acc);
+    acc = multiplyRegisters(code, shape, weights.slice(4 * step, 4),
+                            code.add(tile, step * (16 * row >> 4)), acc, /*first=*/false);
   return acc;
 }
 
@@ -206,7 +179,6 @@ Value AttentionKernel::multiplyHeads(const HeadTile &a, const HeadTile &b) {
 
 void AttentionKernel::storeHead(Value area, int64_t rows, Value map, Value head, Value row,
                                 ArrayRef<Value> values, int64_t columns) {
-  MLIRContext *context = code.builder.getContext();
   int64_t bytes = 2 * columns, groupBytes = rows * bytes;
   Value line = code.add(code.mul(fragment.warpInGroup, 16), code.bitAnd(fragment.lane, 15));
   Value right = code.shiftRight(fragment.lane, 4);
@@ -225,9 +197,7 @@ void AttentionKernel::storeHead(Value area, int64_t rows, Value map, Value head,
       Value place =
           code.at(code.at(start, code.mul(code.bitXor(code.add(right, 2 * j), swizzle), 16)),
                   group * groupBytes);
-      NVVM::StMatrixOp::create(code.builder, code.loc, place, words, NVVM::MMALayout::row,
-                               NVVM::LdStMatrixShapeAttr::get(context, 8, 8),
-                               NVVM::LdStMatrixEltType::B16);
+      storeMatrices(code, place, words);
     }
   fenceSharedWrites(code);
   code.barrier(code.add(consumer, ownBarrier), 128);

@@ -1,42 +1,29 @@
 //===- AttentionKernel.h - What attention's kernels share --------*- C++ -*-===//
 //
-// Blocks of 384 threads: warp group 0 loads by one thread, groups 1 and 2 compute. Tiles lie in
-// shared memory as halves of 64 columns with 128-byte swizzle; keys as groups of
+// Tiles lie in shared memory as halves of 64 columns with 128-byte swizzle; keys as groups of
 // AttentionPlan::keyGroup columns, so that shifted features can come from the row before.
 //
 //===----------------------------------------------------------------------===//
 #ifndef SMELT_COMPILER_CONVERSION_KERNELTOGPU_HOPPER_ATTENTIONKERNEL_H
 #define SMELT_COMPILER_CONVERSION_KERNELTOGPU_HOPPER_ATTENTIONKERNEL_H
 
-#include "compiler/Conversion/KernelToGPU/Hopper/AsyncCopy.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/AttentionPlan.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/TileOrder.h"
-#include "compiler/Conversion/KernelToGPU/Hopper/TileStore.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/WarpGroupMultiply.h"
+#include "compiler/Conversion/KernelToGPU/Hopper/WarpSpecialisedKernel.h"
 
 namespace smelt::gpu {
 
-class AttentionKernel {
+class AttentionKernel : protected WarpSpecialisedKernel {
 public:
   AttentionKernel(GPUEmission &emission, const AttentionPlan &plan, llvm::StringRef role,
                   mlir::Location loc);
 
 protected:
-  static constexpr int64_t threads = 384;
-  /// Named barriers: 1 and 2 of a consumer group's own threads; 3 and 4 order the groups'
-  /// multiplications.
-  static constexpr int64_t ownBarrier = 1, turnBarrier = 3;
-
   /// Boxes of `columns` × one head × `rows` of a stored [T, H, d].
   Value addMap(uint32_t argument, int64_t columns, int64_t rows);
-  /// The thread, the block and shared memory; call after the layout is complete.
-  void beginBody();
-  /// Initialises barriers 0 … count−1: `arrivals(i)` each.
-  void initialiseBarriers(int64_t offset, int64_t count,
-                          llvm::function_ref<int64_t(int64_t)> arrivals);
   /// One thread of warp 0 of group 0, with few registers; groups 1 and 2 with many.
-  void specialise(int64_t producerRegisters, int64_t consumerRegisters,
-                  llvm::function_ref<void()> produce, llvm::function_ref<void()> consume);
+  void specialise(llvm::function_ref<void()> produce, llvm::function_ref<void()> consume);
 
   /// A tile of `attentionRows` rows of one head, as values of the running kernel.
   struct Item {
@@ -150,18 +137,13 @@ protected:
 
   GPUEmission &emission;
   const AttentionPlan &plan;
-  GPUFunction function;
-  CodeBuilder code;
-  SharedLayout layout;
-  Value shared, sharedAddress, thread, block, consumer;
+  Value block;
   Value mapK, mapOwn; ///< Tiles of keys; boxes of one row (null without a shift).
   Value first;      ///< The first key that each query sees; of kernels that ask.
   Value mapV;       ///< Tiles of values.
   int64_t itemOffset = 0, kOffset = 0, vOffset = 0;
   std::optional<Ring> q, k, v;
-  Value firstKeys; ///< The barrier of blocks that hold key 0.
-  std::optional<BarrierArray> barriers;
-  FragmentThread fragment;
+  std::optional<BarrierArray> firstKeys; ///< One: of blocks that hold key 0.
 
 private:
   void loadKeyGroups(Value map, Value place, Value barrier, Value head, Value row, int64_t rows);

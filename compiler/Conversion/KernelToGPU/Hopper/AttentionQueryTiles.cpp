@@ -13,24 +13,17 @@ int64_t AttentionKernel::beginQueryTiles(TileOrder &order, int64_t queryStages, 
                                          int64_t valueStages, int64_t multiprocessors) {
   kOffset = layout.allocate(keyStages * blockBytes(), 1024);
   vOffset = layout.allocate(valueStages * blockBytes(), 1024);
-  int64_t count = 2 * (queryStages + keyStages + valueStages);
-  int64_t barrierOffset = layout.allocate(8 * (count + 1), 16);
+  q.emplace(code, shared, layout, queryStages, /*releases=*/consumers);
+  k.emplace(code, shared, layout, keyStages, releases);
+  v.emplace(code, shared, layout, valueStages, releases);
+  firstKeys.emplace(code, shared, layout, 1);
   allocateItems(queryStages);
   order.allocate(layout);
-  beginBody();
-  // A full barrier has one producer, an empty one of queries both groups; the last is the first
-  // keys'.
-  int64_t k0 = 2 * queryStages, v0 = k0 + 2 * keyStages;
-  initialiseBarriers(barrierOffset, count + 1, [&](int64_t i) -> int64_t {
-    bool isEmpty = i < k0   ? i >= queryStages
-                   : i < v0 ? i - k0 >= keyStages
-                            : i < count && i - v0 >= valueStages;
-    return !isEmpty ? 1 : i < k0 ? 2 : releases;
+  initialiseBarriers([&] {
+    for (Ring *ring : {&*q, &*k, &*v})
+      ring->initialise();
+    initialiseBarrier(code, firstKeys->get(0), 1);
   });
-  q.emplace(code, *barriers, 0, queryStages);
-  k.emplace(code, *barriers, k0, keyStages);
-  v.emplace(code, *barriers, v0, valueStages);
-  firstKeys = barriers->get(count);
   int64_t grid = std::min(order.countItems(), multiprocessors);
   order.prepare(code, function, shared, [&](Value tile) {
     return code.sub(code.add(tile, tile), getLowest(code.mul(tile, attentionRows)));
@@ -45,8 +38,9 @@ void AttentionKernel::produceQueryTiles(
     RingPosition kAt{inner[0], inner[1]}, vAt{inner[2], inner[3]};
     Value row = code.mul(here, blockRows);
     waitBarrier(code, k->empty(kAt.stage), kAt.parity);
-    Value parity = loadKeys(placeOf(kOffset, kAt.stage, blockBytes()), k->full(kAt.stage),
-                            firstKeys, inner[4], item.head, row, code.equal(here, 0), blockRows);
+    Value parity =
+        loadKeys(placeOf(kOffset, kAt.stage, blockBytes()), k->full(kAt.stage), firstKeys->get(0),
+                 inner[4], item.head, row, code.equal(here, 0), blockRows);
     waitBarrier(code, v->empty(vAt.stage), vAt.parity);
     expectBytes(code, v->full(vAt.stage), code.i32(blockBytes()));
     loadHalves(mapV, placeOf(vOffset, vAt.stage, blockBytes()), v->full(vAt.stage), item.head, row,

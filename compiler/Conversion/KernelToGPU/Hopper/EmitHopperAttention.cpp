@@ -46,7 +46,7 @@ public:
   void emit(int64_t multiprocessors) {
     qOffset = layout.allocate(queryStages * tileBytes(), 1024);
     int64_t grid = beginQueryTiles(order, queryStages, blockStages, blockStages, multiprocessors);
-    specialise(24, 240, [&] { produce(); }, [&] { consume(); });
+    specialise([&] { produce(); }, [&] { consume(); });
     function.finish({grid, 1, 1}, layout.getBytes());
   }
 

@@ -43,30 +43,24 @@ public:
     qOffset = layout.allocate(queryStages * blockBytes(), 1024);
     gOffset = layout.allocate(gradientStages * blockBytes(), 1024);
     sideOffset = layout.allocate(gradientStages * sideBytes, 128);
-    int64_t count = 2 * (keyStages + queryStages + gradientStages) + keyStages;
-    int64_t barrierOffset = layout.allocate(8 * (count + 1), 16);
+    tiles.emplace(code, shared, layout, keyStages, /*releases=*/consumers);
+    q.emplace(code, shared, layout, queryStages, releases);
+    gradients.emplace(code, shared, layout, gradientStages, releases);
+    keysFull.emplace(code, shared, layout, keyStages);
+    firstKeys.emplace(code, shared, layout, 1);
     allocateItems(keyStages);
     order.allocate(layout);
-    beginBody();
-    // Rings of tiles (values; keys have full barriers of their own at the end), of queries and of
-    // gradients: a full barrier has one producer, an empty one of tiles both groups; the last is
-    // the first keys'.
-    constexpr int64_t q0 = 2 * keyStages, g0 = q0 + 2 * queryStages, k0 = g0 + 2 * gradientStages;
-    initialiseBarriers(barrierOffset, count + 1, [&](int64_t i) -> int64_t {
-      bool isEmpty = i < q0   ? i >= keyStages
-                     : i < g0 ? i - q0 >= queryStages
-                              : i < k0 && i - g0 >= gradientStages;
-      return !isEmpty ? 1 : i < q0 ? 2 : releases;
+    initialiseBarriers([&] {
+      for (Ring *ring : {&*tiles, &*q, &*gradients})
+        ring->initialise();
+      for (int64_t stage = 0; stage < keyStages; ++stage)
+        initialiseBarrier(code, keysFull->get(stage), 1);
+      initialiseBarrier(code, firstKeys->get(0), 1);
     });
-    tiles.emplace(code, *barriers, 0, keyStages);
-    q.emplace(code, *barriers, q0, queryStages);
-    gradients.emplace(code, *barriers, g0, gradientStages);
-    keysFull = k0;
-    firstKeys = barriers->get(count);
     int64_t grid = std::min(order.countItems(), multiprocessors);
     order.prepare(code, function, shared,
                   [&](Value tile) { return code.sub(getTileEnd(tile), code.mul(tile, 2)); });
-    specialise(24, 240, [&] { produce(); }, [&] { consume(); });
+    specialise([&] { produce(); }, [&] { consume(); });
     function.finish({grid, 1, 1}, layout.getBytes());
   }
 
@@ -100,9 +94,9 @@ private:
     Value begin = code.mul(item.tile, 2), end = getTileEnd(item.tile);
     waitBarrier(code, tiles->empty(at.stage), at.parity);
     announce(at.stage, work);
-    Value parity = loadKeys(placeOf(kOffset, at.stage, tileBytes()),
-                            barriers->get(keysFull, at.stage), firstKeys, carried[6], item.head,
-                            item.row, code.equal(item.tile, 0), attentionRows);
+    Value parity = loadKeys(placeOf(kOffset, at.stage, tileBytes()), keysFull->get(0, at.stage),
+                            firstKeys->get(0), carried[6], item.head, item.row,
+                            code.equal(item.tile, 0), attentionRows);
     expectBytes(code, tiles->full(at.stage), code.i32(tileBytes()));
     loadHalves(mapV, placeOf(vOffset, at.stage, tileBytes()), tiles->full(at.stage), item.head,
                item.row, attentionRows);
@@ -192,7 +186,7 @@ private:
     tile.row[0] = inTile;
     tile.row[1] = code.add(inTile, 8);
 
-    waitBarrier(code, barriers->get(keysFull, at.stage), at.parity);
+    waitBarrier(code, keysFull->get(0, at.stage), at.parity);
     SmallVector<Value> rings = passOver(begin, group, {&*q, &*gradients}, carried.drop_front(2));
     Running running{{rings[0], rings[1]}, {rings[2], rings[3]}, {}, {}, zeroHead(), zeroHead()};
     running = consumeEdge(group, tile, Mask::diagonal, running);
@@ -383,9 +377,10 @@ private:
   }
 
   TileOrder order;
-  int64_t qOffset = 0, gOffset = 0, sideOffset = 0, keysFull = 0;
+  int64_t qOffset = 0, gOffset = 0, sideOffset = 0;
   Value mapQ, mapG, mapDK, mapDV, mapSides, lastWhole, lastAny;
-  std::optional<Ring> tiles, gradients;
+  std::optional<Ring> tiles, gradients; ///< Tiles: of values and for both to be released.
+  std::optional<BarrierArray> keysFull; ///< Of a tile's keys, which come by a barrier of their own.
 };
 
 } // namespace

@@ -31,7 +31,7 @@ public:
     qOffset = layout.allocate(queryStages * tileBytes(), 1024);
     gOffset = layout.allocate(queryStages * tileBytes(), 1024);
     int64_t grid = beginQueryTiles(order, queryStages, keyStages, valueStages, multiprocessors);
-    specialise(24, 240, [&] { produce(); }, [&] { consume(); });
+    specialise([&] { produce(); }, [&] { consume(); });
     function.finish({grid, 1, 1}, layout.getBytes());
   }
 

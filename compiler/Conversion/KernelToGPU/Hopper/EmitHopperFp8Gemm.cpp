@@ -17,7 +17,7 @@
 #include "compiler/Conversion/KernelToGPU/EmitKernels.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/ByteTranspose.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/OperandCopy.h"
-#include "compiler/Conversion/KernelToGPU/Hopper/TileQueue.h"
+#include "compiler/Conversion/KernelToGPU/Hopper/ProductKernel.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/TileStore.h"
 
 using namespace mlir;
@@ -26,13 +26,14 @@ using namespace smelt::gpu;
 
 namespace {
 
-class Fp8Gemm {
+class Fp8Gemm : ProductKernel {
 public:
   /// With `a` null, A is stored with rows of k in buffer `rowsOfK`.
   Fp8Gemm(kernel::GemmOp op, GPUEmission &emission, const KMajorOperand *a, uint32_t rowsOfK,
           const KMajorOperand &b)
-      : op(op), fromRegisters(!a), aType(smelt::gpu::getMultipliedType(op, 0)), bType(b.type),
-        function(emission, "gemm", 384), code(function.builder(), op.getLoc()), region(code, op),
+      : ProductKernel(emission, "gemm", op.getLoc(), {4, blockRows, tileColumns}), op(op),
+        fromRegisters(!a), aType(smelt::gpu::getMultipliedType(op, 0)), bType(b.type),
+        region(code, op),
         mapA(a ? function.addTensorMap(a->argument, a->describe(blockRows), a->byteOffset)
                : function.addTensorMap(rowsOfK, describeRowsOfK(op.getM(), op.getK()))),
         mapB(function.addTensorMap(b.argument, b.describe(tileColumns), b.byteOffset)) {
@@ -44,34 +45,16 @@ public:
   }
 
   void emit(int64_t multiprocessors) {
-    function.getFunction()->setAttr("nvvm.minctasm", code.builder.getI32IntegerAttr(1));
-    int64_t ringOffset = layout.allocate(stages * stageBytes, 1024);
-    int64_t barrierOffset = layout.allocate(8 * 2 * stages, 16);
-    shared = code.at(function.getDynamicShared(), ringOffset);
-    sharedAddress = LLVM::PtrToIntOp::create(code.builder, code.loc, code.i32Type(), shared);
-    barriers.emplace(code, function.getDynamicShared(), barrierOffset);
-    ring.emplace(code, *barriers, 0, stages);
+    addRing(/*releases=*/4 * consumers); // A warp each.
     queue.emplace(code, function, layout, tiles(), TileQueue::Consumers::Together, multiprocessors);
-    thread = code.threadIndex();
-    Value group = code.uniform(code.shiftRight(thread, 7));
-    code.ifThen(code.equal(thread, 0), [&] {
-      for (int64_t i = 0; i < 2 * stages; ++i)
-        initialiseBarrier(code, barriers->get(i), i < stages ? 1 : 4 * consumers); // A warp each.
-      queue->initialise();
-      fenceBarriers(code);
-    });
-    code.barrierAll();
-    code.ifElse(
-        code.equal(group, 0), [&] { emitProducer(); }, [&] { emitConsumer(code.sub(group, 1)); });
+    emitRoles(Producer::Thread, [&] { produce(); }, [&] { consume(); });
     function.finish({queue->getGrid(), 1, 1}, layout.getBytes());
   }
 
 private:
-  static constexpr int64_t consumers = 2, blockRows = consumers * tileRows, stages = 4;
+  static constexpr int64_t blockRows = consumers * tileRows;
   /// Stages between additions to the sums.
   static constexpr int64_t together = 2;
-  static constexpr int64_t aBytes = blockRows * swizzleRow,
-                           stageBytes = aBytes + tileColumns * swizzleRow;
 
   /// Panels of 128 rows of the product and 128 of k, the rows of k in the order in which ldmatrix
   /// wants them: of each 16, those with bit 1 clear (0, 1, 4, 5, 8, 9, 12, 13), then the others.
@@ -92,47 +75,26 @@ private:
     return (blocks + together - 1) / together * together;
   }
 
-  void emitProducer() {
-    NVVM::SetMaxRegisterOp::create(code.builder, code.loc, 40,
-                                   NVVM::SetMaxRegisterAction::decrease);
-    Value warp = code.uniform(code.shiftRight(thread, 5));
-    code.ifThen(code.equal(warp, 0), [&] {
-      code.ifThen(code.elected(), [&] {
-        RingPosition start = ring->start(/*producer=*/true);
-        queue->produce({start.stage, start.parity},
-                       [&](Value tile, ValueRange carried) { return produce(tile, carried); });
+  void produce() {
+    produceTiles([&](Value tile, RingPosition at) {
+      Value row = code.mul(code.div(tile, tilesN()), blockRows),
+            column = code.mul(code.rem(tile, tilesN()), tileColumns);
+      return fillStages(at, steps(), [&](Value step, Value slot, Value full) {
+        Value k = code.mul(step, swizzleRow);
+        Value stage = placeOf(slot);
+        if (fromRegisters)
+          for (int64_t i = 0; i < consumers; ++i)
+            loadTile(code, mapA, code.at(stage, i * tileRows * swizzleRow), full,
+                     {code.add(row, i * tileRows), code.i32(0), code.i32(0), code.i32(0),
+                      code.mul(step, swizzleRow / 16)});
+        else
+          loadTile(code, mapA, stage, full, {k, row});
+        loadTile(code, mapB, code.at(stage, stages.aBytes()), full, {k, column});
       });
     });
   }
 
-  SmallVector<Value> produce(Value tile, ValueRange start) {
-    Value row = code.mul(code.div(tile, tilesN()), blockRows),
-          column = code.mul(code.rem(tile, tilesN()), tileColumns);
-    return code.loop(code.i32(0), code.i32(steps()), code.i32(1), start,
-                     [&](Value step, ValueRange carried) -> SmallVector<Value> {
-                       RingPosition at{carried[0], carried[1]};
-                       waitBarrier(code, ring->empty(at.stage), at.parity);
-                       Value full = ring->full(at.stage);
-                       expectBytes(code, full, code.i32(stageBytes));
-                       Value k = code.mul(step, swizzleRow);
-                       Value stage = code.at(shared, code.mul(at.stage, stageBytes));
-                       if (fromRegisters)
-                         for (int64_t i = 0; i < consumers; ++i)
-                           loadTile(code, mapA, code.at(stage, i * tileRows * swizzleRow), full,
-                                    {code.add(row, i * tileRows), code.i32(0), code.i32(0),
-                                     code.i32(0), code.mul(step, swizzleRow / 16)});
-                       else
-                         loadTile(code, mapA, stage, full, {k, row});
-                       loadTile(code, mapB, code.at(stage, aBytes), full, {k, column});
-                       RingPosition next = ring->advance(at);
-                       return {next.stage, next.parity};
-                     });
-  }
-
-  void emitConsumer(Value consumer) {
-    NVVM::SetMaxRegisterOp::create(code.builder, code.loc, 232,
-                                   NVVM::SetMaxRegisterAction::increase);
-    FragmentThread fragment = getFragmentThread(code, thread);
+  void consume() {
     region.evaluateScalars();
     Value inBlock = code.mul(consumer, tileRows);
     // Fragments of A: lane l loads 16 bytes of row l of 32 rows of k, swizzled.
@@ -142,23 +104,22 @@ private:
     for (int64_t m = 0; m < 2; ++m)
       laneAddresses[m] = code.at(lanes, code.mul(code.bitXor(panel, 4 * m), 16));
     Value aAddress = code.add(sharedAddress, code.mul(consumer, tileRows * swizzleRow)),
-          bAddress = code.add(sharedAddress, aBytes);
+          bAddress = code.add(sharedAddress, stages.aBytes());
     RingPosition start = ring->start(/*producer=*/false);
     queue->consume(consumer, {start.stage, start.parity},
                    [&](Value, ValueRange carried) -> SmallVector<Value> {
                      SmallVector<Value> state{carried[0], carried[1]};
                      state.append(Cell::count, code.f32(0));
-                     state =
-                         code.loop(code.i32(0), code.i32(steps()), code.i32(together), state,
-                                   [&](Value, ValueRange before) {
-                                     return multiplyStages(before, aAddress, bAddress, fragment);
-                                   });
+                     state = code.loop(code.i32(0), code.i32(steps()), code.i32(together), state,
+                                       [&](Value, ValueRange before) {
+                                         return multiplyTogether(before, aAddress, bAddress);
+                                       });
                      Value tile = queue->readAgain();
                      Value row = code.mul(code.div(tile, tilesN()), blockRows),
                            column = code.mul(code.rem(tile, tilesN()), tileColumns);
                      Value first = code.add(row, inBlock);
                      auto run = [&] {
-                       store(first, code.add(column, fragment.pair), fragment,
+                       store(first, code.add(column, fragment.pair),
                              ArrayRef<Value>(state).drop_front(2));
                      };
                      // The second group may have no row.
@@ -168,18 +129,17 @@ private:
   }
 
   /// 4 products of 32 of k for each 64 rows and stage, added to the sums.
-  SmallVector<Value> multiplyStages(ValueRange state, Value aAddress, Value bAddress,
-                                    const FragmentThread &fragment) {
+  SmallVector<Value> multiplyTogether(ValueRange state, Value aAddress, Value bAddress) {
     SmallVector<RingPosition> at{{state[0], state[1]}};
     SmallVector<Value> aTiles, bTiles;
     for (int64_t i = 0; i < together; ++i) {
       waitBarrier(code, ring->full(at[i].stage), at[i].parity);
-      Value offset = code.mul(at[i].stage, stageBytes);
+      Value offset = code.mul(at[i].stage, stages.bytes());
       aTiles.push_back(describeTile(code, code.add(aAddress, offset), Major::K));
       bTiles.push_back(describeTile(code, code.add(bAddress, offset), Major::K));
       at.push_back(ring->advance(at[i]));
     }
-    Multiply shape{tileColumns, aType, bType, Major::K, Major::K};
+    Multiply multiplication{tileColumns, aType, bType, Major::K, Major::K};
     SmallVector<Value> sums;
     for (int64_t m = 0; m < 2; ++m) {
       Value part =
@@ -195,8 +155,9 @@ private:
           bool isFirst = i == 0 && step == 0;
           part =
               fromRegisters
-                  ? multiplyFragment(ArrayRef<Value>(words).slice(4 * step, 4), b, part, isFirst)
-                  : multiply(code, shape,
+                  ? multiplyRegisters(code, multiplication,
+                                      ArrayRef<Value>(words).slice(4 * step, 4), b, part, isFirst)
+                  : multiply(code, multiplication,
                              code.add(aTiles[i], step * getStep(Major::K) + m * (panelBytes >> 4)),
                              b, part, isFirst);
         }
@@ -224,56 +185,17 @@ private:
   /// lane/4 of the fragment is row 2·(lane/4) of the warp's 16, and its row lane/4 + 8 the next
   /// one.
   SmallVector<Value> loadFragment(int64_t m, Value stage, int64_t step) {
-    MLIRContext *context = code.builder.getContext();
     Value address =
-        code.at(code.at(laneAddresses[m], code.mul(stage, stageBytes)), step * 32 * swizzleRow);
-    SmallVector<Type> four(4, code.i32Type());
-    Value loaded = NVVM::LdMatrixOp::create(
-        code.builder, code.loc, LLVM::LLVMStructType::getLiteral(context, four), address,
-        uint32_t(4), NVVM::MMALayout::col, NVVM::LdStMatrixShapeAttr::get(context, 8, 8),
-        NVVM::LdStMatrixEltType::B16);
-    SmallVector<Value> words, result;
-    for (int64_t i = 0; i < 4; ++i)
-      words.push_back(
-          LLVM::ExtractValueOp::create(code.builder, code.loc, loaded, ArrayRef<int64_t>{i}));
+        code.at(code.at(laneAddresses[m], code.mul(stage, stages.bytes())), step * 32 * swizzleRow);
+    SmallVector<Value> words = loadMatrices(code, address, NVVM::MMALayout::col), result;
     for (int64_t i = 0; i < 4; i += 2)
       for (int64_t selector : {0x6420, 0x7531})
         result.push_back(permuteBytes(code, words[i], words[i + 1], selector));
     return result;
   }
 
-  /// No nvvm op takes A from registers.
-  Value multiplyFragment(ArrayRef<Value> words, Value b, Value accumulator, bool first) {
-    auto name = [](OperandType type) { return type == OperandType::E4M3 ? ".e4m3" : ".e5m2"; };
-    constexpr int64_t count = tileColumns / 2;
-    std::string text = std::string("wgmma.mma_async.sync.aligned.m64n128k32.f32") + name(aType) +
-                       name(bType) + " {";
-    std::string constraints;
-    for (int64_t i = 0; i < count; ++i) {
-      text += (i ? ", $" : "$") + std::to_string(i);
-      constraints += "=f,";
-    }
-    auto operand = [&](int64_t i) { return "$" + std::to_string(count + i); };
-    text += "}, {" + operand(0) + ", " + operand(1) + ", " + operand(2) + ", " + operand(3) +
-            "}, " + operand(4) + (first ? ", 0, 1, 1;" : ", 1, 1, 1;");
-    constraints += "r,r,r,r,l";
-    SmallVector<Value> operands(words);
-    operands.push_back(b);
-    for (int64_t i = 0; i < count; ++i)
-      constraints += "," + std::to_string(i);
-    operands.append(unpackAccumulator(code, accumulator));
-    MLIRContext *context = code.builder.getContext();
-    return LLVM::InlineAsmOp::create(
-               code.builder, code.loc, accumulator.getType(), operands,
-               code.builder.getStringAttr(text), code.builder.getStringAttr(constraints),
-               code.builder.getUnitAttr(), UnitAttr(),
-               LLVM::TailCallKindAttr::get(context, LLVM::TailCallKind::None),
-               LLVM::AsmDialectAttr::get(context, LLVM::AsmDialect::AD_ATT), ArrayAttr())
-        .getResult(0);
-  }
-
   /// `first`: the group's first row; `column` the thread's.
-  void store(Value first, Value column, const FragmentThread &fragment, ArrayRef<Value> sums) {
+  void store(Value first, Value column, ArrayRef<Value> sums) {
     auto product = [&](Cell cell) { return sums[cell.index()]; };
     // Rows of h = 0 and 1 lie 8 apart, or, from registers, below each other.
     Value row = code.add(first, fragment.row);
@@ -312,16 +234,10 @@ private:
   kernel::GemmOp op;
   bool fromRegisters;
   OperandType aType, bType;
-  GPUFunction function;
-  CodeBuilder code;
   FragmentRegion region;
   Value mapA, mapB;
   SmallVector<std::pair<Value, Value>> outputs; ///< Tensor of the region, pointer.
-  SharedLayout layout;
-  std::optional<BarrierArray> barriers;
-  std::optional<Ring> ring;
-  std::optional<TileQueue> queue;
-  Value shared, sharedAddress, thread, laneAddresses[2];
+  Value laneAddresses[2];
 };
 
 } // namespace

@@ -11,6 +11,7 @@
 #include "compiler/Conversion/KernelToGPU/Hopper/EmitHopperLongGemm.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/LongGemmPlan.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/OperandTile.h"
+#include "compiler/Conversion/KernelToGPU/Hopper/ProductKernel.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/ResultStage.h"
 
 using namespace mlir;
@@ -21,8 +22,6 @@ namespace {
 
 constexpr int64_t consumers = 2, groupRows = 64, rowBlocks = groupRows / 64,
                   blockRows = consumers * groupRows, blockColumns = 256;
-constexpr int64_t aBytes = blockRows * swizzleRow, stageBytes = aBytes + blockColumns * swizzleRow,
-                  stages = 4;
 /// A slot: the f32 sums of a tile, 4 registers (one 8-column block of 64 rows) of all threads after
 /// the other.
 constexpr int64_t quadBytes = consumers * 128 * 16, quads = rowBlocks * blockColumns / 8,
@@ -30,12 +29,12 @@ constexpr int64_t quadBytes = consumers * 128 * 16, quads = rowBlocks * blockCol
 
 int64_t countTiles(int64_t size, int64_t tile) { return (size + tile - 1) / tile; }
 
-class LongGemm {
+class LongGemm : ProductKernel {
 public:
   LongGemm(kernel::GemmOp op, GPUEmission &emission, const GemmPlan &plan, const LongGemmPlan &deal,
            int64_t slots)
-      : plan(plan), deal(deal), function(emission, "gemm", 384),
-        code(function.builder(), op.getLoc()),
+      : ProductKernel(emission, "gemm", op.getLoc(), {4, blockRows, blockColumns}), plan(plan),
+        deal(deal),
         mapA(function.addTensorMap(plan.aArgument, describeOperand(plan.aType, plan.aMajor, plan.m,
                                                                    plan.k, 1, blockRows))),
         mapB(function.addTensorMap(plan.bArgument, describeOperand(plan.bType, plan.bMajor, plan.n,
@@ -43,24 +42,9 @@ public:
         slotsPlace(function.getWorkspace(slots)) {}
 
   void emit() {
-    function.getFunction()->setAttr("nvvm.minctasm", code.builder.getI32IntegerAttr(1));
-    int64_t ringOffset = layout.allocate(stages * stageBytes, 1024);
-    int64_t barrierOffset = layout.allocate(8 * 2 * stages, 16);
-    shared = code.at(function.getDynamicShared(), ringOffset);
-    sharedAddress = LLVM::PtrToIntOp::create(code.builder, code.loc, code.i32Type(), shared);
-    barriers.emplace(code, function.getDynamicShared(), barrierOffset);
-    ring.emplace(code, *barriers, 0, stages);
+    addRing(/*releases=*/consumers);
     addWork();
-    thread = code.threadIndex();
-    Value group = code.uniform(code.shiftRight(thread, 7));
-    code.ifThen(code.equal(thread, 0), [&] {
-      for (int64_t i = 0; i < 2 * stages; ++i)
-        initialiseBarrier(code, barriers->get(i), i < stages ? 1 : consumers);
-      fenceBarriers(code);
-    });
-    code.barrierAll();
-    code.ifElse(
-        code.equal(group, 0), [&] { emitProducer(); }, [&] { emitConsumer(code.sub(group, 1)); });
+    emitRoles(Producer::Warp, [&] { produce(); }, [&] { consume(); });
     function.finish({int64_t(deal.work.size()), 1, 1}, layout.getBytes());
   }
 
@@ -87,57 +71,42 @@ private:
                 llvm::function_ref<RingPosition(const Part &, RingPosition)> body) {
     Value mine = code.at(work, code.mul(code.blockIndex(), deal.mostParts() * 16));
     int64_t tilesN = countTiles(plan.n, blockColumns);
-    code.loop(code.i32(0), code.i32(deal.mostParts()), code.i32(1), {start.stage, start.parity},
-              [&](Value index, ValueRange carried) -> SmallVector<Value> {
-                Value place = code.at(mine, code.mul(index, 16));
-                Value numbers[4];
-                for (int64_t i = 0; i < 4; ++i)
-                  numbers[i] = code.uniform(code.load(code.i32Type(), code.at(place, 4 * i), 4));
-                Part part{code.mul(code.div(numbers[0], tilesN), blockRows),
-                          code.mul(code.rem(numbers[0], tilesN), blockColumns), numbers[1],
-                          numbers[2], numbers[3]};
-                RingPosition end = body(part, {carried[0], carried[1]});
-                return {end.stage, end.parity};
-              });
+    loopStages(code, code.i32(deal.mostParts()), start, [&](Value index, RingPosition at) {
+      Value place = code.at(mine, code.mul(index, 16));
+      Value numbers[4];
+      for (int64_t i = 0; i < 4; ++i)
+        numbers[i] = code.uniform(code.load(code.i32Type(), code.at(place, 4 * i), 4));
+      Part part{code.mul(code.div(numbers[0], tilesN), blockRows),
+                code.mul(code.rem(numbers[0], tilesN), blockColumns), numbers[1], numbers[2],
+                numbers[3]};
+      return body(part, at);
+    });
   }
 
-  void emitProducer() {
-    NVVM::SetMaxRegisterOp::create(code.builder, code.loc, 40,
-                                   NVVM::SetMaxRegisterAction::decrease);
-    Value warp = code.uniform(code.shiftRight(thread, 5));
-    code.ifThen(code.equal(warp, 0), [&] {
-      Value isElected = code.elected();
-      forParts(ring->start(/*producer=*/true), [&](const Part &part, RingPosition start) {
-        SmallVector<Value> end =
-            code.loop(code.i32(0), part.count, code.i32(1), {start.stage, start.parity},
-                      [&](Value step, ValueRange carried) -> SmallVector<Value> {
-                        RingPosition at{carried[0], carried[1]};
-                        code.ifThen(isElected, [&] { load(part, step, at); });
-                        RingPosition next = ring->advance(at);
-                        return {next.stage, next.parity};
-                      });
-        return RingPosition{end[0], end[1]};
+  /// The whole warp goes from part to part, since it loads their numbers together.
+  void produce() {
+    Value isElected = code.elected();
+    forParts(ring->start(/*producer=*/true), [&](const Part &part, RingPosition start) {
+      return loopStages(code, part.count, start, [&](Value step, RingPosition at) {
+        code.ifThen(isElected, [&] { load(part, step, at); });
+        return ring->advance(at);
       });
     });
   }
 
   void load(const Part &part, Value step, RingPosition at) {
-    waitBarrier(code, ring->empty(at.stage), at.parity);
-    Value full = ring->full(at.stage);
-    expectBytes(code, full, code.i32(stageBytes));
-    Value k = code.mul(code.add(part.first, step), plan.blockK());
-    Value stage = code.at(shared, code.mul(at.stage, stageBytes));
-    loadOperand(code, mapA, plan.aMajor, stage, full, part.row, k, Value(), blockRows);
-    loadOperand(code, mapB, plan.bMajor, code.at(stage, aBytes), full, part.column, k, Value(),
-                blockColumns);
+    fillStage(step, at, [&](Value, Value slot, Value full) {
+      Value k = code.mul(code.add(part.first, step), plan.blockK());
+      Value stage = placeOf(slot);
+      loadOperand(code, mapA, plan.aMajor, stage, full, part.row, k, Value(), blockRows);
+      loadOperand(code, mapB, plan.bMajor, code.at(stage, stages.aBytes()), full, part.column, k,
+                  Value(), blockColumns);
+    });
   }
 
-  void emitConsumer(Value consumer) {
-    NVVM::SetMaxRegisterOp::create(code.builder, code.loc, 232,
-                                   NVVM::SetMaxRegisterAction::increase);
-    FragmentThread fragment = getFragmentThread(code, thread);
+  void consume() {
     Value a = code.add(sharedAddress, code.mul(consumer, groupRows * swizzleRow)),
-          b = code.add(sharedAddress, aBytes);
+          b = code.add(sharedAddress, stages.aBytes());
     Value inGroup = code.at(slotsPlace, code.mul(code.sub(thread, 128), 16));
     forParts(ring->start(/*producer=*/false), [&](const Part &part, RingPosition at) {
       // The body of a part that there is not must not run, and its position stays.
@@ -146,7 +115,7 @@ private:
                                   isThere, true);
       OpBuilder::InsertionGuard guard(code.builder);
       code.builder.setInsertionPointToStart(op.thenBlock());
-      RingPosition end = multiplyPart(part, at, a, b, fragment, inGroup);
+      RingPosition end = multiplyPart(part, at, a, b, inGroup);
       scf::YieldOp::create(code.builder, code.loc, ValueRange{end.stage, end.parity});
       code.builder.setInsertionPointToStart(op.elseBlock());
       scf::YieldOp::create(code.builder, code.loc, ValueRange{at.stage, at.parity});
@@ -154,28 +123,12 @@ private:
     });
   }
 
-  RingPosition multiplyPart(const Part &part, RingPosition at, Value a, Value b,
-                            const FragmentThread &fragment, Value inGroup) {
-    SmallVector<Value> zero(
-        rowBlocks,
-        LLVM::UndefOp::create(code.builder, code.loc, getAccumulatorType(code, blockColumns)));
-    SmallVector<Value> state = multiplyStage(at, a, b, zero, /*first=*/true);
-    RingPosition next = ring->advance(at);
-    state.insert(state.begin(), {next.stage, next.parity, at.stage});
-    state = code.loop(code.i32(1), part.count, code.i32(1), state,
-                      [&](Value, ValueRange carried) -> SmallVector<Value> {
-                        RingPosition here{carried[0], carried[1]};
-                        SmallVector<Value> sums =
-                            multiplyStage(here, a, b, carried.drop_front(3), /*first=*/false);
-                        waitMultiply(code, 1); // The stage before has been read.
-                        release(carried[2], fragment);
-                        RingPosition following = ring->advance(here);
-                        SmallVector<Value> result{following.stage, following.parity, here.stage};
-                        result.append(sums);
-                        return result;
-                      });
-    waitMultiply(code, 0);
-    release(state[2], fragment);
+  RingPosition multiplyPart(const Part &part, RingPosition at, Value a, Value b, Value inGroup) {
+    Sums sums = multiplyStages(at, part.count, rowBlocks, blockColumns,
+                               [&](RingPosition here, ValueRange blocks, bool first) {
+                                 return multiplyStage(here, a, b, blocks, first);
+                               });
+    finish(sums);
     Value place = code.at(inGroup, code.mul(code.widen(part.slot), slotBytes));
     auto quad = VectorType::get(4, code.f32Type());
     for (int64_t m = 0; m < rowBlocks; ++m)
@@ -184,45 +137,27 @@ private:
         for (int64_t i = 0; i < 4; ++i)
           four = LLVM::InsertElementOp::create(
               code.builder, code.loc, four,
-              LLVM::ExtractValueOp::create(code.builder, code.loc, state[3 + m],
+              LLVM::ExtractValueOp::create(code.builder, code.loc, sums.blocks[m],
                                            ArrayRef<int64_t>{4 * n8 + i}),
               code.i32(i));
         code.store(four, code.at(place, (m * blockColumns / 8 + n8) * quadBytes), 16);
       }
-    return {state[0], state[1]};
+    return sums.end;
   }
 
-  /// The multiplications of one stage: 4 steps of 32 bytes of k.
-  SmallVector<Value> multiplyStage(RingPosition at, Value a, Value b, ValueRange accumulators,
+  SmallVector<Value> multiplyStage(RingPosition at, Value a, Value b, ValueRange blocks,
                                    bool first) {
     waitBarrier(code, ring->full(at.stage), at.parity);
-    Value offset = code.mul(at.stage, stageBytes);
+    Value offset = code.mul(at.stage, stages.bytes());
     Value aTile = describeTile(code, code.add(a, offset), plan.aMajor);
     Value bTile = describeTile(code, code.add(b, offset), plan.bMajor);
-    Multiply shape{blockColumns, plan.aType, plan.bType, plan.aMajor, plan.bMajor};
-    fenceMultiply(code);
-    SmallVector<Value> result(accumulators);
-    for (int64_t step = 0; step < 4; ++step)
-      for (int64_t m = 0; m < rowBlocks; ++m)
-        result[m] = multiply(
-            code, shape, code.add(aTile, step * getStep(plan.aMajor) + m * (panelBytes >> 4)),
-            code.add(bTile, step * getStep(plan.bMajor)), result[m], first && step == 0);
-    commitMultiply(code);
-    return result;
-  }
-
-  void release(Value stage, const FragmentThread &fragment) {
-    code.ifThen(fragment.isFirst, [&] { arriveBarrier(code, ring->empty(stage)); });
+    return multiplyBlocks(code, {blockColumns, plan.aType, plan.bType, plan.aMajor, plan.bMajor},
+                          aTile, bTile, blocks, first);
   }
 
   const GemmPlan &plan;
   const LongGemmPlan &deal;
-  GPUFunction function;
-  CodeBuilder code;
-  Value mapA, mapB, slotsPlace, work, shared, sharedAddress, thread;
-  SharedLayout layout;
-  std::optional<BarrierArray> barriers;
-  std::optional<Ring> ring;
+  Value mapA, mapB, slotsPlace, work;
 };
 
 /// Adds a tile's slots in order and runs the result region: a warp group per 64 × 32 of the

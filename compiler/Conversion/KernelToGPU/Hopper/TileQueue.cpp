@@ -10,19 +10,11 @@ TileQueue::TileQueue(CodeBuilder &code, GPUFunction &function, SharedLayout &lay
     : code(code), tiles(tiles), multiprocessors(multiprocessors), consumers(consumers),
       counter(function.allocateCounter()) {
   constexpr int64_t slots = groups;
-  int64_t barrierOffset = layout.allocate(8 * 2 * slots, 16),
-          wordOffset = layout.allocate(4 * slots, 16);
-  barriers.emplace(code, function.getDynamicShared(), barrierOffset);
-  ring.emplace(code, *barriers, 0, slots);
-  words = code.at(function.getDynamicShared(), wordOffset);
-  function.setPersistent();
-}
-
-void TileQueue::initialise() {
+  Value shared = function.getDynamicShared();
   // A warp that has read a word arrives.
-  int64_t warps = 4 * (consumers == Consumers::InTurn ? 1 : groups);
-  for (int64_t i = 0; i < 2 * ring->getStages(); ++i)
-    initialiseBarrier(code, barriers->get(i), i < ring->getStages() ? 1 : warps);
+  ring.emplace(code, shared, layout, slots, 4 * (consumers == Consumers::InTurn ? 1 : groups));
+  words = code.at(shared, layout.allocate(4 * slots, 16));
+  function.setPersistent();
 }
 
 Value TileQueue::takeNumber() {

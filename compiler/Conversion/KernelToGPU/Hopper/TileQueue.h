@@ -35,7 +35,7 @@ public:
   int64_t getGrid() const { return std::min(tiles, multiprocessors); }
 
   /// One thread, before the block's first barrier.
-  void initialise();
+  void initialise() { ring->initialise(); }
 
   using Body = llvm::function_ref<llvm::SmallVector<Value>(Value tile, ValueRange carried)>;
   /// The producer thread: `body` for each tile of this block.
@@ -60,7 +60,6 @@ private:
   Consumers consumers;
   Value place;                  ///< The word that a consumer reads.
   Value counter, words, prompt; ///< `prompt`: blocks that begin with the tile of their number.
-  std::optional<BarrierArray> barriers;
   std::optional<Ring> ring;
 };
 

@@ -25,6 +25,28 @@ void smelt::gpu::storePair(CodeBuilder &code, Type element, Value low, Value hig
   code.store(both, address, 8);
 }
 
+SmallVector<Value> smelt::gpu::loadMatrices(CodeBuilder &code, Value address,
+                                            NVVM::MMALayout layout) {
+  MLIRContext *context = code.builder.getContext();
+  SmallVector<Type> four(4, code.i32Type());
+  Value loaded = NVVM::LdMatrixOp::create(
+      code.builder, code.loc, LLVM::LLVMStructType::getLiteral(context, four), address, uint32_t(4),
+      layout, NVVM::LdStMatrixShapeAttr::get(context, 8, 8), NVVM::LdStMatrixEltType::B16);
+  SmallVector<Value> words;
+  for (int64_t i = 0; i < 4; ++i)
+    words.push_back(
+        LLVM::ExtractValueOp::create(code.builder, code.loc, loaded, ArrayRef<int64_t>{i}));
+  return words;
+}
+
+void smelt::gpu::storeMatrices(CodeBuilder &code, Value address, ArrayRef<Value> words,
+                               NVVM::MMALayout layout) {
+  MLIRContext *context = code.builder.getContext();
+  NVVM::StMatrixOp::create(code.builder, code.loc, address, words, layout,
+                           NVVM::LdStMatrixShapeAttr::get(context, 8, 8),
+                           NVVM::LdStMatrixEltType::B16);
+}
+
 void smelt::gpu::storePairs(CodeBuilder &code, Value pointer, Type element, int64_t rows,
                             int64_t columns, Value row, Value column, CellValue value,
                             TileExtent extent) {
@@ -81,15 +103,6 @@ StagingArea::StagingArea(CodeBuilder &code, Value area, int64_t chunks, Value ba
   mirroredRow = code.add(code.mul(mirrored, 128), code.mul(code.bitXor(columns, swizzle), 16));
 }
 
-/// stmatrix: four 8 × 8 matrices, as they are or (layout col) transposed.
-static void storeMatrices(CodeBuilder &code, Value address, ArrayRef<Value> packed,
-                          NVVM::MMALayout layout) {
-  MLIRContext *context = code.builder.getContext();
-  NVVM::StMatrixOp::create(code.builder, code.loc, address, packed, layout,
-                           NVVM::LdStMatrixShapeAttr::get(context, 8, 8),
-                           NVVM::LdStMatrixEltType::B16);
-}
-
 Value StagingArea::getChunk(unsigned slot, int m, int c) {
   return code.at(area, ((2 * m + c) % chunksPerPass() + 2 * slot) * chunkBytes);
 }
@@ -136,16 +149,10 @@ std::pair<Value, Value> StagingArea::readInput(unsigned index, Cell cell) {
   int first = cell.n8 / 2 * 2;
   auto key = [&](int n8, int h) { return std::pair(index, Cell{cell.m, n8, h, 0}.index()); };
   if (!words.count(key(cell.n8, cell.h))) {
-    MLIRContext *context = code.builder.getContext();
-    SmallVector<Type> four(4, code.i32Type());
-    auto type = LLVM::LLVMStructType::getLiteral(context, four);
-    Value loaded = NVVM::LdMatrixOp::create(
-        code.builder, code.loc, type, getMatrixAddress(index, cell.m, first), uint32_t(4),
-        NVVM::MMALayout::row, NVVM::LdStMatrixShapeAttr::get(context, 8, 8),
-        NVVM::LdStMatrixEltType::B16);
+    SmallVector<Value> loaded =
+        loadMatrices(code, getMatrixAddress(index, cell.m, first), NVVM::MMALayout::row);
     for (int64_t i = 0; i < 4; ++i)
-      words[key(first + int(i / 2), int(i % 2))] =
-          LLVM::ExtractValueOp::create(code.builder, code.loc, loaded, ArrayRef<int64_t>{i});
+      words[key(first + int(i / 2), int(i % 2))] = loaded[i];
   }
   return code.unpackBF16(words.lookup(key(cell.n8, cell.h)));
 }

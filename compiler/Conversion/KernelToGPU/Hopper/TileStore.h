@@ -31,6 +31,13 @@ struct TileExtent {
   int rowBlocks = 2, columnBlocks = 16;
 };
 
+/// ldmatrix and stmatrix: four 8 × 8 matrices of 16-bit elements, a word of each a thread, as they
+/// are or (layout col) transposed.
+llvm::SmallVector<Value> loadMatrices(CodeBuilder &code, Value address,
+                                      mlir::NVVM::MMALayout layout);
+void storeMatrices(CodeBuilder &code, Value address, llvm::ArrayRef<Value> words,
+                   mlir::NVVM::MMALayout layout = mlir::NVVM::MMALayout::row);
+
 /// Stores two neighbours as `element` (bf16 or f32).
 void storePair(CodeBuilder &code, Type element, Value low, Value high, Value address);
 

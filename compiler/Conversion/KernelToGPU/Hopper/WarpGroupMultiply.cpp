@@ -65,6 +65,26 @@ void smelt::gpu::waitMultiply(CodeBuilder &code, unsigned pending) {
   NVVM::WgmmaWaitGroupSyncOp::create(code.builder, code.loc, uint64_t(pending));
 }
 
+SmallVector<Value> smelt::gpu::multiplyBlocks(CodeBuilder &code, const Multiply &shape, Value a,
+                                              Value b, ValueRange accumulators, bool first) {
+  fenceMultiply(code);
+  SmallVector<Value> result(accumulators);
+  for (int64_t step = 0; step < swizzleRow / 32; ++step) {
+    for (auto [m, block] : llvm::enumerate(result)) {
+      Value bStep, aStep;
+      auto moveB = [&] { bStep = code.add(b, step * getStep(shape.bMajor)); };
+      if (shape.movesBFirst)
+        moveB();
+      aStep = code.add(a, step * getStep(shape.aMajor) + int64_t(m) * (panelBytes >> 4));
+      if (!shape.movesBFirst)
+        moveB();
+      block = multiply(code, shape, aStep, bStep, block, first && step == 0);
+    }
+  }
+  commitMultiply(code);
+  return result;
+}
+
 /// An asm whose first `count` outputs are f32 and tied to the last `count` inputs.
 static Value emitTied(CodeBuilder &code, const Twine &text, StringRef constraints,
                       ArrayRef<Value> words, Value accumulator) {
@@ -87,16 +107,24 @@ static Value emitTied(CodeBuilder &code, const Twine &text, StringRef constraint
 }
 
 // No nvvm op takes A from registers.
-Value smelt::gpu::multiplyRegisters(CodeBuilder &code, int64_t n, ArrayRef<Value> a, Value b,
-                                    Value accumulator) {
-  int64_t count = n / 2;
-  std::string text =
-      "wgmma.mma_async.sync.aligned.m64n" + std::to_string(n) + "k16.f32.bf16.bf16 {";
+Value smelt::gpu::multiplyRegisters(CodeBuilder &code, const Multiply &shape, ArrayRef<Value> a,
+                                    Value b, Value accumulator, bool first) {
+  auto name = [](OperandType type) -> std::string {
+    return type == OperandType::BF16 ? ".bf16" : type == OperandType::E4M3 ? ".e4m3" : ".e5m2";
+  };
+  int64_t count = shape.n / 2;
+  std::string text = "wgmma.mma_async.sync.aligned.m64n" + std::to_string(shape.n) + "k" +
+                     std::to_string(32 / getBytes(shape.a)) + ".f32" + name(shape.a) +
+                     name(shape.b) + " {";
   for (int64_t i = 0; i < count; ++i)
     text += (i ? ", $" : "$") + std::to_string(i);
   auto operand = [&](int64_t i) { return "$" + std::to_string(count + i); };
   text += "}, {" + operand(0) + ", " + operand(1) + ", " + operand(2) + ", " + operand(3) + "}, " +
-          operand(4) + ", 1, 1, 1, 1;";
+          operand(4) + (first ? ", 0, 1, 1" : ", 1, 1, 1");
+  // Whether B is MN-major is said of 16-bit types alone: f8 are K-major.
+  if (shape.b == OperandType::BF16)
+    text += shape.bMajor == Major::MN ? ", 1" : ", 0";
+  text += ";";
   SmallVector<Value> words(a);
   words.push_back(b);
   return emitTied(code, text, "r,r,r,r,l,", words, accumulator);

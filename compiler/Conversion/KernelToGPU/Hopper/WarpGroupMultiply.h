@@ -41,14 +41,20 @@ struct Multiply {
   int64_t n = 128;
   OperandType a = OperandType::BF16, b = OperandType::BF16;
   Major aMajor = Major::K, bMajor = Major::K;
+  /// In multiplyBlocks B's description is moved before A's: the order of instructions, no more.
+  bool movesBFirst = false;
 };
 
 /// One wgmma; `first` starts from zero instead of `accumulator`.
 Value multiply(CodeBuilder &code, const Multiply &shape, Value a, Value b, Value accumulator,
                bool first);
-/// D[64, n] += A·B with A (bf16, 16 columns: four words a thread) in registers and B MN-major.
-Value multiplyRegisters(CodeBuilder &code, int64_t n, llvm::ArrayRef<Value> a, Value b,
-                        Value accumulator);
+/// The multiplications of 128 bytes of k: 4 steps for each accumulator, a block of 64 rows; fenced
+/// before and committed.
+llvm::SmallVector<Value> multiplyBlocks(CodeBuilder &code, const Multiply &shape, Value a, Value b,
+                                        ValueRange accumulators, bool first);
+/// One wgmma with A in registers: four words a thread.
+Value multiplyRegisters(CodeBuilder &code, const Multiply &shape, llvm::ArrayRef<Value> a, Value b,
+                        Value accumulator, bool first);
 void fenceMultiply(CodeBuilder &code);
 void commitMultiply(CodeBuilder &code);
 void waitMultiply(CodeBuilder &code, unsigned pending);
