@@ -72,13 +72,3 @@ RingPosition Ring::advance(RingPosition from, int64_t count) const {
   return {code.select(wraps, code.sub(next, stages), next),
           code.select(wraps, code.bitXor(parity, 1), parity)};
 }
-
-RingPosition smelt::gpu::loopStages(CodeBuilder &code, Value count, RingPosition at,
-                                    llvm::function_ref<RingPosition(Value, RingPosition)> body) {
-  SmallVector<Value> end = code.loop(code.i32(0), count, code.i32(1), {at.stage, at.parity},
-                                     [&](Value i, ValueRange carried) -> SmallVector<Value> {
-                                       RingPosition next = body(i, {carried[0], carried[1]});
-                                       return {next.stage, next.parity};
-                                     });
-  return {end[0], end[1]};
-}

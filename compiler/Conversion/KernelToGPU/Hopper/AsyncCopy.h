@@ -64,6 +64,8 @@ void fenceSharedWrites(CodeBuilder &code);
 /// Where in a ring a warp group is: the stage, and the parity that its next wait wants.
 struct RingPosition {
   Value stage, parity;
+
+  template <typename F> void forEachValue(F &&each) { each(stage), each(parity); }
 };
 
 /// The barriers of stages of shared memory: full[0 … stages−1] lie first, then the empty ones. A
@@ -88,10 +90,6 @@ private:
   BarrierArray barriers;
   int64_t stages, releases;
 };
-
-/// for (i = 0; i < count; ++i) at = body(i, at), unsigned. Returns the position after the loop.
-RingPosition loopStages(CodeBuilder &code, Value count, RingPosition at,
-                        llvm::function_ref<RingPosition(Value i, RingPosition at)> body);
 
 } // namespace smelt::gpu
 #endif

@@ -8,6 +8,7 @@
 #define SMELT_COMPILER_CONVERSION_KERNELTOGPU_HOPPER_ATTENTIONKERNEL_H
 
 #include "compiler/Conversion/KernelToGPU/Hopper/AttentionPlan.h"
+#include "compiler/Conversion/KernelToGPU/Hopper/LoopState.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/TileOrder.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/WarpGroupMultiply.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/WarpSpecialisedKernel.h"

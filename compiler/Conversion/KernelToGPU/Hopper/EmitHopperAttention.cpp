@@ -70,23 +70,8 @@ private:
     SoftmaxState softmax;
     RingPosition k, v;
 
-    SmallVector<Value> pack() const {
-      SmallVector<Value> values{output};
-      values.append(weights);
-      values.append({softmax.maximum[0], softmax.maximum[1], softmax.sum[0], softmax.sum[1],
-                     k.stage, k.parity, v.stage, v.parity});
-      return values;
-    }
-    static Running unpack(ValueRange values) {
-      Running running;
-      running.output = values[0];
-      size_t words = blockRows / 4;
-      running.weights.assign(values.begin() + 1, values.begin() + 1 + words);
-      ValueRange rest = values.drop_front(1 + words);
-      running.softmax = {{rest[0], rest[1]}, {rest[2], rest[3]}};
-      running.k = {rest[4], rest[5]};
-      running.v = {rest[6], rest[7]};
-      return running;
+    template <typename F> void forEachValue(F &&each) {
+      each(output), each(weights), each(softmax.maximum), each(softmax.sum), each(k), each(v);
     }
   };
 
@@ -155,38 +140,33 @@ private:
 
   /// Blocks from − 1 down to `to`; `low` masks where it is given.
   Running blocks(const Running &start, Value queries, Value from, Value to, RowPair low) {
-    SmallVector<Value> end =
-        code.loop(code.i32(0), code.sub(from, to), code.i32(1), start.pack(),
-                  [&](Value index, ValueRange carried) {
-                    Running running = Running::unpack(carried);
-                    waitBarrier(code, k->full(running.k.stage), running.k.parity);
-                    fenceMultiply(code);
-                    Value scores = multiplyKeyBlock(queries, running.k.stage);
-                    commitMultiply(code);
-                    waitBarrier(code, v->full(running.v.stage), running.v.parity);
-                    fenceMultiply(code);
-                    Value output = multiplyValues(running);
-                    commitMultiply(code);
-                    scores = waitMultiply(code, 1, scores);
-                    release(*k, running.k.stage);
-                    SmallVector<Value> visible = unpackAccumulator(code, scores);
-                    if (low[0])
-                      visible = softmax->mask(
-                          visible, relativeTo(low, code.sub(code.sub(from, index), 1)), {});
-                    OnlineSoftmax::Step step = softmax->add(visible, &running.softmax);
-                    output = waitMultiply(code, 0, output, running.weights);
-                    // Not before the wait: the new weights would get the registers of those being
-                    // read.
-                    SmallVector<Value> weights = softmax->pack(step.weights);
-                    release(*v, running.v.stage);
-                    SmallVector<Value> values = unpackAccumulator(code, output);
-                    for (size_t i = 0; i < values.size(); ++i)
-                      values[i] = code.fmul(values[i], step.decay[i / 2 % 2]);
-                    return Running{packAccumulator(code, values), weights, step.state,
-                                   k->advance(running.k), v->advance(running.v)}
-                        .pack();
-                  });
-    return Running::unpack(end);
+    return loopState(
+        code, code.i32(0), code.sub(from, to), start, [&](Value index, const Running &running) {
+          waitBarrier(code, k->full(running.k.stage), running.k.parity);
+          fenceMultiply(code);
+          Value scores = multiplyKeyBlock(queries, running.k.stage);
+          commitMultiply(code);
+          waitBarrier(code, v->full(running.v.stage), running.v.parity);
+          fenceMultiply(code);
+          Value output = multiplyValues(running);
+          commitMultiply(code);
+          scores = waitMultiply(code, 1, scores);
+          release(*k, running.k.stage);
+          SmallVector<Value> visible = unpackAccumulator(code, scores);
+          if (low[0])
+            visible =
+                softmax->mask(visible, relativeTo(low, code.sub(code.sub(from, index), 1)), {});
+          OnlineSoftmax::Step step = softmax->add(visible, &running.softmax);
+          output = waitMultiply(code, 0, output, running.weights);
+          // Not before the wait: the new weights would get the registers of those being read.
+          SmallVector<Value> weights = softmax->pack(step.weights);
+          release(*v, running.v.stage);
+          SmallVector<Value> values = unpackAccumulator(code, output);
+          for (size_t i = 0; i < values.size(); ++i)
+            values[i] = code.fmul(values[i], step.decay[i / 2 % 2]);
+          return Running{packAccumulator(code, values), weights, step.state, k->advance(running.k),
+                         v->advance(running.v)};
+        });
   }
 
   Value loadGate(Value row, Value head) {

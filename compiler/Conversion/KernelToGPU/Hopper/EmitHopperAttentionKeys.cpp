@@ -140,18 +140,8 @@ private:
     SmallVector<Value> slopes;
     Value dv, dk;
 
-    SmallVector<Value> pack() const {
-      SmallVector<Value> values{q.stage, q.parity, g.stage, g.parity, pending, dv, dk};
-      values.append(slopes);
-      return values;
-    }
-    static Running unpack(ValueRange values) {
-      return {{values[0], values[1]},
-              {values[2], values[3]},
-              values[4],
-              SmallVector<Value>(values.drop_front(7)),
-              values[5],
-              values[6]};
+    template <typename F> void forEachValue(F &&each) {
+      each(q), each(g), each(pending), each(dv), each(dk), each(slopes);
     }
   };
 
@@ -190,10 +180,10 @@ private:
     SmallVector<Value> rings = passOver(begin, group, {&*q, &*gradients}, carried.drop_front(2));
     Running running{{rings[0], rings[1]}, {rings[2], rings[3]}, {}, {}, zeroHead(), zeroHead()};
     running = consumeEdge(group, tile, Mask::diagonal, running);
-    running = loop(next, whole, running, [&](Value here, const Running &before) {
+    running = loopState(code, next, whole, running, [&](Value here, const Running &before) {
       return consumeWhole(here, tile, before);
     });
-    running = loop(whole, own, running, [&](Value here, const Running &before) {
+    running = loopState(code, whole, own, running, [&](Value here, const Running &before) {
       return consumeEdge(here, tile, Mask::edge, before);
     });
     Value lastProduct = multiplyPending(running);
@@ -366,14 +356,6 @@ private:
     dv = waitMultiply(code, 0, dv, weights);
     release(*gradients, running.g.stage);
     return advance(running, dv, dk, words);
-  }
-
-  Running loop(Value from, Value to, const Running &start,
-               llvm::function_ref<Running(Value, const Running &)> body) {
-    return Running::unpack(
-        code.loop(from, to, code.i32(1), start.pack(), [&](Value here, ValueRange carried) {
-          return body(here, Running::unpack(carried)).pack();
-        }));
   }
 
   TileOrder order;

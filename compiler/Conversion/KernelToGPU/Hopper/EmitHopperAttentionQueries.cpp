@@ -58,17 +58,8 @@ private:
     SmallVector<Value> slopes;
     Value dq;
 
-    SmallVector<Value> pack() const {
-      SmallVector<Value> values{k.stage, k.parity, v.stage, v.parity, pending, dq};
-      values.append(slopes);
-      return values;
-    }
-    static Running unpack(ValueRange values) {
-      return {{values[0], values[1]},
-              {values[2], values[3]},
-              values[4],
-              SmallVector<Value>(values.drop_front(6)),
-              values[5]};
+    template <typename F> void forEachValue(F &&each) {
+      each(k), each(v), each(pending), each(dq), each(slopes);
     }
   };
 
@@ -190,10 +181,8 @@ private:
 
   /// Blocks from − 1 down to `to`.
   Running blocks(const Running &start, const Rows &rows, Value from, Value to, bool masked) {
-    SmallVector<Value> end = code.loop(
-        code.i32(0), code.sub(from, to), code.i32(1), start.pack(),
-        [&](Value step, ValueRange carried) {
-          Running running = Running::unpack(carried);
+    return loopState(
+        code, code.i32(0), code.sub(from, to), start, [&](Value step, const Running &running) {
           auto [scores, products] = multiplyBlock(rows, running.k, running.v);
           Value dq = multiplyPending(running);
           scores = waitMultiply(code, 2, scores);
@@ -207,10 +196,8 @@ private:
           dq = waitMultiply(code, 0, dq, running.slopes);
           release(*k, running.pending);
           return Running{k->advance(running.k), v->advance(running.v), running.k.stage,
-                         packPairs(slopes), dq}
-              .pack();
+                         packPairs(slopes), dq};
         });
-    return Running::unpack(end);
   }
 
   /// dQ += dS·K of the last block.

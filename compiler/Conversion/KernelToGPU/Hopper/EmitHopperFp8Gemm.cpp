@@ -1,8 +1,7 @@
 //===- EmitHopperFp8Gemm.cpp - f8 products with long sums -----------------===//
 //
-// One block of 384 threads per multiprocessor takes tiles of 256 × 128 (TileQueue): a producer
-// thread copies operand tiles of 128 bytes of k by TMA into a ring; two consumer warp groups own
-// 128 rows each and share B.
+// A ProductKernel with tiles of 256 × 128 (TileQueue): two consumer warp groups own 128 rows each
+// and share B.
 //
 // Hopper's f8 products keep about 14 bits of a sum, too few for sums of tens of thousands. So every
 // two stages (256 of k) start from zero in a small accumulator of 64 × 128, which is then added to

@@ -1,10 +1,8 @@
 //===- EmitHopperGemm.cpp - Persistent, warp-specialised GEMM -------------===//
 //
-// One block of 384 threads per multiprocessor takes tiles of 128 × 128 (TileQueue). Warp group 0 is
-// the producer: one thread copies operand tiles of 128 bytes of k by TMA into a ring of shared
-// memory. Warp groups 1 and 2 are consumers in ping-pong: each owns a whole tile, and named
-// barriers order their multiplications, so that one stores (and runs the result region) while the
-// other multiplies. Measurements and what was tried: tools/bench/RESULTS.md and README.md here.
+// A PingPongProduct whose consumers run a result region (ResultStage) on their tiles of 128 × 128
+// and store its outputs. Measurements and what was tried: tools/bench/RESULTS.md and README.md
+// here.
 //
 // Parts of k (splits) leave f32 products in the workspace; a second launch adds them in order and
 // runs the result region. Most products with a long k go to EmitHopperLongGemm instead.

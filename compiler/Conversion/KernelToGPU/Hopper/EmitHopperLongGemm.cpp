@@ -1,11 +1,10 @@
 //===- EmitHopperLongGemm.cpp - Products with a long k --------------------===//
 //
-// A weight's gradient has few tiles and a long k. Blocks of 384 threads: a producer thread copies
-// operand tiles by TMA into a ring, two consumer warp groups multiply one tile of 128 × 256
-// together, 64 rows each (B, the larger part, is read from shared memory once for all 256 columns).
-// LongGemmPlan deals steps of k to blocks; the f32 sums of each part go to a slot of the workspace
-// as they lie in registers, and a second launch adds a tile's slots in the order of k and runs the
-// result region: the same bits always.
+// A weight's gradient has few tiles and a long k. A ProductKernel whose two consumer warp groups
+// multiply one tile of 128 × 256 together, 64 rows each (B, the larger part, is read from shared
+// memory once for all 256 columns). LongGemmPlan deals steps of k to blocks; the f32 sums of each
+// part go to a slot of the workspace as they lie in registers, and a second launch adds a tile's
+// slots in the order of k and runs the result region: the same bits always.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Conversion/KernelToGPU/Hopper/EmitHopperLongGemm.h"
@@ -71,23 +70,24 @@ private:
                 llvm::function_ref<RingPosition(const Part &, RingPosition)> body) {
     Value mine = code.at(work, code.mul(code.blockIndex(), deal.mostParts() * 16));
     int64_t tilesN = countTiles(plan.n, blockColumns);
-    loopStages(code, code.i32(deal.mostParts()), start, [&](Value index, RingPosition at) {
-      Value place = code.at(mine, code.mul(index, 16));
-      Value numbers[4];
-      for (int64_t i = 0; i < 4; ++i)
-        numbers[i] = code.uniform(code.load(code.i32Type(), code.at(place, 4 * i), 4));
-      Part part{code.mul(code.div(numbers[0], tilesN), blockRows),
-                code.mul(code.rem(numbers[0], tilesN), blockColumns), numbers[1], numbers[2],
-                numbers[3]};
-      return body(part, at);
-    });
+    loopState(code, code.i32(0), code.i32(deal.mostParts()), start,
+              [&](Value index, RingPosition at) {
+                Value place = code.at(mine, code.mul(index, 16));
+                Value numbers[4];
+                for (int64_t i = 0; i < 4; ++i)
+                  numbers[i] = code.uniform(code.load(code.i32Type(), code.at(place, 4 * i), 4));
+                Part part{code.mul(code.div(numbers[0], tilesN), blockRows),
+                          code.mul(code.rem(numbers[0], tilesN), blockColumns), numbers[1],
+                          numbers[2], numbers[3]};
+                return body(part, at);
+              });
   }
 
   /// The whole warp goes from part to part, since it loads their numbers together.
   void produce() {
     Value isElected = code.elected();
     forParts(ring->start(/*producer=*/true), [&](const Part &part, RingPosition start) {
-      return loopStages(code, part.count, start, [&](Value step, RingPosition at) {
+      return loopState(code, code.i32(0), part.count, start, [&](Value step, RingPosition at) {
         code.ifThen(isElected, [&] { load(part, step, at); });
         return ring->advance(at);
       });

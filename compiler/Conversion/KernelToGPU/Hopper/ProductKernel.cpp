@@ -37,7 +37,7 @@ void ProductKernel::produceTiles(llvm::function_ref<RingPosition(Value, RingPosi
 }
 
 RingPosition ProductKernel::fillStages(RingPosition from, int64_t count, Load load) {
-  return loopStages(code, code.i32(count), from, [&](Value step, RingPosition at) {
+  return loopState(code, code.i32(0), code.i32(count), from, [&](Value step, RingPosition at) {
     fillStage(step, at, load);
     return ring->advance(at);
   });
@@ -55,19 +55,12 @@ ProductKernel::Sums ProductKernel::multiplyStages(RingPosition at, Value count, 
   SmallVector<Value> zero(
       blocks, LLVM::UndefOp::create(code.builder, code.loc, getAccumulatorType(code, columns)));
   SmallVector<Value> first = multiplyStage(at, zero, /*first=*/true);
-  RingPosition next = ring->advance(at);
-  SmallVector<Value> state{next.stage, next.parity, at.stage};
-  state.append(first);
-  state = code.loop(
-      code.i32(1), count, code.i32(1), state, [&](Value, ValueRange carried) -> SmallVector<Value> {
-        RingPosition here{carried[0], carried[1]};
-        SmallVector<Value> sums = multiplyStage(here, carried.drop_front(3), /*first=*/false);
-        waitMultiply(code, 1); // The stage before has been read.
-        release(carried[2]);
-        RingPosition following = ring->advance(here);
-        SmallVector<Value> result{following.stage, following.parity, here.stage};
-        result.append(sums);
-        return result;
-      });
-  return {{state[0], state[1]}, state[2], SmallVector<Value>(ArrayRef(state).drop_front(3))};
+  Sums start{ring->advance(at), at.stage, first};
+  return loopState(code, code.i32(1), count, start, [&](Value, const Sums &before) {
+    RingPosition here = before.end;
+    SmallVector<Value> sums = multiplyStage(here, before.blocks, /*first=*/false);
+    waitMultiply(code, 1); // The stage before has been read.
+    release(before.lastStage);
+    return Sums{ring->advance(here), here.stage, sums};
+  });
 }

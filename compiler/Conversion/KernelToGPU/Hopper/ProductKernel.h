@@ -8,6 +8,7 @@
 #ifndef SMELT_COMPILER_CONVERSION_KERNELTOGPU_HOPPER_PRODUCTKERNEL_H
 #define SMELT_COMPILER_CONVERSION_KERNELTOGPU_HOPPER_PRODUCTKERNEL_H
 
+#include "compiler/Conversion/KernelToGPU/Hopper/LoopState.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/TileQueue.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/WarpGroupMultiply.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/WarpSpecialisedKernel.h"
@@ -49,8 +50,10 @@ protected:
   /// Accumulators of one tile, a block of 64 rows each.
   struct Sums {
     RingPosition end; ///< Behind its stages.
-    Value lastStage;
+    Value lastStage;  ///< Not yet released.
     llvm::SmallVector<Value> blocks;
+
+    template <typename F> void forEachValue(F &&each) { each(end), each(lastStage), each(blocks); }
   };
   /// One stage's multiplications, issued and committed; they start from zero if `first`.
   using MultiplyStage =
