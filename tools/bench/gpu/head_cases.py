@@ -1,77 +1,24 @@
-"""f8 products and the language-model head for cases.py.
+"""The language-model head for cases.py: head_T_V_D_KIND_CAP is softcap and cross-entropy of x[T, D]·W[V, D]ᵀ.
 
-f8_M_N_K_LAYOUT: a in e5m2 (e4m3 for tn) times b in e4m3, layouts as in cases.py; tn and nn give bf16, nt gives f32.
-head_T_V_D_KIND_CAP: softcap and cross-entropy of x[T, D]·W[V, D]ᵀ. KIND: f8 (x and W in e4m3, gradient in e5m2), bf16 (gradient in bf16),
-loss (bf16, no gradient). CAP: sigmoid (A 30, τ 7.5), rsqrt (A 15), tanh (A 15), none.
+KIND: f8 (x and W in e4m3, gradient in e5m2), bf16 (gradient in bf16), loss (bf16, no gradient). CAP: sigmoid (A 30, τ 7.5), rsqrt (A 15),
+tanh (A 15), none.
 """
 import math
 
-from cases import Case, operand_shapes, tensor
-
-
-def parse(name):
-    _, m, n, k, layout = name.split("_")
-    return int(m), int(n), int(k), layout
-
-
-def f8_mlir(name):
-    m, n, k, layout = parse(name)
-    (sa, sb), c = operand_shapes(m, n, k, layout), tensor((m, n), "f32")
-    a, b = tensor(sa, "f8E4M3FN" if layout == "tn" else "f8E5M2"), tensor(sb, "f8E4M3FN")
-    flags = {"tn": " {transpose_b}", "nn": "", "nt": " {transpose_a}"}[layout]
-    out = tensor((m, n), "f32" if layout == "nt" else "bf16")
-    body = f"%s = lm.constant dense<0.25> : tensor<f32> %1 = lm.scale %c, %s : {c}, tensor<f32> "
-    body += f"kernel.yield %1 : {c}" if layout == "nt" else f"%2 = lm.cast %1 : {c} -> {out} kernel.yield %2 : {out}"
-    return f"""func.func private @{name}(%a: {a}, %b: {b}) -> {out} {{
-  %0 = kernel.gemm a(%a) b(%b) result(){flags} : ({a}, {b}) -> {out}
-    a {{ ^bb0(%x: {a}): kernel.yield %x : {a} }}
-    b {{ ^bb0(%x: {b}): kernel.yield %x : {b} }}
-    result {{ ^bb0(%c: {c}): {body} }}
-  return %0 : {out}
-}}
-"""
-
-
-def f8_case(name):
-    import torch
-    m, n, k, layout = parse(name)
-
-    def fill(inputs):
-        for x in inputs:
-            x.copy_(torch.randn(x.shape, device="cuda"))
-
-    def expect(inputs):
-        rows = torch.unique(torch.tensor(([0, 1, 63, 64, 127, 128, 129, m - 2, m - 1] +
-                                          torch.randint(0, m, (12,)).tolist()), device="cuda").clamp(0, m - 1))
-        raw = inputs[0].view(torch.uint8)
-        a = (raw[:, rows].t() if layout == "nt" else raw[rows]).contiguous().view(inputs[0].dtype).double()
-        b = inputs[1].double()
-        z = 0.25 * (a @ (b.t() if layout == "tn" else b))
-        # Each 128 of k is summed with about 14 bits, the parts in f32; then a rounding to bf16.
-        return [(rows, z, 1e-3 if layout == "nt" else 2.7e-3)]
-
-    def yardstick(inputs):
-        a = inputs[0].t().contiguous() if layout == "nt" else inputs[0]
-        b = inputs[1] if layout == "tn" else inputs[1].t().contiguous()
-        scale = torch.full((), 0.25, device="cuda"), torch.ones((), device="cuda")
-        dtype = torch.float32 if layout == "nt" else torch.bfloat16
-        return lambda: torch._scaled_mm(a, b.t(), scale_a=scale[0], scale_b=scale[1], out_dtype=dtype, use_fast_accum=layout == "tn")
-
-    return Case(name, f"f8_{m}_{n}_{k}_{layout}", 2.0 * m * n * k, fill, expect, f8_mlir(name), yardstick if m * n * k > 1e9 else None)
-
+from case import Case, rows_to_check, tensor
 
 SCALES = {"x": 0.0625, "w": 2.0 ** -9, "g": 0.002232142857142857}
 DLOSS = 0.125
 CAPS = {"sigmoid": (30.0, 7.5), "rsqrt": (15.0, 15.0), "tanh": (15.0, 15.0), "none": None}
 
 
-def parse_head(name):
+def parse(name):
     _, t, v, d, kind, cap = name.split("_")
     return int(t), int(v), int(d), kind, cap
 
 
-def head_mlir(name):
-    t, v, d, kind, cap = parse_head(name)
+def mlir(name):
+    t, v, d, kind, cap = parse(name)
     f8 = kind == "f8"
     x, w, targets = tensor((t, d), "f8E4M3FN" if f8 else "bf16"), tensor((v, d), "bf16"), tensor((t,), "i32")
     z, rows, row8 = tensor((t, v), "f32"), tensor((t,), "f32"), tensor((v, d), "f8E4M3FN")
@@ -110,9 +57,9 @@ def head_mlir(name):
 """
 
 
-def head_case(name):
+def find(name):
     import torch
-    t, v, d, kind, cap = parse_head(name)
+    t, v, d, kind, cap = parse(name)
     f8 = kind == "f8"
     scale = SCALES["x"] * SCALES["w"] if f8 else 1.0
 
@@ -152,8 +99,7 @@ def head_case(name):
         bound = 2e-4 if f8 else 1e-5  # The tensor cores' own sums of f8 products keep 14 bits.
         outputs = [(None, total, bound), (None, total / max(count, 1), bound)]
         if kind != "loss":
-            rows = torch.unique(torch.tensor(([0, 1, 63, 64, 127, 128, 129, t - 2, t - 1, t // 2] + torch.randint(0, t, (12,)).tolist()),
-                                             device="cuda").clamp(0, t - 1))
+            rows = rows_to_check(t, more=[t // 2])
             logits, slope = curve(scale * (x[rows].double() @ w.double().t()))
             p = logits.softmax(-1)
             p[torch.arange(len(rows), device="cuda"), targets[rows].clamp(min=0)] -= 1
@@ -192,21 +138,11 @@ def head_case(name):
         return run
 
     large = t * v > 1e9
-    return Case(name, f"head_{t}_{v}_{d}_{kind}", 2.0 * t * v * d, fill, expect, head_mlir(name), yardstick if large else None)
+    return Case(name, f"head_{t}_{v}_{d}_{kind}", 2.0 * t * v * d, fill, expect, mlir(name), yardstick if large else None)
 
 
-def mlir(name):
-    return f8_mlir(name) if name.startswith("f8") else head_mlir(name)
-
-
-def find(name):
-    return f8_case(name) if name.startswith("f8") else head_case(name)
-
-
-F8 = [(49152, 768, 50304, "nn"), (50304, 768, 49152, "nt"), (49152, 3072, 768, "tn"),
-      (1, 16, 16, "tn"), (130, 72, 144, "tn"), (300, 136, 1000, "nn"), (136, 264, 500, "nt"), (384, 264, 512, "nt"), (2064, 136, 272, "nt"), (16, 8, 16, "nt"), (257, 768, 16384, "nn"), (1, 768, 8192, "nn")]
 HEAD = [(49152, 50304, 768, "f8", "sigmoid"), (65536, 50304, 1024, "bf16", "rsqrt"), (32768, 50304, 768, "loss", "sigmoid"),
         (1, 1000, 64, "f8", "sigmoid"), (300, 1000, 144, "f8", "sigmoid"), (2100, 4104, 256, "f8", "none"), (200, 1000, 72, "bf16", "rsqrt"),
         (1, 24, 8, "bf16", "none"), (513, 1032, 96, "bf16", "tanh"), (513, 1032, 128, "bf16", "none"), (129, 1001, 64, "loss", "sigmoid"),
         (1, 37, 64, "loss", "none"), (2100, 777, 1024, "loss", "rsqrt")]
-ALL = ["_".join([kind, *map(str, case)]) for kind, cases in (("f8", F8), ("head", HEAD)) for case in cases]
+ALL = ["_".join(["head", *map(str, case)]) for case in HEAD]

@@ -4,7 +4,7 @@
   run_kernels.py FOLDER check|bench|both [MIB [REGEX]]   FOLDER holds kernels.cubin, kernels.ptx and kernels.json. MIB: only kernels
                  whose buffers take less (and whose name has REGEX), launched 3 times instead of 22, for compute-sanitizer
 
-Needs PyTorch and libcuda alone. What a kernel computes is told by its name: gemm_SHAPE_LAYOUT_EPILOGUE, see CASES in cases.py.
+Needs PyTorch and libcuda alone. What a kernel computes is told by its name: see cases.py.
 Outputs are poisoned with NaN before each check; a NaN left fails. Prints one line a kernel and a table last.
 """
 import ctypes
