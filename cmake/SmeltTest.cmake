@@ -1,9 +1,10 @@
-# smelt_add_unittest(NAME sources… [LINK libs…]): a GoogleTest program, run through ctest.
+# smelt_add_unittest(NAME sources… [LINK libs…] [FAKES cuda|nccl|cublaslt…]): a GoogleTest program, run through ctest. It opens the library
+# smelt_fake_X in place of each that it fakes; SMELT_FAKE_X is the file.
 find_package(GTest REQUIRED)
 # As test/lit.cfg.py has it: waiting threads sleep, and tests share the kernels that they compile.
 set(SMELT_TEST_ENVIRONMENT OMP_WAIT_POLICY=passive SMELT_CACHE_DIR=${CMAKE_BINARY_DIR}/test/cache)
 function(smelt_add_unittest name)
-  cmake_parse_arguments(ARG "MLIR" "" "LINK" ${ARGN})
+  cmake_parse_arguments(ARG "MLIR" "" "LINK;FAKES" ${ARGN})
   add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test/bin)
@@ -13,6 +14,14 @@ function(smelt_add_unittest name)
   else()
     smelt_unoptimised(${name})
     target_link_libraries(${name} PRIVATE ${ARG_LINK} GTest::gtest GTest::gtest_main)
+  endif()
+  foreach(fake ${ARG_FAKES})
+    string(TOUPPER ${fake} upper)
+    target_compile_definitions(${name} PRIVATE SMELT_FAKE_${upper}="$<TARGET_FILE:smelt_fake_${fake}>")
+    add_dependencies(${name} smelt_fake_${fake})
+  endforeach()
+  if(ARG_FAKES)
+    target_sources(${name} PRIVATE ${CMAKE_SOURCE_DIR}/test/runtime/fake/OpenFakes.cpp)
   endif()
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT 300 ENVIRONMENT "${SMELT_TEST_ENVIRONMENT}")

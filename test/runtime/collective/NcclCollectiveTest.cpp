@@ -251,10 +251,3 @@ TEST(NcclLibraryDeathTest, ItIsSomethingElse) {
 }
 
 } // namespace
-
-int main(int argc, char **argv) {
-  ::setenv("SMELT_LIBCUDA", SMELT_FAKE_CUDA, 1); // Before either is opened.
-  ::setenv("SMELT_NCCL", SMELT_FAKE_NCCL, 1);
-  ::testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
-}

@@ -78,9 +78,3 @@ TEST_F(CudaErrorsTest, CopiesGoRoundTheRing) {
     EXPECT_EQ(wordBack, word);
   }
 }
-
-int main(int argc, char **argv) {
-  ::setenv("SMELT_LIBCUDA", SMELT_FAKE_CUDA, 1); // Before the driver is opened.
-  ::testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
-}

@@ -177,10 +177,3 @@ TEST_F(LibraryProductsTest, TimesTheGeneratedKernelAndEveryAlgorithm) {
   EXPECT_EQ(device_->timeProduct(launch(), 1024, 1)->size(), 1u);
 }
 } // namespace
-
-int main(int argc, char **argv) {
-  ::testing::InitGoogleTest(&argc, argv);
-  ::setenv("SMELT_LIBCUDA", SMELT_FAKE_CUDA, 1); // Before either is opened.
-  ::setenv("SMELT_CUBLASLT", SMELT_FAKE_CUBLASLT, 1);
-  return RUN_ALL_TESTS();
-}
