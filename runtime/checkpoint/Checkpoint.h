@@ -23,9 +23,9 @@ inline constexpr int kCheckpointVersion = 2;
 struct CheckpointInfo {
   int64_t step = 0; ///< Completed training steps.
   uint64_t seed = 0;
-  std::string model;        ///< The manifest's name.
-  std::string bundleSha256; ///< Of the bundle's manifest.
-  DataPosition position;
+  std::string model = {};        ///< The manifest's name.
+  std::string bundleSha256 = {}; ///< Of the bundle's manifest.
+  DataPosition position = {};
   double trainMilliseconds = 0; ///< Time spent so far.
 };
 

@@ -153,7 +153,7 @@ struct PlaceCollectivesPass : smelt::impl::PlaceCollectivesPassBase<PlaceCollect
   }
 
   /// "train.T8.last", and ".every2" for an update that is not called "update" alone.
-  std::string getName(ProgramOp train, const Updates &updates) {
+  std::string makeName(ProgramOp train, const Updates &updates) {
     std::string name = (train.getSymName() + ".last").str();
     for (ProgramOp update : updates) {
       StringRef own = update.getSymName();
@@ -166,9 +166,10 @@ struct PlaceCollectivesPass : smelt::impl::PlaceCollectivesPassBase<PlaceCollect
 
   void write(ProgramOp train, const Updates &updates, const EndOfStep &step, const StepCosts &costs) {
     OpBuilder builder = OpBuilder::atBlockEnd(getOperation().getBody());
-    auto program = ProgramOp::create(builder, train.getLoc(), builder.getStringAttr(getName(train, updates)), train.getRoleAttr(),
-                                     train.getTokensAttr(), train.getInputsAttr(), train.getOutputsAttr(),
-                                     builder.getI64IntegerAttr(1), builder.getI64IntegerAttr(0));
+    auto program = ProgramOp::create(
+        builder, train.getLoc(), builder.getStringAttr(makeName(train, updates)),
+        train.getRoleAttr(), train.getTokensAttr(), train.getInputsAttr(), train.getOutputsAttr(),
+        builder.getI64IntegerAttr(1), builder.getI64IntegerAttr(0));
     double exposed = std::accumulate(step.arrangement.exposed.begin(), step.arrangement.exposed.end(), 0.0);
     program->setAttr("exec.last_of", FlatSymbolRefAttr::get(train.getSymNameAttr()));
     program->setAttr("exec.updates", builder.getArrayAttr(llvm::map_to_vector(updates, [](ProgramOp update) -> Attribute {
