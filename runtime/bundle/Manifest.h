@@ -150,8 +150,6 @@ struct Launch {
   uint64_t bytes = 0; ///< Read and written.
   /// Numbers of collectives of the communication lane that must have ended before.
   std::vector<uint32_t> wait = {};
-  /// The most multiprocessors of its persistent functions; 0: what they were compiled for.
-  uint32_t sms = 0;
 };
 
 /// In a reduce-scatter or all-gather a buffer's bytes are one part per rank, each a multiple of this.

@@ -171,8 +171,6 @@ Launch readLaunch(JsonObject &object) {
   if (object.has("bytes"))
     launch.bytes = object.unsignedInteger("bytes", kAny);
   launch.wait = readIndices(object, "wait");
-  if (object.has("sms"))
-    launch.sms = static_cast<uint32_t>(object.unsignedInteger("sms", 1 << 16));
   return launch;
 }
 

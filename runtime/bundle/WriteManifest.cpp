@@ -93,8 +93,6 @@ ordered_json launchJson(const Launch &launch) {
       {"steps", launch.steps},   {"flops", launch.flops},         {"bytes", launch.bytes}};
   if (!launch.wait.empty())
     json["wait"] = launch.wait;
-  if (launch.sms)
-    json["sms"] = launch.sms;
   return json;
 }
 

@@ -25,9 +25,6 @@ struct DeviceRange {
 struct DeviceLaunch {
   uint32_t kernel = 0;
   std::vector<uint64_t> offsets;
-  /// The most multiprocessors, so blocks, that a persistent function (GpuLaunch) gets; 0: as many
-  /// as it was compiled for. What is left of the GPU is for a collective beside it.
-  uint32_t sms = 0;
 };
 
 /// With N ranks, part r of a buffer is its r-th N-th. All work in place.

@@ -144,7 +144,7 @@ Status Session::prepare() {
 std::vector<DeviceLaunch> Session::resolve(const Program &program) const {
   std::vector<DeviceLaunch> launches;
   for (const Launch &launch : program.launches) {
-    DeviceLaunch resolved = {launch.kernel, {}, launch.sms};
+    DeviceLaunch resolved = {launch.kernel, {}};
     for (uint32_t argument : launch.arguments)
       resolved.offsets.push_back(addressOf(manifest().buffers[argument]));
     launches.push_back(std::move(resolved));

@@ -112,9 +112,7 @@ public:
   /// Waits for the collectives that are under way.
   Status finishCommunication();
   /// Does a library compute this launch, in place of a generated kernel?
-  bool usesLibrary(const Launch &launch) const {
-    return device_->usesLibrary({launch.kernel, {}, launch.sms});
-  }
+  bool usesLibrary(const Launch &launch) const { return device_->usesLibrary({launch.kernel, {}}); }
   /// The program's launches with the places of their buffers.
   std::vector<DeviceLaunch> resolve(const Program &program) const;
   /// They and its collectives, in order.

@@ -79,11 +79,10 @@ StatusOr<ProductTable> measure(const TuneOptions &options) {
   std::set<std::string> seen;
   for (const Program &program : session->manifest().programs) {
     std::vector<DeviceLaunch> launches = session->resolve(program);
-    for (DeviceLaunch &launch : launches) {
+    for (const DeviceLaunch &launch : launches) {
       const Kernel &kernel = session->manifest().kernels[launch.kernel];
       if (!kernel.product || !seen.insert(describeProduct(*kernel.product)).second)
         continue;
-      launch.sms = 0;
       SMELT_RETURN_IF_ERROR(fillOperands(operands, *kernel.product, launch));
       SMELT_ASSIGN_OR_RETURN(
           std::vector<ProductTime> times,

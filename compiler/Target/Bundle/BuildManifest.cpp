@@ -255,8 +255,6 @@ private:
     launch.flops = op.getFlops();
     launch.bytes = op.getBytes();
     launch.wait = getWait(op);
-    if (auto budget = op->getAttrOfType<IntegerAttr>("exec.sms"))
-      launch.sms = static_cast<uint32_t>(budget.getInt());
     if (auto steps = op->getAttrOfType<ArrayAttr>("smelt.steps"))
       for (Attribute step : steps)
         if (auto text = dyn_cast<StringAttr>(step))

@@ -78,9 +78,6 @@ StatusOr<PreparedLaunch> KernelModule::prepareGenerated(const DeviceLaunch &argu
   PreparedLaunch prepared;
   prepared.launch = &launch;
   prepared.function = functions_[arguments.kernel][part];
-  prepared.blocks = launch.grid[0];
-  if (launch.persistent && arguments.sms)
-    prepared.blocks = std::min(prepared.blocks, std::max(arguments.sms / launch.cluster, 1u) * launch.cluster);
   auto address = [&](uint32_t argument) -> DevicePointer {
     return arena + arguments.offsets[argument];
   };
@@ -115,13 +112,13 @@ StatusOr<PreparedLaunch> KernelModule::prepareGenerated(const DeviceLaunch &argu
 Status PreparedLaunch::start(const Driver &driver, Stream stream) {
   if (product.product)
     return product.start(stream);
-  Result result = driver.launchKernel(function, blocks, launch->grid[1], launch->grid[2],
+  Result result = driver.launchKernel(function, launch->grid[0], launch->grid[1], launch->grid[2],
                                       launch->threads, 1, 1, launch->sharedBytes, stream,
                                       pointers.data(), nullptr);
   if (result == kSuccess)
     return Status::ok();
   return internalError(
-      driver.describe(concat("cuLaunchKernel(", launch->symbol, ", grid ", blocks, "x",
+      driver.describe(concat("cuLaunchKernel(", launch->symbol, ", grid ", launch->grid[0], "x",
                              launch->grid[1], "x", launch->grid[2], ", ", launch->threads,
                              " threads, ", launch->sharedBytes, " bytes of shared memory)"),
                       result));

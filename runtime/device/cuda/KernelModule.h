@@ -16,7 +16,6 @@ struct PreparedLaunch {
 
   const GpuLaunch *launch = nullptr;
   Function function = nullptr;
-  unsigned blocks = 1; ///< Along x.
   std::vector<TensorMap> maps; ///< Filled before any pointer to them is taken.
   std::vector<std::vector<DevicePointer>> tables;
   std::vector<void *> pointers;

@@ -22,10 +22,8 @@ public:
   /// so.
   Status load(const Driver &driver, const std::vector<DeviceKernel> &kernels, Stream stream);
 
-  /// A launch that gets a part of the GPU alone is always a generated one: a library's algorithm
-  /// takes all of it.
   bool has(const DeviceLaunch &launch) const {
-    return launch.kernel < choices_.size() && choices_[launch.kernel].product && !launch.sms;
+    return launch.kernel < choices_.size() && choices_[launch.kernel].product;
   }
   PreparedProduct prepare(const DeviceLaunch &launch, DevicePointer arena) const;
 

@@ -265,7 +265,6 @@ static Manifest manifestWithLanes() {
   last.collectives = {
       {CollectiveKind::AllReduce, from, {last.launches[from].arguments[0]}, /*onLane=*/true}};
   last.launches[from].wait = {0};
-  last.launches[from].sms = 100;
   m.training.collectiveBlocks = 24;
   m.training.updates = {{update.name, {2, 1}}};
   m.programs.push_back(last);
@@ -285,7 +284,6 @@ TEST(ManifestTest, LanesRoundTrip) {
   EXPECT_EQ(last->last->updatesFrom, train.launches.size());
   EXPECT_TRUE(last->collectives[0].onLane);
   EXPECT_EQ(last->launches[last->last->updatesFrom].wait, std::vector<uint32_t>{0});
-  EXPECT_EQ(last->launches[last->last->updatesFrom].sms, 100u);
   EXPECT_EQ(parsed->training.collectiveBlocks, 24);
 }
 
