@@ -2,8 +2,8 @@
 #include "compiler/Import/Grammar.h"
 #include "compiler/Import/SpecDiagnostics.h"
 #include "llvm/ADT/StringExtras.h"
-#include "llvm/Support/Format.h"
 #include "llvm/Support/Regex.h"
+#include <charconv>
 
 using namespace smelt;
 
@@ -65,9 +65,8 @@ std::string describe(const Rule &rule) {
 std::string formatNumber(double value) {
   if (value > -1e15 && value < 1e15 && value == static_cast<double>(static_cast<int64_t>(value)))
     return std::to_string(static_cast<int64_t>(value));
-  std::string text;
-  llvm::raw_string_ostream(text) << llvm::format("%g", value);
-  return text;
+  char buffer[32];
+  return std::string(buffer, std::to_chars(buffer, buffer + sizeof(buffer), value).ptr);
 }
 
 class Checker {

@@ -7,8 +7,8 @@ void RuleTable::addValues() {
   text = add({.kind = Rule::Kind::String});
   boolean = add({.kind = Rule::Kind::Boolean});
   positive = integer(1);
-  nonNegative = number(0, DBL_MAX);
-  anyNumber = number(-DBL_MAX, DBL_MAX);
+  nonNegative = named("non_negative", number(0, kMaxNumber));
+  anyNumber = named("number", number(-kMaxNumber, kMaxNumber));
   empty = object({});
   dtype = named("dtype", choice({"f32", "bf16"}));
   windowName = text;
@@ -20,6 +20,10 @@ void RuleTable::addValues() {
       "fraction", byType({anyNumber, add({.kind = Rule::Kind::String,
                                           .pattern = "^-?[0-9]+([.][0-9]+)?(/[0-9]+([.][0-9]+)?)?$",
                                           .patternText = "an exact fraction such as \"1/3\""})}));
+  share = add({.kind = Rule::Kind::String,
+               .pattern = "^[0-9]+([.][0-9]+)?(/[0-9]+([.][0-9]+)?)?$",
+               .patternText = "an exact fraction such as \"1/3\", without a sign"});
+  rate = named("rate", byType({nonNegative, share}));
   Rule *value = byType({anyNumber, text});
   coefficient =
       named("coefficient", byType({anyNumber, text,
@@ -56,7 +60,7 @@ void RuleTable::addModel() {
                             "Rows of the table; vocab_padded by default, where it is given"}}),
                    "^[A-Za-z_][A-Za-z0-9_]*$", "a name");
   rope =
-      object({{"base", number(1, DBL_MAX), "Slowest rotation: 1/base per token", true},
+      object({{"base", number(1, kMaxNumber), "Slowest rotation: 1/base per token", true},
               {"rotate", fraction, "Part of a head's features that rotates; 1 by default"},
               {"positions", choice({"packed", "document"}),
                "Count from the sequence's start or the document's"},

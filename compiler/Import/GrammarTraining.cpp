@@ -25,8 +25,8 @@ void RuleTable::addTraining() {
        {"windows", map(windowSchedule, "^[A-Za-z_][A-Za-z0-9_]*$", "a name"),
         "Attention windows by name; a stage keeps those that it does not give"},
        {"lr",
-        byType({anyNumber, fraction->alternatives[1],
-                object({{"after", fraction,
+        byType({nonNegative, share,
+                object({{"after", rate,
                          "The level at steps s with s / scheduled steps > the earlier stage's end: "
                          "one step late where that end falls on a step",
                          true}})}),
@@ -46,7 +46,7 @@ void RuleTable::addTraining() {
                    "Update only every n-th step; gradients add up between; 1 by default"};
   KeyRule offset = {"offset", integer(0),
                     "Update after steps s with s mod every = offset, counted from 0"};
-  Rule *adam = object({{"lr", fraction, "Learning rate", true},
+  Rule *adam = object({{"lr", rate, "Learning rate", true},
                        {"betas", betas, "Decay of the two moments", true},
                        {"eps", nonNegative, "Added to the denominator", true},
                        {"state", dtype, "Storage of the moments; f32 by default"},
@@ -56,7 +56,7 @@ void RuleTable::addTraining() {
   adamw->keys.push_back({"weight_decay", nonNegative, "Decoupled decay, times the learning rate"});
   Rule *orthogonalize = choice({"newton_schulz_5", "newton_schulz_medium_5", "polar_express_5"});
   std::vector<KeyRule> matrixKeys = {
-      {"lr", fraction, "Learning rate", true},
+      {"lr", rate, "Learning rate", true},
       {"momentum", momentum, "Of the gradient", true},
       {"nesterov", boolean, "Look ahead by one momentum step; true by default"},
       {"orthogonalize", orthogonalize, "The iteration; newton_schulz_5 by default"},
@@ -79,7 +79,7 @@ void RuleTable::addTraining() {
                         "Only where the update and the parameter agree in sign", true}})}),
        "Decoupled decay, times the learning rate and the matrix's own"});
   Rule *selection =
-      map(object({{"lr", fraction, "Times the group's learning rate"},
+      map(object({{"lr", rate, "Times the group's learning rate"},
                   {"weight_decay", nonNegative, "Times the group's decay"},
                   {"split", integer(1, 64),
                    "The matrix is this many matrices below each other; 3 for attention's qkv"},
@@ -94,9 +94,7 @@ void RuleTable::addTraining() {
        {"muon", muon, "Muon: momentum, then the nearest orthogonal matrix"},
        {"normuon", normuon, "Muon, scaled by a second moment of the update"}},
       {{"parameters", selection, "Which parameters: names with * and ?", true}});
-  Rule *duration = byType({integer(0), add({.kind = Rule::Kind::String,
-                                            .pattern = "^[0-9]+([.][0-9]+)?(/[0-9]+([.][0-9]+)?)?$",
-                                            .patternText = "an exact fraction such as \"1/3\""})});
+  Rule *duration = byType({integer(0), share});
   training = object(
       {{"steps",
         byType({integer(1), object({{"scheduled", integer(1), "Steps of the schedule", true},

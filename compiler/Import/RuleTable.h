@@ -15,6 +15,8 @@ public:
 
 private:
   static constexpr double kMaxDim = 2147483647;
+  /// Runs compute in f32: what it cannot hold would be an infinity there.
+  static constexpr double kMaxNumber = FLT_MAX;
 
   Rule *add(Rule rule) { return &rules.emplace_back(std::move(rule)); }
   Rule *integer(double minimum, double maximum = kMaxDim) {
@@ -62,7 +64,7 @@ private:
 
   std::deque<Rule> rules;
   Rule *text, *boolean, *positive, *dtype, *name, *dimension, *nonNegative, *anyNumber;
-  Rule *fraction, *coefficient, *init, *steps, *empty, *windowName;
+  Rule *fraction, *share, *rate, *coefficient, *init, *steps, *empty, *windowName;
   Rule *dims, *scalars, *embeddings, *rope, *training, *data;
 };
 
