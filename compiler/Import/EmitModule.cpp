@@ -52,7 +52,7 @@ void ModuleEmitter::getSchedule(llvm::StringRef name, Type elementType,
     flat.append({static_cast<double>(s.first), static_cast<double>(s.last), s.value, s.slope});
   train::ScheduleOp::create(builder, loc, builder.getStringAttr(name),
                             TypeAttr::get(RankedTensorType::get({}, elementType)),
-                            builder.getDenseF64ArrayAttr(flat));
+                            lm::NumbersAttr::get(builder.getContext(), flat));
 }
 
 void ModuleEmitter::getSchedule(llvm::StringRef name, Type elementType,
@@ -67,7 +67,7 @@ void ModuleEmitter::getSchedule(llvm::StringRef name, Type elementType,
   auto type =
       RankedTensorType::get({static_cast<int64_t>(pieces.front().values.size())}, elementType);
   train::ScheduleOp::create(builder, loc, builder.getStringAttr(name), TypeAttr::get(type),
-                            builder.getDenseF64ArrayAttr(flat));
+                            lm::NumbersAttr::get(builder.getContext(), flat));
 }
 
 std::string ModuleEmitter::nameScale(double init, double growth) {

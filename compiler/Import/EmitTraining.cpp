@@ -196,7 +196,7 @@ private:
     const Orthogonalization &iteration = optimizer.orthogonalization;
     add("nesterov", builder.getBoolAttr(optimizer.nesterov));
     add("iterations", builder.getI64IntegerAttr(iteration.coefficients.size() / 3));
-    add("coefficients", builder.getDenseF64ArrayAttr(iteration.coefficients));
+    add("coefficients", lm::NumbersAttr::get(builder.getContext(), iteration.coefficients));
     add("norm_scale", builder.getF64FloatAttr(iteration.normScale));
     add("norm_eps", builder.getF64FloatAttr(iteration.normEps));
     add("momentum_schedule", FlatSymbolRefAttr::get(builder.getContext(), momentum));
@@ -244,9 +244,9 @@ private:
         train::OptimizerKindAttr::get(builder.getContext(), optimizer.kind),
         builder.getArrayAttr(group.symbols), builder.getF64FloatAttr(optimizer.lr),
         FlatSymbolRefAttr::get(builder.getContext(), schedule),
-        builder.getDenseF64ArrayAttr(group.lrScales),
-        builder.getDenseF64ArrayAttr(group.decayScales), builder.getDenseI64ArrayAttr(group.splits),
-        builder.getDictionaryAttr(config));
+        lm::NumbersAttr::get(builder.getContext(), group.lrScales),
+        lm::NumbersAttr::get(builder.getContext(), group.decayScales),
+        builder.getDenseI64ArrayAttr(group.splits), builder.getDictionaryAttr(config));
   }
 
   ModuleEmitter &module;

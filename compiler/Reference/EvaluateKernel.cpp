@@ -94,7 +94,7 @@ static LogicalResult evaluateForeach(kernel::ForeachOp op, Frame &frame) {
         arguments.push_back(Tensor::filled({1, chunk}, 1.0));
         std::copy_n(whole.values.begin() + begin, count, arguments.back().values.begin());
       }
-      for (auto row : op.getConstants().getAsRange<DenseF64ArrayAttr>())
+      for (auto row : op.getConstants().getAsRange<lm::NumbersAttr>())
         arguments.push_back(Tensor::scalar(row[lane]));
       for (Value uniform : op.getUniforms())
         arguments.push_back(frame[uniform]);

@@ -187,7 +187,7 @@ def Kernel_ForeachOp : Kernel_Op<"foreach", [AttrSizedOperandSegments]> {
     only the region's: a target takes as many elements at a time as suits it. `what` is for people.
 
     ```mlir
-    %3:2 = kernel.foreach "decay" lanes 2 (%p, %p) uniforms (%s) constants [array<f64: 0.5, 2.0>] : (tensor<16xf32>, tensor<16xf32>, tensor<f32>) -> (tensor<16xf32>, tensor<16xf32>) {
+    %3:2 = kernel.foreach "decay" lanes 2 (%p, %p) uniforms (%s) constants [#lm.numbers<0.5, 2.0>] : (tensor<16xf32>, tensor<16xf32>, tensor<f32>) -> (tensor<16xf32>, tensor<16xf32>) {
       ^bb0(%a: tensor<1x8xf32>, %c: tensor<f32>, %u: tensor<f32>):
       %4 = lm.mix %a by %c : (tensor<1x8xf32>, tensor<f32>) -> tensor<1x8xf32>
       %5 = lm.scale %4, %u : tensor<1x8xf32>, tensor<f32>

@@ -160,7 +160,7 @@ static LogicalResult verifyCounts(ForeachOp op) {
     return op.emitOpError("has ") << op.getInputs().size() << " inputs and "
                                   << op.getOutputs().size() << " outputs in " << lanes << " lanes";
   for (Attribute row : op.getConstants())
-    if (auto numbers = dyn_cast<DenseF64ArrayAttr>(row); !numbers || numbers.size() != lanes)
+    if (auto numbers = dyn_cast<lm::NumbersAttr>(row); !numbers || numbers.size() != lanes)
       return op.emitOpError("needs one number per lane in each row of constants");
   return success();
 }

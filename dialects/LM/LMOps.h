@@ -22,6 +22,10 @@ namespace mlir::lm {
 /// Marks row ops; see LM_RowOp in LMBase.td.
 template <typename ConcreteType>
 class RowOp : public OpTrait::TraitBase<ConcreteType, RowOp> {};
+
+/// `custom<Numbers>` of assembly formats: a list of numbers as [1.0, 0.1].
+void printNumbers(OpAsmPrinter &printer, Operation *op, NumbersAttr numbers);
+ParseResult parseNumbers(OpAsmParser &parser, NumbersAttr &numbers);
 } // namespace mlir::lm
 
 #include "dialects/LM/LMInterfaces.h.inc"

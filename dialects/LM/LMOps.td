@@ -2,7 +2,7 @@
 #ifndef SMELT_LM_OPS
 #define SMELT_LM_OPS
 
-include "dialects/LM/LMBase.td"
+include "dialects/LM/LMNumbers.td"
 include "mlir/IR/SymbolInterfaces.td"
 include "mlir/Interfaces/InferTypeOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"

@@ -1,4 +1,4 @@
-//===- LMTypes.td - Tensor types that every Smelt dialect uses ------------===//
+//===- LMTypes.td - Types and constraints that every Smelt dialect uses ---===//
 #ifndef SMELT_LM_TYPES
 #define SMELT_LM_TYPES
 
@@ -18,5 +18,13 @@ def LM_IndexTensor : StaticShapeTensorOf<[I32]>;
 def LM_IndexVector : 1DTensorOf<[I32]>;
 def LM_IndexScalar : 0DTensorOf<[I32]>;
 def LM_AnyTensor : AnyTypeOf<[LM_Tensor, LM_IndexTensor, LM_LowBitsTensor]>;
+
+/// A list of f64 whose text has every bit; LMNumbers.td says why it is no `array<f64: …>`.
+def LM_Numbers : Attr<CPred<"::llvm::isa<::mlir::lm::NumbersAttr>($_self)">, "list of numbers #lm.numbers<…>"> {
+  let storageType = "::mlir::lm::NumbersAttr";
+  let returnType = "::llvm::ArrayRef<double>";
+  let convertFromStorage = "$_self.asArrayRef()";
+  let constBuilderCall = "::mlir::lm::NumbersAttr::get($_builder.getContext(), $0)";
+}
 
 #endif

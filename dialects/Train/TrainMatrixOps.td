@@ -39,12 +39,12 @@ def Train_MuonOp : Train_MatrixOptimizerOp<"muon"> {
     `lr_scales` and `weight_decays` list all of them, and rank r has those from r·groups on. Source: Jordan et al., Muon (2024); smoothing: RECORDS §2.
 
     ```mlir
-    %q, %n = train.muon %p gradient %g momentum %m lr %lr mu %lr {groups = 2 : i64, lr_scales = array<f64: 1.0, 0.5>, weight_decays = array<f64: 0.0, 0.0>, nesterov = true, norm_scale = 1.0 : f64, norm_eps = 1.0e-7 : f64, coefficients = array<f64: 3.0, -4.0, 2.0>} : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<f32>, tensor<f32>) -> (tensor<4x8xf32>, tensor<4x8xf32>)
+    %q, %n = train.muon %p gradient %g momentum %m lr %lr mu %lr {groups = 2 : i64, lr_scales = #lm.numbers<1.0, 0.5>, weight_decays = #lm.numbers<0.0, 0.0>, nesterov = true, norm_scale = 1.0 : f64, norm_eps = 1.0e-7 : f64, coefficients = #lm.numbers<3.0, -4.0, 2.0>} : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<f32>, tensor<f32>) -> (tensor<4x8xf32>, tensor<4x8xf32>)
     ```
   }];
   let arguments = (ins LM_Tensor:$parameter, LM_Tensor:$gradient, LM_Tensor:$momentum, Optional<LM_Tensor>:$smoothed, LM_Scalar:$lr, LM_Scalar:$mu,
-                       DefaultValuedAttr<I64Attr, "1">:$groups, DenseF64ArrayAttr:$lr_scales, DenseF64ArrayAttr:$weight_decays, BoolAttr:$nesterov,
-                       F64Attr:$norm_scale, F64Attr:$norm_eps, DefaultValuedAttr<F64Attr, "0.0">:$smoothing, DenseF64ArrayAttr:$coefficients,
+                       DefaultValuedAttr<I64Attr, "1">:$groups, LM_Numbers:$lr_scales, LM_Numbers:$weight_decays, BoolAttr:$nesterov,
+                       F64Attr:$norm_scale, F64Attr:$norm_eps, DefaultValuedAttr<F64Attr, "0.0">:$smoothing, LM_Numbers:$coefficients,
                        DefaultValuedAttr<I64Attr, "1">:$ranks);
   let results = (outs LM_Tensor:$new_parameter, LM_Tensor:$new_momentum, Optional<LM_Tensor>:$new_smoothed);
   let assemblyFormat = "$parameter `gradient` $gradient `momentum` $momentum (`smoothed` $smoothed^)? `lr` $lr `mu` $mu attr-dict `:` functional-type(operands, results)";
@@ -61,13 +61,13 @@ def Train_NorMuonOp : Train_MatrixOptimizerOp<"normuon"> {
     Sources: Li et al., NorMuon (2025); RECORDS §1.
 
     ```mlir
-    %a, %b, %c = train.normuon %p gradient %g momentum %m second %v lr %lr mu %lr {groups = 2 : i64, peak = 0.1 : f64, lr_scales = array<f64: 1.0, 0.5>, weight_decays = array<f64: 1.0, 1.0>, nesterov = true, beta2 = 0.95 : f64, cautious = true, variance_axis = 1 : i64, norm_scale = 1.02 : f64, norm_eps = 1.0e-6 : f64, coefficients = array<f64: 3.0, -4.0, 2.0>} : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<4xf32>, tensor<f32>, tensor<f32>) -> (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4xf32>)
+    %a, %b, %c = train.normuon %p gradient %g momentum %m second %v lr %lr mu %lr {groups = 2 : i64, peak = 0.1 : f64, lr_scales = #lm.numbers<1.0, 0.5>, weight_decays = #lm.numbers<1.0, 1.0>, nesterov = true, beta2 = 0.95 : f64, cautious = true, variance_axis = 1 : i64, norm_scale = 1.02 : f64, norm_eps = 1.0e-6 : f64, coefficients = #lm.numbers<3.0, -4.0, 2.0>} : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<4xf32>, tensor<f32>, tensor<f32>) -> (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4xf32>)
     ```
   }];
   let arguments = (ins LM_Tensor:$parameter, LM_Tensor:$gradient, LM_Tensor:$momentum, LM_Tensor:$second, LM_Scalar:$lr, LM_Scalar:$mu,
-                       DefaultValuedAttr<I64Attr, "1">:$groups, F64Attr:$peak, DenseF64ArrayAttr:$lr_scales, DenseF64ArrayAttr:$weight_decays,
+                       DefaultValuedAttr<I64Attr, "1">:$groups, F64Attr:$peak, LM_Numbers:$lr_scales, LM_Numbers:$weight_decays,
                        BoolAttr:$nesterov, F64Attr:$beta2, BoolAttr:$cautious, I64Attr:$variance_axis, F64Attr:$norm_scale,
-                       F64Attr:$norm_eps, DenseF64ArrayAttr:$coefficients, DefaultValuedAttr<I64Attr, "1">:$ranks);
+                       F64Attr:$norm_eps, LM_Numbers:$coefficients, DefaultValuedAttr<I64Attr, "1">:$ranks);
   let results = (outs LM_Tensor:$new_parameter, LM_Tensor:$new_momentum, LM_Tensor:$new_second);
   let assemblyFormat = "$parameter `gradient` $gradient `momentum` $momentum `second` $second `lr` $lr `mu` $mu attr-dict `:` functional-type(operands, results)";
   let extraClassDeclaration = sharedClassDeclaration;

@@ -50,11 +50,11 @@ def Train_ScheduleOp : Train_Op<"schedule", [Symbol]> {
     train.schedule @correction : tensor<f32> one_minus_power 0.75 every 2 offset 1
     ```
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttr:$type, DefaultValuedOptionalAttr<DenseF64ArrayAttr, "{}">:$segments,
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttr:$type, DefaultValuedOptionalAttr<LM_Numbers, "{}">:$segments,
                        OptionalAttr<F64Attr>:$power, OptionalAttr<I64Attr>:$every, OptionalAttr<I64Attr>:$offset);
-  let assemblyFormat = "$sym_name `:` $type (`=` $segments^)? (`one_minus_power` $power^ `every` $every `offset` $offset)? attr-dict";
+  let assemblyFormat = "$sym_name `:` $type (`=` custom<Numbers>($segments)^)? (`one_minus_power` $power^ `every` $every `offset` $offset)? attr-dict";
   let hasVerifier = 1;
-  let builders = [OpBuilder<(ins "::mlir::StringAttr":$name, "::mlir::TypeAttr":$type, "::mlir::DenseF64ArrayAttr":$segments), [{
+  let builders = [OpBuilder<(ins "::mlir::StringAttr":$name, "::mlir::TypeAttr":$type, "::mlir::lm::NumbersAttr":$segments), [{
     build($_builder, $_state, name, type, segments, ::mlir::FloatAttr(), ::mlir::IntegerAttr(), ::mlir::IntegerAttr());
   }]>];
   let extraClassDeclaration = [{
@@ -84,12 +84,12 @@ def Train_OptimizerOp : Train_Op<"optimizer", [Symbol]> {
     lr · setting(lr_schedule) · lr_scales[i] · √max(1, rows/columns).
 
     ```mlir
-    train.optimizer adamw @group [@w] lr 0.01 @lr {lr_scales = array<f64: 1.0>, weight_decay_scales = array<f64: 0.5>, splits = array<i64: 1>, config = {beta1 = 0.9 : f64}}
-    train.optimizer snoo @outer [@w] lr 0.68 @lr {lr_scales = array<f64: 1.0>, weight_decay_scales = array<f64: 0.0>, splits = array<i64: 1>, config = {every = 28 : i64, momentum = 0.37 : f64, nesterov = true}}
+    train.optimizer adamw @group [@w] lr 0.01 @lr {lr_scales = #lm.numbers<1.0>, weight_decay_scales = #lm.numbers<0.5>, splits = array<i64: 1>, config = {beta1 = 0.9 : f64}}
+    train.optimizer snoo @outer [@w] lr 0.68 @lr {lr_scales = #lm.numbers<1.0>, weight_decay_scales = #lm.numbers<0.0>, splits = array<i64: 1>, config = {every = 28 : i64, momentum = 0.37 : f64, nesterov = true}}
     ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, Train_OptimizerKindAttr:$kind, ArrayAttr:$parameters, F64Attr:$lr,
-                       FlatSymbolRefAttr:$lr_schedule, DenseF64ArrayAttr:$lr_scales, DenseF64ArrayAttr:$weight_decay_scales,
+                       FlatSymbolRefAttr:$lr_schedule, LM_Numbers:$lr_scales, LM_Numbers:$weight_decay_scales,
                        DenseI64ArrayAttr:$splits, DictionaryAttr:$config);
   let assemblyFormat = "$kind $sym_name $parameters `lr` $lr $lr_schedule attr-dict";
   let hasVerifier = 1;
@@ -187,7 +187,7 @@ def Train_WriteOp : Train_Op<"write"> {
 class Train_AdamOps<string mnemonic> : Train_Op<mnemonic, [Pure, SameVariadicOperandSize, SameVariadicResultSize]> {
   let arguments = (ins Variadic<LM_Tensor>:$parameters, Variadic<LM_Tensor>:$gradients, Variadic<LM_Tensor>:$first_moments,
                        Variadic<LM_Tensor>:$second_moments, LM_Scalar:$lr, LM_Scalar:$correction1, LM_Scalar:$correction2,
-                       DenseF64ArrayAttr:$lr_scales, DenseF64ArrayAttr:$weight_decays, F64Attr:$beta1, F64Attr:$beta2, F64Attr:$eps);
+                       LM_Numbers:$lr_scales, LM_Numbers:$weight_decays, F64Attr:$beta1, F64Attr:$beta2, F64Attr:$eps);
   let results = (outs Variadic<LM_Tensor>:$new_parameters, Variadic<LM_Tensor>:$new_first_moments, Variadic<LM_Tensor>:$new_second_moments);
   let assemblyFormat = [{
     `(` $parameters `)` `gradients` `(` $gradients `)` `moments` `(` $first_moments `:` $second_moments `)` `lr` `(` $lr `)`
@@ -205,7 +205,7 @@ def Train_AdamWOp : Train_AdamOps<"adamw"> {
 
     ```mlir
     %p, %m, %v0 = train.adamw (%0) gradients (%g) moments (%0 : %g) lr (%lr) corrections (%lr, %lr)
-      {lr_scales = array<f64: 1.0>, weight_decays = array<f64: 0.0>, beta1 = 0.9 : f64, beta2 = 0.95 : f64, eps = 1.0e-8 : f64}
+      {lr_scales = #lm.numbers<1.0>, weight_decays = #lm.numbers<0.0>, beta1 = 0.9 : f64, beta2 = 0.95 : f64, eps = 1.0e-8 : f64}
       : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<f32>, tensor<f32>, tensor<f32>) -> (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>)
     ```
   }];
@@ -218,7 +218,7 @@ def Train_AdamOp : Train_AdamOps<"adam"> {
 
     ```mlir
     %p2, %m2, %v2 = train.adam (%0) gradients (%g) moments (%0 : %g) lr (%lr) corrections (%lr, %lr)
-      {lr_scales = array<f64: 1.0>, weight_decays = array<f64: 0.0>, beta1 = 0.65 : f64, beta2 = 0.95 : f64, eps = 1.0e-8 : f64}
+      {lr_scales = #lm.numbers<1.0>, weight_decays = #lm.numbers<0.0>, beta1 = 0.65 : f64, beta2 = 0.95 : f64, eps = 1.0e-8 : f64}
       : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<f32>, tensor<f32>, tensor<f32>) -> (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>)
     ```
   }];
@@ -232,12 +232,12 @@ def Train_SnooOp : Train_Op<"snoo", [Pure, SameVariadicOperandSize, SameVariadic
     bits, these stay as they are, as in the record. Source: Kallusky et al., SNOO (2025).
 
     ```mlir
-    %p3, %o3, %b3 = train.snoo (%0) outer (%g) momenta (%0) {lrs = array<f64: 0.68>, momentum = 0.37 : f64, nesterov = true}
+    %p3, %o3, %b3 = train.snoo (%0) outer (%g) momenta (%0) {lrs = #lm.numbers<0.68>, momentum = 0.37 : f64, nesterov = true}
       : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>) -> (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>)
     ```
   }];
   let arguments = (ins Variadic<LM_Tensor>:$parameters, Variadic<LM_Tensor>:$outer_copies, Variadic<LM_Tensor>:$momenta,
-                       DenseF64ArrayAttr:$lrs, F64Attr:$momentum, BoolAttr:$nesterov);
+                       LM_Numbers:$lrs, F64Attr:$momentum, BoolAttr:$nesterov);
   let results = (outs Variadic<LM_Tensor>:$new_parameters, Variadic<LM_Tensor>:$new_outer_copies, Variadic<LM_Tensor>:$new_momenta);
   let assemblyFormat = [{
     `(` $parameters `)` `outer` `(` $outer_copies `)` `momenta` `(` $momenta `)` attr-dict `:` functional-type(operands, results)

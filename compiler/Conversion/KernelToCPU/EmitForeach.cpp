@@ -37,7 +37,7 @@ public:
     for (Value value : llvm::concat<Value>(op.getInputs(), op.getOutputs()))
       slots.push_back(function.getSlot(value));
     slotTable = makeTable(slots);
-    for (auto row : op.getConstants().getAsRange<DenseF64ArrayAttr>())
+    for (auto row : op.getConstants().getAsRange<lm::NumbersAttr>())
       constantTables.push_back(makeTable(row.asArrayRef()));
     function.emitParallel(std::min(maxThreadsPerKernel, shares), [&](Value) {
       function.emitSharedLoop(0, shares, 1, [&](Value number) { emitShare(number); });

@@ -112,14 +112,14 @@ LogicalResult emitGeneric(kernel::ForeachOp op, GPUEmission &emission) {
   Value block = g.block(), which = g.integer(0), first = g.integer(0),
         size = g.integer(op.getLaneElements(0));
   SmallVector<Value> constants;
-  for (auto row : op.getConstants().getAsRange<DenseF64ArrayAttr>())
+  for (auto row : op.getConstants().getAsRange<lm::NumbersAttr>())
     constants.push_back(g.number(row[0]));
   for (int64_t lane = 1; lane < lanes; ++lane) {
     Value here = g.atLeast(block, firstBlocks[lane]);
     which = g.select(here, g.integer(lane), which);
     first = g.select(here, g.integer(firstBlocks[lane]), first);
     size = g.select(here, g.integer(op.getLaneElements(lane)), size);
-    for (auto [i, row] : llvm::enumerate(op.getConstants().getAsRange<DenseF64ArrayAttr>()))
+    for (auto [i, row] : llvm::enumerate(op.getConstants().getAsRange<lm::NumbersAttr>()))
       constants[i] = g.select(here, g.number(row[lane]), constants[i]);
   }
   for (auto [i, constant] : llvm::enumerate(constants))

@@ -76,10 +76,10 @@ private:
 
 /// The list for all ranks: what belongs to no matrix is as the last one, so that a list of equal
 /// numbers stays one.
-template <typename List> DenseF64ArrayAttr pad(MLIRContext *context, List numbers, int64_t count) {
+template <typename List> lm::NumbersAttr pad(MLIRContext *context, List numbers, int64_t count) {
   SmallVector<double> padded(numbers.begin(), numbers.end());
   padded.resize(count, padded.back());
-  return DenseF64ArrayAttr::get(context, padded);
+  return lm::NumbersAttr::get(context, padded);
 }
 
 void padBank(SymbolTable &symbols, FlatSymbolRefAttr name, int64_t rows) {

@@ -104,7 +104,7 @@ struct ApplyOptimizersPass : smelt::impl::ApplyOptimizersPassBase<ApplyOptimizer
     auto momentum = op.getConfig().getAs<FlatSymbolRefAttr>("momentum_schedule");
     if (!momentum || !symbols.lookup<train::ScheduleOp>(momentum.getAttr()))
       return op.emitError("has no momentum_schedule that names a train.schedule");
-    if (!op.getConfig().getAs<DenseF64ArrayAttr>("coefficients"))
+    if (!op.getConfig().getAs<lm::NumbersAttr>("coefficients"))
       return op.emitError("has no coefficients");
     auto axes = op.getConfig().getAs<DenseI64ArrayAttr>("variance_axes");
     if (axes && axes.size() != int64_t(op.getParameters().size()))

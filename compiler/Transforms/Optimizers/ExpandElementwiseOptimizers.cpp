@@ -121,7 +121,7 @@ void emitForeach(Operation *op, const Lanes &lanes, ArrayRef<int64_t> chosen, Bo
   SmallVector<Attribute> constants;
   for (ArrayRef<double> row : lanes.constants) {
     SmallVector<double> numbers = llvm::map_to_vector(chosen, [&](int64_t lane) { return row[lane]; });
-    constants.push_back(builder.getDenseF64ArrayAttr(numbers));
+    constants.push_back(lm::NumbersAttr::get(builder.getContext(), numbers));
     arguments.push_back(scalar);
   }
   for (Value uniform : lanes.uniforms)

@@ -64,9 +64,9 @@ def ExpandElementwiseOptimizersPass : Pass<"smelt-expand-elementwise-optimizers"
 
     ```mlir
     // before
-    %p1, %m1, %v1 = train.adam (%p) gradients (%g) moments (%m : %v) lr (%lr) corrections (%c1, %c2) {lr_scales = array<f64: 2.0>, …}
+    %p1, %m1, %v1 = train.adam (%p) gradients (%g) moments (%m : %v) lr (%lr) corrections (%c1, %c2) {lr_scales = #lm.numbers<2.0>, …}
     // after
-    %0:3 = kernel.foreach "adam" lanes 1 (%p, %g, %m, %v) uniforms (%lr, %c1, %c2) constants [array<f64: 2.0>, array<f64: 0.0>] : … {
+    %0:3 = kernel.foreach "adam" lanes 1 (%p, %g, %m, %v) uniforms (%lr, %c1, %c2) constants [#lm.numbers<2.0>, #lm.numbers<0.0>] : … {
     ^bb0(%p: tensor<1x1024xbf16>, …, %scale: tensor<f32>, %decay: tensor<f32>, %lr: tensor<f32>, …):
     ```
   }];

@@ -39,9 +39,10 @@ void createUpdate(UpdateProgram &program, UpdateGroup &group, const AdamOperands
       builder, loc, ValueRange(operands.parameters).getTypes(),
       ValueRange(operands.first).getTypes(), ValueRange(operands.second).getTypes(),
       operands.parameters, operands.gradients, operands.first, operands.second, lr, correction1,
-      correction2, builder.getDenseF64ArrayAttr(operands.lrScales),
-      builder.getDenseF64ArrayAttr(operands.weightDecays), builder.getF64FloatAttr(beta1),
-      builder.getF64FloatAttr(beta2), builder.getF64FloatAttr(getNumber(config, "eps", 1e-8)));
+      correction2, lm::NumbersAttr::get(builder.getContext(), operands.lrScales),
+      lm::NumbersAttr::get(builder.getContext(), operands.weightDecays),
+      builder.getF64FloatAttr(beta1), builder.getF64FloatAttr(beta2),
+      builder.getF64FloatAttr(getNumber(config, "eps", 1e-8)));
   for (size_t i = 0; i < operands.symbols.size(); ++i) {
     train::WriteOp::create(builder, loc, operands.symbols[i], update.getNewParameters()[i]);
     train::WriteOp::create(builder, loc, operands.firstSymbols[i], update.getNewFirstMoments()[i]);

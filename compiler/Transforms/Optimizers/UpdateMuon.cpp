@@ -89,11 +89,12 @@ private:
         llvm::map_to_vector(bank.lrScales, [&](double scale) { return scale * peak; });
     auto update = train::MuonOp::create(
         builder, loc, results, readParameters(), gradient, momentum, smoothed, lr, mu,
-        builder.getI64IntegerAttr(bank.getGroups()), builder.getDenseF64ArrayAttr(lrScales),
-        builder.getDenseF64ArrayAttr(bank.weightDecays), getNesterov(),
+        builder.getI64IntegerAttr(bank.getGroups()),
+        lm::NumbersAttr::get(builder.getContext(), lrScales),
+        lm::NumbersAttr::get(builder.getContext(), bank.weightDecays), getNesterov(),
         builder.getF64FloatAttr(getNumber(config, "norm_scale", 1.0 + 1.0 / 64)),
         builder.getF64FloatAttr(getNumber(config, "norm_eps", 1e-7)),
-        builder.getF64FloatAttr(smoothing), config.getAs<DenseF64ArrayAttr>("coefficients"),
+        builder.getF64FloatAttr(smoothing), config.getAs<lm::NumbersAttr>("coefficients"),
         builder.getI64IntegerAttr(1));
     writeParameters(update.getNewParameter());
     train::WriteOp::create(builder, loc, momentumSymbol.getValue(), update.getNewMomentum());
@@ -109,14 +110,14 @@ private:
     auto update = train::NorMuonOp::create(
         builder, loc, wide, wide, second.getType(), readParameters(), gradient, momentum, second,
         lr, mu, builder.getI64IntegerAttr(bank.getGroups()), group.op.getLrAttr(),
-        builder.getDenseF64ArrayAttr(bank.lrScales),
-        builder.getDenseF64ArrayAttr(bank.weightDecays), getNesterov(),
+        lm::NumbersAttr::get(builder.getContext(), bank.lrScales),
+        lm::NumbersAttr::get(builder.getContext(), bank.weightDecays), getNesterov(),
         builder.getF64FloatAttr(getNumber(config, "beta2", 0.95)),
         builder.getBoolAttr(cautious && cautious.getValue()),
         builder.getI64IntegerAttr(bank.varianceAxis),
         builder.getF64FloatAttr(getNumber(config, "norm_scale", 1.02)),
         builder.getF64FloatAttr(getNumber(config, "norm_eps", 1e-6)),
-        config.getAs<DenseF64ArrayAttr>("coefficients"), builder.getI64IntegerAttr(1));
+        config.getAs<lm::NumbersAttr>("coefficients"), builder.getI64IntegerAttr(1));
     writeParameters(update.getNewParameter());
     train::WriteOp::create(builder, loc, momentumSymbol.getValue(),
                            narrow(update.getNewMomentum()));

@@ -76,10 +76,10 @@ FlatSymbolRefAttr UpdateProgram::declareBank(StringRef name, ArrayRef<FlatSymbol
 Value UpdateProgram::readOneMinusPower(StringRef setting, double beta, Location loc) {
   auto type = RankedTensorType::get({}, builder.getF32Type());
   OpBuilder atModule(stateInsertionPoint);
-  train::ScheduleOp::create(
-      atModule, loc, builder.getStringAttr(setting), TypeAttr::get(type), DenseF64ArrayAttr(),
-      builder.getF64FloatAttr(beta), builder.getI64IntegerAttr(period.every),
-      builder.getI64IntegerAttr(period.offset));
+  train::ScheduleOp::create(atModule, loc, builder.getStringAttr(setting), TypeAttr::get(type),
+                            lm::NumbersAttr(), builder.getF64FloatAttr(beta),
+                            builder.getI64IntegerAttr(period.every),
+                            builder.getI64IntegerAttr(period.offset));
   return lm::SettingOp::create(builder, loc, type,
                                FlatSymbolRefAttr::get(builder.getContext(), setting));
 }

@@ -28,10 +28,10 @@ void smelt::buildSnooUpdate(UpdateProgram &program, UpdateGroup &group) {
     rates.push_back(member.lrScale);
   }
   TypeRange types = ValueRange(parameters).getTypes();
-  auto update = train::SnooOp::create(
-      builder, loc, types, types, types, parameters, outer, momenta,
-      builder.getDenseF64ArrayAttr(rates), builder.getF64FloatAttr(getNumber(config, "momentum", 0)),
-      builder.getBoolAttr(!nesterov || nesterov.getValue()));
+  auto update = train::SnooOp::create(builder, loc, types, types, types, parameters, outer, momenta,
+                                      lm::NumbersAttr::get(builder.getContext(), rates),
+                                      builder.getF64FloatAttr(getNumber(config, "momentum", 0)),
+                                      builder.getBoolAttr(!nesterov || nesterov.getValue()));
   for (size_t i = 0; i < symbols.size(); ++i) {
     train::WriteOp::create(builder, loc, symbols[i], update.getNewParameters()[i]);
     train::WriteOp::create(builder, loc, outerSymbols[i], update.getNewOuterCopies()[i]);

@@ -46,7 +46,7 @@ std::string adamText(const std::string &kind) {
         -> (tensor<2xf64>, tensor<2xf64>, tensor<2xf64>) {
       %0, %1, %2 = train.)" +
          kind + R"( (%p) gradients (%g) moments (%m : %v) lr (%lr) corrections (%c1, %c2)
-          {lr_scales = array<f64: 2.0>, weight_decays = array<f64: 0.5>, beta1 = 0.9, beta2 = 0.99, eps = 1.0}
+          {lr_scales = #lm.numbers<2.0>, weight_decays = #lm.numbers<0.5>, beta1 = 0.9, beta2 = 0.99, eps = 1.0}
           : (tensor<2xf64>, tensor<2xf64>, tensor<2xf64>, tensor<2xf64>, tensor<f64>, tensor<f64>, tensor<f64>) -> (tensor<2xf64>, tensor<2xf64>, tensor<2xf64>)
       return %0, %1, %2 : tensor<2xf64>, tensor<2xf64>, tensor<2xf64>
     })";
@@ -82,7 +82,7 @@ TEST(Snoo, IsNesterovFromTheOuterCopy) {
   for (bool nesterov : {true, false}) {
     Program program(std::string(R"(
     func.func @f(%p: tensor<2xf64>, %o: tensor<2xf64>, %b: tensor<2xf64>) -> (tensor<2xf64>, tensor<2xf64>, tensor<2xf64>) {
-      %0, %1, %2 = train.snoo (%p) outer (%o) momenta (%b) {lrs = array<f64: 0.5>, momentum = 0.25 : f64, nesterov = )") +
+      %0, %1, %2 = train.snoo (%p) outer (%o) momenta (%b) {lrs = #lm.numbers<0.5>, momentum = 0.25 : f64, nesterov = )") +
                     (nesterov ? "true" : "false") + R"(}
           : (tensor<2xf64>, tensor<2xf64>, tensor<2xf64>) -> (tensor<2xf64>, tensor<2xf64>, tensor<2xf64>)
       return %0, %1, %2 : tensor<2xf64>, tensor<2xf64>, tensor<2xf64>
@@ -101,7 +101,7 @@ TEST(Snoo, IsNesterovFromTheOuterCopy) {
 TEST(Snoo, RoundsTheOuterGradientToTheParametersType) {
   Program program(R"(
     func.func @f(%p: tensor<1xbf16>, %o: tensor<1xbf16>, %b: tensor<1xbf16>) -> (tensor<1xbf16>, tensor<1xbf16>, tensor<1xbf16>) {
-      %0, %1, %2 = train.snoo (%p) outer (%o) momenta (%b) {lrs = array<f64: 1.0>, momentum = 0.0 : f64, nesterov = true}
+      %0, %1, %2 = train.snoo (%p) outer (%o) momenta (%b) {lrs = #lm.numbers<1.0>, momentum = 0.0 : f64, nesterov = true}
           : (tensor<1xbf16>, tensor<1xbf16>, tensor<1xbf16>) -> (tensor<1xbf16>, tensor<1xbf16>, tensor<1xbf16>)
       return %0, %1, %2 : tensor<1xbf16>, tensor<1xbf16>, tensor<1xbf16>
     })");
@@ -133,14 +133,16 @@ TEST(Muon, Orthogonalises) {
     std::string triples;
     for (int i = 0; i < 40; ++i)
       triples += std::string(i ? ", " : "") + "1.5, -0.5, 0.0";
-    Program program(
-        "func.func @f(%p: " + type + ", %g: " + type + ", %m: " + type +
-        ", %lr: tensor<f64>, %mu: tensor<f64>) -> (" + type + ", " + type +
-        ") {\n%0, %1 = train.muon %p gradient %g momentum %m lr %lr mu %mu {lr_scales = array<f64: 1.0>, "
-        "weight_decays = array<f64: 0.25>, nesterov = false, norm_scale = 1.015625, norm_eps = 1.0e-7, "
-        "coefficients = array<f64: " +
-        triples + ">} : (" + type + ", " + type + ", " + type + ", tensor<f64>, tensor<f64>) -> (" +
-        type + ", " + type + ")\nreturn %0, %1 : " + type + ", " + type + "\n}");
+    Program program("func.func @f(%p: " + type + ", %g: " + type + ", %m: " + type +
+                    ", %lr: tensor<f64>, %mu: tensor<f64>) -> (" + type + ", " + type +
+                    ") {\n%0, %1 = train.muon %p gradient %g momentum %m lr %lr mu %mu {lr_scales "
+                    "= #lm.numbers<1.0>, "
+                    "weight_decays = #lm.numbers<0.25>, nesterov = false, norm_scale = 1.015625, "
+                    "norm_eps = 1.0e-7, "
+                    "coefficients = #lm.numbers<" +
+                    triples + ">} : (" + type + ", " + type + ", " + type +
+                    ", tensor<f64>, tensor<f64>) -> (" + type + ", " + type +
+                    ")\nreturn %0, %1 : " + type + ", " + type + "\n}");
     std::mt19937 random(5);
     std::normal_distribution<double> normal;
     Tensor gradient = Tensor::filled({rows, columns}, 0.0);
@@ -176,8 +178,8 @@ TEST(NorMuon, NormalisesRowsAndDecaysCautiously) {
     func.func @f(%p: tensor<2x2xf64>, %g: tensor<2x2xf64>, %m: tensor<2x2xf64>, %v: tensor<2xf64>, %lr: tensor<f64>, %mu: tensor<f64>)
         -> (tensor<2x2xf64>, tensor<2x2xf64>, tensor<2xf64>) {
       %0, %1, %2 = train.normuon %p gradient %g momentum %m second %v lr %lr mu %mu
-          {groups = 2 : i64, peak = 0.5, lr_scales = array<f64: 1.0, 2.0>, weight_decays = array<f64: 1.0, 0.5>, nesterov = true, beta2 = 0.75,
-           cautious = true, variance_axis = 1 : i64, norm_scale = 1.0, norm_eps = 0.0, coefficients = array<f64: 1.0, 0.0, 0.0>}
+          {groups = 2 : i64, peak = 0.5, lr_scales = #lm.numbers<1.0, 2.0>, weight_decays = #lm.numbers<1.0, 0.5>, nesterov = true, beta2 = 0.75,
+           cautious = true, variance_axis = 1 : i64, norm_scale = 1.0, norm_eps = 0.0, coefficients = #lm.numbers<1.0, 0.0, 0.0>}
           : (tensor<2x2xf64>, tensor<2x2xf64>, tensor<2x2xf64>, tensor<2xf64>, tensor<f64>, tensor<f64>) -> (tensor<2x2xf64>, tensor<2x2xf64>, tensor<2xf64>)
       return %0, %1, %2 : tensor<2x2xf64>, tensor<2x2xf64>, tensor<2xf64>
     })");

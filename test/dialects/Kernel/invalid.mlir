@@ -104,7 +104,7 @@ func.func @f(%p: tensor<16xf32>, %g: tensor<8xf32>, %s: tensor<f32>) {
 
 func.func @f(%p: tensor<16xf32>, %g: tensor<8xf32>, %s: tensor<f32>) {
   // expected-error@+1 {{needs one number per lane in each row of constants}}
-  %3:2 = kernel.foreach "x" lanes 2 (%p, %p) uniforms () constants [array<f64: 1.0>] : (tensor<16xf32>, tensor<16xf32>) -> (tensor<16xf32>, tensor<16xf32>) {
+  %3:2 = kernel.foreach "x" lanes 2 (%p, %p) uniforms () constants [#lm.numbers<1.0>] : (tensor<16xf32>, tensor<16xf32>) -> (tensor<16xf32>, tensor<16xf32>) {
     ^bb0(%a: tensor<1x8xf32>):
     kernel.yield %a : tensor<1x8xf32>
   }
@@ -159,7 +159,7 @@ func.func @f(%p: tensor<16xf32>, %g: tensor<8xf32>, %s: tensor<f32>) {
 
 func.func @f(%p: tensor<16xf32>, %g: tensor<8xf32>, %s: tensor<f32>) {
   // expected-error@+1 {{region 'body' must take the constants as tensor<f32>}}
-  %3:2 = kernel.foreach "x" lanes 2 (%p, %p) uniforms () constants [array<f64: 1.0, 2.0>] : (tensor<16xf32>, tensor<16xf32>) -> (tensor<16xf32>, tensor<16xf32>) {
+  %3:2 = kernel.foreach "x" lanes 2 (%p, %p) uniforms () constants [#lm.numbers<1.0, 2.0>] : (tensor<16xf32>, tensor<16xf32>) -> (tensor<16xf32>, tensor<16xf32>) {
     ^bb0(%a: tensor<1x8xf32>, %c: tensor<bf16>):
     kernel.yield %a : tensor<1x8xf32>
   }

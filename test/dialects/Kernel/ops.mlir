@@ -48,9 +48,9 @@ func.func @others(%tokens: tensor<8xi32>, %dy: tensor<8x4xf32>, %f: tensor<2xf32
     result { ^bb0(%a: tensor<16x4xf32>): kernel.yield %a : tensor<16x4xf32> }
   // CHECK: kernel.rope_table %{{.*}} : tensor<2xf32> -> tensor<8x4xf32>
   %2 = kernel.rope_table %f : tensor<2xf32> -> tensor<8x4xf32>
-  // CHECK: kernel.foreach "decay" lanes 2(%{{.*}}, %{{.*}}) uniforms(%{{.*}}) constants [array<f64: 5.000000e-01, 2.000000e+00>] : (tensor<16xf32>, tensor<16xf32>, tensor<f32>) -> (tensor<16xf32>, tensor<16xf32>) {
+  // CHECK: kernel.foreach "decay" lanes 2(%{{.*}}, %{{.*}}) uniforms(%{{.*}}) constants [#lm.numbers<0.5, 2.0>] : (tensor<16xf32>, tensor<16xf32>, tensor<f32>) -> (tensor<16xf32>, tensor<16xf32>) {
   // CHECK: ^bb0(%{{.*}}: tensor<1x8xf32>, %{{.*}}: tensor<f32>, %{{.*}}: tensor<f32>):
-  %3:2 = kernel.foreach "decay" lanes 2 (%p, %p) uniforms (%s) constants [array<f64: 0.5, 2.0>] : (tensor<16xf32>, tensor<16xf32>, tensor<f32>) -> (tensor<16xf32>, tensor<16xf32>) {
+  %3:2 = kernel.foreach "decay" lanes 2 (%p, %p) uniforms (%s) constants [#lm.numbers<0.5, 2.0>] : (tensor<16xf32>, tensor<16xf32>, tensor<f32>) -> (tensor<16xf32>, tensor<16xf32>) {
     ^bb0(%a: tensor<1x8xf32>, %c: tensor<f32>, %u: tensor<f32>):
     %4 = lm.mix %a by %c : (tensor<1x8xf32>, tensor<f32>) -> tensor<1x8xf32>
     %5 = lm.scale %4, %u : tensor<1x8xf32>, tensor<f32>

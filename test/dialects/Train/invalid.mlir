@@ -51,44 +51,44 @@ train.state @m : tensor<4xf32> {copy_of = @w, derived}
 // -----
 
 // expected-error@+1 {{happens every 2 steps at offset 3; the offset must be 0 to the period less 1}}
-train.optimizer adam @group [@w] lr 0.01 @lr {lr_scales = array<f64: 1.0>, weight_decay_scales = array<f64: 0.5>, splits = array<i64: 1>, config = {every = 2 : i64, offset = 3 : i64}}
+train.optimizer adam @group [@w] lr 0.01 @lr {lr_scales = #lm.numbers<1.0>, weight_decay_scales = #lm.numbers<0.5>, splits = array<i64: 1>, config = {every = 2 : i64, offset = 3 : i64}}
 
 // -----
 
 // expected-error@+1 {{of kind snoo has no config 'beta1'}}
-train.optimizer snoo @group [@w] lr 0.01 @lr {lr_scales = array<f64: 1.0>, weight_decay_scales = array<f64: 0.5>, splits = array<i64: 1>, config = {beta1 = 0.5 : f64}}
+train.optimizer snoo @group [@w] lr 0.01 @lr {lr_scales = #lm.numbers<1.0>, weight_decay_scales = #lm.numbers<0.5>, splits = array<i64: 1>, config = {beta1 = 0.5 : f64}}
 
 // -----
 
 // expected-error@+1 {{needs a number from 0 to 1 as beta2, not 1.000000e+00 : f64}}
-train.optimizer adam @group [@w] lr 0.01 @lr {lr_scales = array<f64: 1.0>, weight_decay_scales = array<f64: 0.5>, splits = array<i64: 1>, config = {beta2 = 1.0 : f64}}
+train.optimizer adam @group [@w] lr 0.01 @lr {lr_scales = #lm.numbers<1.0>, weight_decay_scales = #lm.numbers<0.5>, splits = array<i64: 1>, config = {beta2 = 1.0 : f64}}
 
 // -----
 
 // expected-error@+1 {{needs a number that is not negative as eps, not "small"}}
-train.optimizer adamw @group [@w] lr 0.01 @lr {lr_scales = array<f64: 1.0>, weight_decay_scales = array<f64: 0.5>, splits = array<i64: 1>, config = {eps = "small"}}
+train.optimizer adamw @group [@w] lr 0.01 @lr {lr_scales = #lm.numbers<1.0>, weight_decay_scales = #lm.numbers<0.5>, splits = array<i64: 1>, config = {eps = "small"}}
 
 // -----
 
 // expected-error@+1 {{keeps its state in "f32" or "bf16", not "f8"}}
-train.optimizer adamw @group [@w] lr 0.01 @lr {lr_scales = array<f64: 1.0>, weight_decay_scales = array<f64: 0.5>, splits = array<i64: 1>, config = {state = "f8"}}
+train.optimizer adamw @group [@w] lr 0.01 @lr {lr_scales = #lm.numbers<1.0>, weight_decay_scales = #lm.numbers<0.5>, splits = array<i64: 1>, config = {state = "f8"}}
 
 // -----
 
 // expected-error@+1 {{needs one lr scale, weight decay scale and split per parameter}}
-train.optimizer adamw @group [@w] lr 0.01 @lr {lr_scales = array<f64>, weight_decay_scales = array<f64: 0.5>, splits = array<i64: 1>, config = {}}
+train.optimizer adamw @group [@w] lr 0.01 @lr {lr_scales = #lm.numbers<>, weight_decay_scales = #lm.numbers<0.5>, splits = array<i64: 1>, config = {}}
 
 // -----
 
 // expected-error@+1 {{lists a parameter that is not a symbol}}
-train.optimizer adamw @group ["w"] lr 0.01 @lr {lr_scales = array<f64: 1.0>, weight_decay_scales = array<f64: 0.5>, splits = array<i64: 1>, config = {}}
+train.optimizer adamw @group ["w"] lr 0.01 @lr {lr_scales = #lm.numbers<1.0>, weight_decay_scales = #lm.numbers<0.5>, splits = array<i64: 1>, config = {}}
 
 // -----
 
 func.func @f(%p: tensor<4xf32>, %s: tensor<f32>) {
   // expected-error@+1 {{needs one lr scale and one weight decay per parameter}}
   %0:3 = train.adamw (%p) gradients (%p) moments (%p : %p) lr (%s) corrections (%s, %s)
-    {lr_scales = array<f64>, weight_decays = array<f64: 0.0>, beta1 = 0.9 : f64, beta2 = 0.95 : f64, eps = 1.0e-8 : f64}
+    {lr_scales = #lm.numbers<>, weight_decays = #lm.numbers<0.0>, beta1 = 0.9 : f64, beta2 = 0.95 : f64, eps = 1.0e-8 : f64}
     : (tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<f32>, tensor<f32>, tensor<f32>) -> (tensor<4xf32>, tensor<4xf32>, tensor<4xf32>)
   return
 }
@@ -98,7 +98,7 @@ func.func @f(%p: tensor<4xf32>, %s: tensor<f32>) {
 func.func @f(%p: tensor<4xf32>, %m: tensor<5xf32>, %s: tensor<f32>) {
   // expected-error@+1 {{updates parameter 0, 'tensor<4xf32>', with a tensor of another shape, 'tensor<5xf32>'}}
   %0:3 = train.adam (%p) gradients (%p) moments (%m : %p) lr (%s) corrections (%s, %s)
-    {lr_scales = array<f64: 1.0>, weight_decays = array<f64: 0.0>, beta1 = 0.9 : f64, beta2 = 0.95 : f64, eps = 1.0e-8 : f64}
+    {lr_scales = #lm.numbers<1.0>, weight_decays = #lm.numbers<0.0>, beta1 = 0.9 : f64, beta2 = 0.95 : f64, eps = 1.0e-8 : f64}
     : (tensor<4xf32>, tensor<4xf32>, tensor<5xf32>, tensor<4xf32>, tensor<f32>, tensor<f32>, tensor<f32>) -> (tensor<4xf32>, tensor<5xf32>, tensor<4xf32>)
   return
 }
@@ -108,7 +108,7 @@ func.func @f(%p: tensor<4xf32>, %m: tensor<5xf32>, %s: tensor<f32>) {
 func.func @f(%p: tensor<4xf32>, %m: tensor<4xbf16>, %s: tensor<f32>) {
   // expected-error@+1 {{makes 'tensor<4xf32>' of parameter 0's 'tensor<4xbf16>'}}
   %0:3 = train.adam (%p) gradients (%p) moments (%m : %m) lr (%s) corrections (%s, %s)
-    {lr_scales = array<f64: 1.0>, weight_decays = array<f64: 0.0>, beta1 = 0.9 : f64, beta2 = 0.95 : f64, eps = 1.0e-8 : f64}
+    {lr_scales = #lm.numbers<1.0>, weight_decays = #lm.numbers<0.0>, beta1 = 0.9 : f64, beta2 = 0.95 : f64, eps = 1.0e-8 : f64}
     : (tensor<4xf32>, tensor<4xf32>, tensor<4xbf16>, tensor<4xbf16>, tensor<f32>, tensor<f32>, tensor<f32>) -> (tensor<4xf32>, tensor<4xf32>, tensor<4xbf16>)
   return
 }
@@ -117,7 +117,7 @@ func.func @f(%p: tensor<4xf32>, %m: tensor<4xbf16>, %s: tensor<f32>) {
 
 func.func @f(%p: tensor<4xf32>) {
   // expected-error@+1 {{needs one rate per parameter}}
-  %0:3 = train.snoo (%p) outer (%p) momenta (%p) {lrs = array<f64: 0.68, 1.0>, momentum = 0.37 : f64, nesterov = true}
+  %0:3 = train.snoo (%p) outer (%p) momenta (%p) {lrs = #lm.numbers<0.68, 1.0>, momentum = 0.37 : f64, nesterov = true}
     : (tensor<4xf32>, tensor<4xf32>, tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>, tensor<4xf32>)
   return
 }
@@ -126,7 +126,7 @@ func.func @f(%p: tensor<4xf32>) {
 
 func.func @f(%p: tensor<4xf32>, %s: tensor<f32>) {
   // expected-error@+1 {{orthogonalises matrices, not 'tensor<4xf32>'}}
-  %0:2 = train.muon %p gradient %p momentum %p lr %s mu %s {lr_scales = array<f64: 1.0>, weight_decays = array<f64: 0.0>, nesterov = true, norm_scale = 1.0 : f64, norm_eps = 1.0e-7 : f64, coefficients = array<f64: 3.0, -4.0, 2.0>} : (tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<f32>, tensor<f32>) -> (tensor<4xf32>, tensor<4xf32>)
+  %0:2 = train.muon %p gradient %p momentum %p lr %s mu %s {lr_scales = #lm.numbers<1.0>, weight_decays = #lm.numbers<0.0>, nesterov = true, norm_scale = 1.0 : f64, norm_eps = 1.0e-7 : f64, coefficients = #lm.numbers<3.0, -4.0, 2.0>} : (tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<f32>, tensor<f32>) -> (tensor<4xf32>, tensor<4xf32>)
   return
 }
 
@@ -134,7 +134,7 @@ func.func @f(%p: tensor<4xf32>, %s: tensor<f32>) {
 
 func.func @f(%p: tensor<4x4xf32>, %s: tensor<f32>) {
   // expected-error@+1 {{needs three coefficients per iteration}}
-  %0:2 = train.muon %p gradient %p momentum %p lr %s mu %s {lr_scales = array<f64: 1.0>, weight_decays = array<f64: 0.0>, nesterov = true, norm_scale = 1.0 : f64, norm_eps = 1.0e-7 : f64, coefficients = array<f64: 3.0>} : (tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>, tensor<f32>, tensor<f32>) -> (tensor<4x4xf32>, tensor<4x4xf32>)
+  %0:2 = train.muon %p gradient %p momentum %p lr %s mu %s {lr_scales = #lm.numbers<1.0>, weight_decays = #lm.numbers<0.0>, nesterov = true, norm_scale = 1.0 : f64, norm_eps = 1.0e-7 : f64, coefficients = #lm.numbers<3.0>} : (tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>, tensor<f32>, tensor<f32>) -> (tensor<4x4xf32>, tensor<4x4xf32>)
   return
 }
 
@@ -142,7 +142,7 @@ func.func @f(%p: tensor<4x4xf32>, %s: tensor<f32>) {
 
 func.func @f(%p: tensor<4x8xf32>, %s: tensor<f32>) {
   // expected-error@+1 {{cannot cut the rows of 'tensor<4x8xf32>' into 3 matrices}}
-  %0:2 = train.muon %p gradient %p momentum %p lr %s mu %s {lr_scales = array<f64: 1.0>, weight_decays = array<f64: 0.0>, nesterov = true, norm_scale = 1.0 : f64, norm_eps = 1.0e-7 : f64, coefficients = array<f64: 3.0, -4.0, 2.0>, groups = 3 : i64} : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<f32>, tensor<f32>) -> (tensor<4x8xf32>, tensor<4x8xf32>)
+  %0:2 = train.muon %p gradient %p momentum %p lr %s mu %s {lr_scales = #lm.numbers<1.0>, weight_decays = #lm.numbers<0.0>, nesterov = true, norm_scale = 1.0 : f64, norm_eps = 1.0e-7 : f64, coefficients = #lm.numbers<3.0, -4.0, 2.0>, groups = 3 : i64} : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<f32>, tensor<f32>) -> (tensor<4x8xf32>, tensor<4x8xf32>)
   return
 }
 
@@ -150,7 +150,7 @@ func.func @f(%p: tensor<4x8xf32>, %s: tensor<f32>) {
 
 func.func @f(%p: tensor<4x8xf32>, %s: tensor<f32>) {
   // expected-error@+1 {{needs one lr scale and one weight decay per matrix}}
-  %0:2 = train.muon %p gradient %p momentum %p lr %s mu %s {lr_scales = array<f64: 1.0>, weight_decays = array<f64: 0.0>, nesterov = true, norm_scale = 1.0 : f64, norm_eps = 1.0e-7 : f64, coefficients = array<f64: 3.0, -4.0, 2.0>, groups = 2 : i64} : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<f32>, tensor<f32>) -> (tensor<4x8xf32>, tensor<4x8xf32>)
+  %0:2 = train.muon %p gradient %p momentum %p lr %s mu %s {lr_scales = #lm.numbers<1.0>, weight_decays = #lm.numbers<0.0>, nesterov = true, norm_scale = 1.0 : f64, norm_eps = 1.0e-7 : f64, coefficients = #lm.numbers<3.0, -4.0, 2.0>, groups = 2 : i64} : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<f32>, tensor<f32>) -> (tensor<4x8xf32>, tensor<4x8xf32>)
   return
 }
 
@@ -158,7 +158,7 @@ func.func @f(%p: tensor<4x8xf32>, %s: tensor<f32>) {
 
 func.func @f(%p: tensor<4x8xf32>, %s: tensor<f32>, %b: tensor<4x8xbf16>) {
   // expected-error@+1 {{gives a smoothed update exactly if it takes one}}
-  %0:2 = train.muon %p gradient %p momentum %p smoothed %b lr %s mu %s {lr_scales = array<f64: 1.0>, weight_decays = array<f64: 0.0>, nesterov = true, norm_scale = 1.0 : f64, norm_eps = 1.0e-7 : f64, coefficients = array<f64: 3.0, -4.0, 2.0>} : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xbf16>, tensor<f32>, tensor<f32>) -> (tensor<4x8xf32>, tensor<4x8xf32>)
+  %0:2 = train.muon %p gradient %p momentum %p smoothed %b lr %s mu %s {lr_scales = #lm.numbers<1.0>, weight_decays = #lm.numbers<0.0>, nesterov = true, norm_scale = 1.0 : f64, norm_eps = 1.0e-7 : f64, coefficients = #lm.numbers<3.0, -4.0, 2.0>} : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xbf16>, tensor<f32>, tensor<f32>) -> (tensor<4x8xf32>, tensor<4x8xf32>)
   return
 }
 
@@ -166,7 +166,7 @@ func.func @f(%p: tensor<4x8xf32>, %s: tensor<f32>, %b: tensor<4x8xbf16>) {
 
 func.func @f(%p: tensor<4x8xf32>, %s: tensor<f32>, %b: tensor<8xbf16>) {
   // expected-error@+1 {{needs a smoothed update of the parameter's shape, not 'tensor<8xbf16>'}}
-  %0:3 = train.muon %p gradient %p momentum %p smoothed %b lr %s mu %s {lr_scales = array<f64: 1.0>, weight_decays = array<f64: 0.0>, nesterov = true, norm_scale = 1.0 : f64, norm_eps = 1.0e-7 : f64, coefficients = array<f64: 3.0, -4.0, 2.0>} : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<8xbf16>, tensor<f32>, tensor<f32>) -> (tensor<4x8xf32>, tensor<4x8xf32>, tensor<8xbf16>)
+  %0:3 = train.muon %p gradient %p momentum %p smoothed %b lr %s mu %s {lr_scales = #lm.numbers<1.0>, weight_decays = #lm.numbers<0.0>, nesterov = true, norm_scale = 1.0 : f64, norm_eps = 1.0e-7 : f64, coefficients = #lm.numbers<3.0, -4.0, 2.0>} : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<8xbf16>, tensor<f32>, tensor<f32>) -> (tensor<4x8xf32>, tensor<4x8xf32>, tensor<8xbf16>)
   return
 }
 
@@ -174,7 +174,7 @@ func.func @f(%p: tensor<4x8xf32>, %s: tensor<f32>, %b: tensor<8xbf16>) {
 
 func.func @f(%p: tensor<4x8xf32>, %s: tensor<f32>, %v: tensor<4xf32>) {
   // expected-error@+1 {{averages over axis 0 or 1, not 2}}
-  %0:3 = train.normuon %p gradient %p momentum %p second %v lr %s mu %s {peak = 0.1 : f64, lr_scales = array<f64: 1.0>, weight_decays = array<f64: 1.0>, nesterov = true, beta2 = 0.95 : f64, cautious = true, norm_scale = 1.02 : f64, norm_eps = 1.0e-6 : f64, coefficients = array<f64: 3.0, -4.0, 2.0>, variance_axis = 2 : i64} : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<4xf32>, tensor<f32>, tensor<f32>) -> (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4xf32>)
+  %0:3 = train.normuon %p gradient %p momentum %p second %v lr %s mu %s {peak = 0.1 : f64, lr_scales = #lm.numbers<1.0>, weight_decays = #lm.numbers<1.0>, nesterov = true, beta2 = 0.95 : f64, cautious = true, norm_scale = 1.02 : f64, norm_eps = 1.0e-6 : f64, coefficients = #lm.numbers<3.0, -4.0, 2.0>, variance_axis = 2 : i64} : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<4xf32>, tensor<f32>, tensor<f32>) -> (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4xf32>)
   return
 }
 
@@ -182,7 +182,7 @@ func.func @f(%p: tensor<4x8xf32>, %s: tensor<f32>, %v: tensor<4xf32>) {
 
 func.func @f(%p: tensor<4x8xf32>, %s: tensor<f32>, %v: tensor<4xf32>) {
   // expected-error@+1 {{needs second moments 'tensor<1x8xf32>', not 'tensor<4xf32>'}}
-  %0:3 = train.normuon %p gradient %p momentum %p second %v lr %s mu %s {peak = 0.1 : f64, lr_scales = array<f64: 1.0>, weight_decays = array<f64: 1.0>, nesterov = true, beta2 = 0.95 : f64, cautious = true, norm_scale = 1.02 : f64, norm_eps = 1.0e-6 : f64, coefficients = array<f64: 3.0, -4.0, 2.0>, variance_axis = 0 : i64} : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<4xf32>, tensor<f32>, tensor<f32>) -> (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4xf32>)
+  %0:3 = train.normuon %p gradient %p momentum %p second %v lr %s mu %s {peak = 0.1 : f64, lr_scales = #lm.numbers<1.0>, weight_decays = #lm.numbers<1.0>, nesterov = true, beta2 = 0.95 : f64, cautious = true, norm_scale = 1.02 : f64, norm_eps = 1.0e-6 : f64, coefficients = #lm.numbers<3.0, -4.0, 2.0>, variance_axis = 0 : i64} : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<4xf32>, tensor<f32>, tensor<f32>) -> (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4xf32>)
   return
 }
 
@@ -322,3 +322,10 @@ train.state @m : tensor<f32> {part_names = ["m.w"], part_rows = array<i64: 1>}
 lm.parameter @a : tensor<4x8xf32> constant 0.0
 // expected-error@+1 {{has 8 rows, but its members have 4}}
 train.bank @bank [@a] : tensor<8x8xf32> {padding = 2 : i64}
+
+// -----
+
+lm.parameter @w : tensor<4x8xf32> constant 0.0
+// MLIR's own list would be rounded in a dump.
+// expected-error@+1 {{attribute 'lr_scales' failed to satisfy constraint: list of numbers #lm.numbers<…>}}
+train.optimizer adamw @group [@w] lr 0.01 @lr {lr_scales = array<f64: 1.0>, weight_decay_scales = #lm.numbers<0.5>, splits = array<i64: 1>, config = {}}

@@ -30,18 +30,20 @@ const std::string types = "tensor<3x7xf32>, tensor<90x100xf32>, tensor<f32>";
 
 std::string adamText(const std::string &kind) {
   std::string four = types + ", " + types + ", " + types + ", " + types + ", tensor<f32>, tensor<f32>, tensor<f32>";
-  return expand(R"(
+  return expand(
+      R"(
 func.func private @kernel_0(%p0: tensor<3x7xf32>, %p1: tensor<90x100xf32>, %p2: tensor<f32>, %g0: tensor<3x7xf32>, %g1: tensor<90x100xf32>, %g2: tensor<f32>,
     %m0: tensor<3x7xf32>, %m1: tensor<90x100xf32>, %m2: tensor<f32>, %v0: tensor<3x7xf32>, %v1: tensor<90x100xf32>, %v2: tensor<f32>,
     %lr: tensor<f32>, %c1: tensor<f32>, %c2: tensor<f32>) -> ()" +
-                types + ", " + types + ", " + types + R"() {
-  %p:3, %m:3, %v:3 = train.)" + kind +
-                R"( (%p0, %p1, %p2) gradients(%g0, %g1, %g2) moments(%m0, %m1, %m2 : %v0, %v1, %v2) lr(%lr) corrections(%c1, %c2)
-    {lr_scales = array<f64: 1.0, 0.5, 2.0>, weight_decays = array<f64: 0.0, 0.1, 0.01>, beta1 = 0.9, beta2 = 0.99, eps = 1.0e-8}
-    : ()" + four + ") -> (" +
-                types + ", " + types + ", " + types + R"()
+      types + ", " + types + ", " + types + R"() {
+  %p:3, %m:3, %v:3 = train.)" +
+      kind +
+      R"( (%p0, %p1, %p2) gradients(%g0, %g1, %g2) moments(%m0, %m1, %m2 : %v0, %v1, %v2) lr(%lr) corrections(%c1, %c2)
+    {lr_scales = #lm.numbers<1.0, 0.5, 2.0>, weight_decays = #lm.numbers<0.0, 0.1, 0.01>, beta1 = 0.9, beta2 = 0.99, eps = 1.0e-8}
+    : ()" +
+      four + ") -> (" + types + ", " + types + ", " + types + R"()
   return %p#0, %p#1, %p#2, %m#0, %m#1, %m#2, %v#0, %v#1, %v#2 : )" +
-                types + ", " + types + ", " + types + R"(
+      types + ", " + types + ", " + types + R"(
 })");
 }
 
@@ -67,7 +69,7 @@ TEST(EmitForeach, Snoo) {
   KernelRunner runner(expand(R"(
 func.func private @kernel_0(%p0: tensor<3x7xf32>, %p1: tensor<90x100xf32>, %o0: tensor<3x7xf32>, %o1: tensor<90x100xf32>, %b0: tensor<3x7xf32>, %b1: tensor<90x100xf32>)
     -> (tensor<3x7xf32>, tensor<90x100xf32>, tensor<3x7xf32>, tensor<90x100xf32>, tensor<3x7xf32>, tensor<90x100xf32>) {
-  %p:2, %o:2, %b:2 = train.snoo (%p0, %p1) outer (%o0, %o1) momenta (%b0, %b1) {lrs = array<f64: 0.68, 0.5>, momentum = 0.37 : f64, nesterov = true}
+  %p:2, %o:2, %b:2 = train.snoo (%p0, %p1) outer (%o0, %o1) momenta (%b0, %b1) {lrs = #lm.numbers<0.68, 0.5>, momentum = 0.37 : f64, nesterov = true}
     : (tensor<3x7xf32>, tensor<90x100xf32>, tensor<3x7xf32>, tensor<90x100xf32>, tensor<3x7xf32>, tensor<90x100xf32>)
     -> (tensor<3x7xf32>, tensor<90x100xf32>, tensor<3x7xf32>, tensor<90x100xf32>, tensor<3x7xf32>, tensor<90x100xf32>)
   return %p#0, %p#1, %o#0, %o#1, %b#0, %b#1 : tensor<3x7xf32>, tensor<90x100xf32>, tensor<3x7xf32>, tensor<90x100xf32>, tensor<3x7xf32>, tensor<90x100xf32>
@@ -89,18 +91,20 @@ std::string manyLanes(llvm::ArrayRef<int64_t> sizes) {
   return "func.func private @kernel_0(" + arguments + ", %u: tensor<f32>) -> (" + types + R"() {
   %r:)" + std::to_string(sizes.size()) +
          " = kernel.foreach \"scale\" lanes " + std::to_string(sizes.size()) + " (" + inputs +
-         ") uniforms (%u) constants [array<f64: " + scales + ">] : (" + types +
+         ") uniforms (%u) constants [#lm.numbers<" + scales + ">] : (" + types +
          ", tensor<f32>) -> (" + types + R"() {
   ^bb0(%x: tensor<1x16xf32>, %c: tensor<f32>, %s: tensor<f32>):
     %y = lm.mix %x, %x by %c, %s : (tensor<1x16xf32>, tensor<1x16xf32>, tensor<f32>, tensor<f32>) -> tensor<1x16xf32>
     kernel.yield %y : tensor<1x16xf32>
   }
-  return )" + [&] {
+  return )" +
+         [&] {
            std::string results;
            for (size_t i = 0; i < sizes.size(); ++i)
              results += (i ? ", %r#" : "%r#") + std::to_string(i);
            return results;
-         }() + " : " + types + "\n}";
+         }() +
+         " : " + types + "\n}";
 }
 
 TEST(EmitForeach, LanesOfAllSizes) {

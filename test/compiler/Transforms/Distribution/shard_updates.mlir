@@ -23,7 +23,7 @@ lm.parameter @bias : tensor<64xf32> constant 0.0
 // 48 bytes a row: a part has a multiple of 16 rows.
 lm.parameter @narrow : tensor<90x12xf32> constant 0.0
 train.schedule @lr : tensor<f32> = [0.0, 9.0, 1.0, 0.0]
-train.optimizer adam @scalars [@embed, @bias, @narrow] lr 0.5 @lr {lr_scales = array<f64: 1.0, 2.0, 1.0>, weight_decay_scales = array<f64: 1.0, 0.0, 1.0>,
+train.optimizer adam @scalars [@embed, @bias, @narrow] lr 0.5 @lr {lr_scales = #lm.numbers<1.0, 2.0, 1.0>, weight_decay_scales = #lm.numbers<1.0, 0.0, 1.0>,
   splits = array<i64: 1, 1, 1>, config = {beta1 = 0.8 : f64, beta2 = 0.99 : f64, eps = 1.0e-8 : f64, state = "bf16"}}
 
 // Three matrices of two parameters; the second parameter is two of them.
@@ -32,12 +32,12 @@ lm.parameter @v : tensor<32x16xf32> constant 0.0
 // A bank of its own: one matrix.
 lm.parameter @gate : tensor<32x8xf32> constant 0.0
 train.schedule @momentum : tensor<f32> = [0.0, 9.0, 0.9, 0.0]
-train.optimizer normuon @matrices [@u, @v, @gate] lr 0.25 @lr {lr_scales = array<f64: 2.0, 1.0, 1.0>, weight_decay_scales = array<f64: 1.0, 0.5, 1.0>,
-  splits = array<i64: 1, 2, 1>, config = {coefficients = array<f64: 3.0, -4.0, 2.0>, momentum_schedule = @momentum, weight_decay = 1.5 : f64, variance_axes = array<i64: 1, 1, 0>}}
+train.optimizer normuon @matrices [@u, @v, @gate] lr 0.25 @lr {lr_scales = #lm.numbers<2.0, 1.0, 1.0>, weight_decay_scales = #lm.numbers<1.0, 0.5, 1.0>,
+  splits = array<i64: 1, 2, 1>, config = {coefficients = #lm.numbers<3.0, -4.0, 2.0>, momentum_schedule = @momentum, weight_decay = 1.5 : f64, variance_axes = array<i64: 1, 1, 0>}}
 // One bf16 parameter of six matrices is no bank; its master's other bits and its momentum are parts too.
 lm.parameter @stack : tensor<48x16xbf16> constant 0.0
-train.optimizer muon @masters [@stack] lr 0.25 @lr {lr_scales = array<f64: 1.0>, weight_decay_scales = array<f64: 1.0>, splits = array<i64: 6>,
-  config = {coefficients = array<f64: 3.0, -4.0, 2.0>, momentum_schedule = @momentum, update_smoothing = 0.2 : f64, master = "bf16_plus_16"}}
+train.optimizer muon @masters [@stack] lr 0.25 @lr {lr_scales = #lm.numbers<1.0>, weight_decay_scales = #lm.numbers<1.0>, splits = array<i64: 6>,
+  config = {coefficients = #lm.numbers<3.0, -4.0, 2.0>, momentum_schedule = @momentum, update_smoothing = 0.2 : f64, master = "bf16_plus_16"}}
 
 func.func @"train.T8"(%e: tensor<100x64xf32>, %b: tensor<64xf32>, %n: tensor<90x12xf32>, %u: tensor<16x16xf32>, %v: tensor<32x16xf32>, %g: tensor<32x8xf32>, %s: tensor<48x16xbf16>) attributes {smelt.role = "train"} {
   train.gradient @embed, %e : tensor<100x64xf32>
@@ -89,9 +89,9 @@ func.func @"train.T8"(%e: tensor<100x64xf32>, %b: tensor<64xf32>, %n: tensor<90x
 // CHECK: train.read_gradient @bank.0 {ranks = [[N]] : i64} : tensor<[[G]]x16xf32>
 // CHECK: train.normuon
 // R2-SAME: groups = 2 : i64
-// R2-SAME: lr_scales = array<f64: 2.000000e+00, 1.000000e+00, 1.000000e+00, 1.000000e+00>
+// R2-SAME: lr_scales = #lm.numbers<2.0, 1.0, 1.0, 1.0>
 // CHECK-SAME: ranks = [[N]] : i64
-// R2-SAME: weight_decays = array<f64: 1.500000e+00, 7.500000e-01, 7.500000e-01, 7.500000e-01>
+// R2-SAME: weight_decays = #lm.numbers<1.5, 0.75, 0.75, 0.75>
 // CHECK: train.write @bank.0, %{{.*}} {ranks = [[N]] : i64} : tensor<[[G]]x16xf32>
 // CHECK: train.write @normuon.v.bank.0, %{{.*}} : tensor<[[G]]xf32>
 // CHECK: train.read_gradient @gate {ranks = [[N]] : i64} : tensor<32x8xf32>

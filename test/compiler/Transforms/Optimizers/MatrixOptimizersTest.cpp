@@ -26,7 +26,7 @@ struct Case {
 };
 
 std::string list(std::initializer_list<double> values, int64_t count, bool alike) {
-  std::string text = "array<f64: ";
+  std::string text = "#lm.numbers<";
   auto value = values.begin();
   for (int64_t i = 0; i < count; ++i) {
     text += (i ? ", " : "") + std::to_string(*value);
@@ -38,7 +38,7 @@ std::string list(std::initializer_list<double> values, int64_t count, bool alike
 
 /// Three rounds with different coefficients, as the records have them.
 const std::string coefficients =
-    "array<f64: 4.0848, -6.8946, 2.9270, 3.9505, -6.3029, 2.6377, 2.8366, -3.0525, 1.2012>";
+    "#lm.numbers<4.0848, -6.8946, 2.9270, 3.9505, -6.3029, 2.6377, 2.8366, -3.0525, 1.2012>";
 
 std::string attributes(const Case &c) {
   return "groups = " + std::to_string(c.groups) +

@@ -29,11 +29,11 @@ func.func @one(%g: tensor<4xf32>) attributes {smelt.role = "train"} {
 
 // One micro-batch a step; @w is updated every other step, @u every third at the period's first step, @v every step.
 train.schedule @lr : tensor<f32> = [0.0, 9.0, 1.0, 0.0]
-train.optimizer adam @rare [@w] lr 0.5 @lr {lr_scales = array<f64: 1.0>, weight_decay_scales = array<f64: 0.0>, splits = array<i64: 1>, config = {every = 2 : i64, offset = 1 : i64}}
-train.optimizer adam @early [@u] lr 0.5 @lr {lr_scales = array<f64: 1.0>, weight_decay_scales = array<f64: 0.0>, splits = array<i64: 1>, config = {every = 3 : i64}}
-train.optimizer adamw @often [@v] lr 0.5 @lr {lr_scales = array<f64: 1.0>, weight_decay_scales = array<f64: 0.0>, splits = array<i64: 1>, config = {}}
+train.optimizer adam @rare [@w] lr 0.5 @lr {lr_scales = #lm.numbers<1.0>, weight_decay_scales = #lm.numbers<0.0>, splits = array<i64: 1>, config = {every = 2 : i64, offset = 1 : i64}}
+train.optimizer adam @early [@u] lr 0.5 @lr {lr_scales = #lm.numbers<1.0>, weight_decay_scales = #lm.numbers<0.0>, splits = array<i64: 1>, config = {every = 3 : i64}}
+train.optimizer adamw @often [@v] lr 0.5 @lr {lr_scales = #lm.numbers<1.0>, weight_decay_scales = #lm.numbers<0.0>, splits = array<i64: 1>, config = {}}
 // An outer optimiser reads no gradients: it changes nothing.
-train.optimizer snoo @outer [@w, @v] lr 0.5 @lr {lr_scales = array<f64: 1.0, 1.0>, weight_decay_scales = array<f64: 0.0, 0.0>, splits = array<i64: 1, 1>, config = {every = 28 : i64}}
+train.optimizer snoo @outer [@w, @v] lr 0.5 @lr {lr_scales = #lm.numbers<1.0, 1.0>, weight_decay_scales = #lm.numbers<0.0, 0.0>, splits = array<i64: 1, 1>, config = {every = 28 : i64}}
 train.run {training = {stages = [{micro_batches = 1 : i64}]}}
 // CHECK-LABEL: func.func @periods
 // CHECK-SAME: (%[[G:.*]]: tensor<4xf32>)

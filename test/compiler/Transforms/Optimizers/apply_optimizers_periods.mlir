@@ -5,12 +5,12 @@ lm.parameter @a : tensor<4x16xbf16> constant 0.0
 lm.parameter @b : tensor<f32> constant 0.0
 lm.parameter @c : tensor<f32> constant 0.0
 train.schedule @lr : tensor<f32> = [0.0, 9.0, 1.0, 0.0]
-train.optimizer snoo @outer [@a, @b] lr 0.5 @lr {lr_scales = array<f64: 1.0, 2.0>, weight_decay_scales = array<f64: 0.0, 0.0>, splits = array<i64: 1, 1>,
+train.optimizer snoo @outer [@a, @b] lr 0.5 @lr {lr_scales = #lm.numbers<1.0, 2.0>, weight_decay_scales = #lm.numbers<0.0, 0.0>, splits = array<i64: 1, 1>,
   config = {every = 28 : i64, momentum = 0.25 : f64, nesterov = true}}
-train.optimizer adam @rare [@a] lr 0.5 @lr {lr_scales = array<f64: 2.0>, weight_decay_scales = array<f64: 0.0>, splits = array<i64: 1>,
+train.optimizer adam @rare [@a] lr 0.5 @lr {lr_scales = #lm.numbers<2.0>, weight_decay_scales = #lm.numbers<0.0>, splits = array<i64: 1>,
   config = {every = 2 : i64, offset = 1 : i64, beta1 = 0.5 : f64, beta2 = 0.75 : f64, eps = 1.0e-8 : f64, state = "f32"}}
-train.optimizer adamw @often [@b] lr 0.5 @lr {lr_scales = array<f64: 1.0>, weight_decay_scales = array<f64: 0.0>, splits = array<i64: 1>, config = {}}
-train.optimizer adam @early [@c] lr 0.5 @lr {lr_scales = array<f64: 1.0>, weight_decay_scales = array<f64: 0.0>, splits = array<i64: 1>, config = {every = 3 : i64, state = "bf16"}}
+train.optimizer adamw @often [@b] lr 0.5 @lr {lr_scales = #lm.numbers<1.0>, weight_decay_scales = #lm.numbers<0.0>, splits = array<i64: 1>, config = {}}
+train.optimizer adam @early [@c] lr 0.5 @lr {lr_scales = #lm.numbers<1.0>, weight_decay_scales = #lm.numbers<0.0>, splits = array<i64: 1>, config = {every = 3 : i64, state = "bf16"}}
 
 func.func @"train.T8"(%a: tensor<4x16xbf16>, %b: tensor<f32>) attributes {smelt.role = "train"} {
   train.gradient @a, %a : tensor<4x16xbf16>
@@ -26,7 +26,7 @@ func.func @"train.T8"(%a: tensor<4x16xbf16>, %b: tensor<f32>) attributes {smelt.
 // CHECK-DAG: train.schedule @rare.correction2 : tensor<f32> one_minus_power 7.500000e-01 every 2 offset 1
 // CHECK-LABEL: func.func @update.every2() attributes {smelt.every = 2 : i64, smelt.offset = 1 : i64, smelt.role = "update"}
 // CHECK: train.adam(%{{.*}}) gradients(%{{.*}}) moments(%{{.*}} : %{{.*}}) lr(%{{.*}}) corrections
-// CHECK-SAME: lr_scales = array<f64: 1.000000e+00>
+// CHECK-SAME: lr_scales = #lm.numbers<1.0>
 // CHECK-SAME: (tensor<4x16xbf16>, tensor<4x16xbf16>, tensor<4x16xf32>, tensor<4x16xf32>
 // CHECK: train.write @a
 // CHECK: train.state @adamw.m.b : tensor<f32>
@@ -44,7 +44,7 @@ func.func @"train.T8"(%a: tensor<4x16xbf16>, %b: tensor<f32>) attributes {smelt.
 // CHECK: %[[MA:.*]] = lm.read @snoo.m.a
 // The rates are constants: an outer optimiser follows no schedule.
 // CHECK-NOT: lm.setting
-// CHECK: %[[P:.*]]:2, %[[O:.*]]:2, %[[M:.*]]:2 = train.snoo(%[[A]], %{{.*}}) outer(%[[OA]], %{{.*}}) momenta(%[[MA]], %{{.*}}) {lrs = array<f64: 5.000000e-01, 1.000000e+00>, momentum = 2.500000e-01 : f64, nesterov = true}
+// CHECK: %[[P:.*]]:2, %[[O:.*]]:2, %[[M:.*]]:2 = train.snoo(%[[A]], %{{.*}}) outer(%[[OA]], %{{.*}}) momenta(%[[MA]], %{{.*}}) {lrs = #lm.numbers<0.5, 1.0>, momentum = 2.500000e-01 : f64, nesterov = true}
 // CHECK: train.write @a, %[[P]]#0
 // CHECK: train.write @snoo.outer.a, %[[O]]#0
 // CHECK: train.write @snoo.m.a, %[[M]]#0

@@ -4,7 +4,7 @@
 // CHECK-LABEL: func.func @adam
 // CHECK-SAME: (%[[A:.*]]: tensor<8xf32>, %[[B:.*]]: tensor<4xbf16>, %[[C:.*]]: tensor<f32>, %[[LR:.*]]: tensor<f32>, %[[C1:.*]]: tensor<f32>, %[[C2:.*]]: tensor<f32>)
 // CHECK: %[[F:.*]]:6 = kernel.foreach "adam" lanes 2(%[[A]], %[[C]], %[[A]], %[[C]], %[[A]], %[[C]], %[[A]], %[[C]]) uniforms(%[[LR]], %[[C1]], %[[C2]])
-// CHECK-SAME: constants [array<f64: 2.000000e+00, 4.000000e+00>, array<f64: 0.000000e+00, 5.000000e-01>]
+// CHECK-SAME: constants [#lm.numbers<2.0, 4.0>, #lm.numbers<0.0, 0.5>]
 // CHECK-SAME: -> (tensor<8xf32>, tensor<f32>, tensor<8xf32>, tensor<f32>, tensor<8xf32>, tensor<f32>)
 // CHECK: ^bb0(%[[P:[a-z0-9]+]]: tensor<1x1024xf32>, %[[G:[a-z0-9]+]]: tensor<1x1024xf32>, %[[M:[a-z0-9]+]]: tensor<1x1024xf32>, %[[V:[a-z0-9]+]]: tensor<1x1024xf32>, %{{[a-z0-9]+}}: tensor<f32>, %{{[a-z0-9]+}}: tensor<f32>, %{{[a-z0-9]+}}: tensor<f32>, %{{[a-z0-9]+}}: tensor<f32>, %{{[a-z0-9]+}}: tensor<f32>):
 // CHECK: %[[M1:.*]] = lm.mix %[[M]], %[[G]] by
@@ -18,7 +18,7 @@
 // CHECK: return %[[F]]#0, %[[H]]#0, %[[F]]#1, %[[F]]#2, %[[H]]#1
 func.func @adam(%a: tensor<8xf32>, %b: tensor<4xbf16>, %c: tensor<f32>, %lr: tensor<f32>, %c1: tensor<f32>, %c2: tensor<f32>) -> (tensor<8xf32>, tensor<4xbf16>, tensor<f32>, tensor<8xf32>, tensor<4xbf16>) {
   %p:3, %m:3, %v:3 = train.adam (%a, %b, %c) gradients (%a, %b, %c) moments (%a, %b, %c : %a, %b, %c) lr (%lr) corrections (%c1, %c2)
-    {lr_scales = array<f64: 2.0, 3.0, 4.0>, weight_decays = array<f64: 0.0, 0.25, 0.5>, beta1 = 0.65 : f64, beta2 = 0.95 : f64, eps = 1.0e-8 : f64}
+    {lr_scales = #lm.numbers<2.0, 3.0, 4.0>, weight_decays = #lm.numbers<0.0, 0.25, 0.5>, beta1 = 0.65 : f64, beta2 = 0.95 : f64, eps = 1.0e-8 : f64}
     : (tensor<8xf32>, tensor<4xbf16>, tensor<f32>, tensor<8xf32>, tensor<4xbf16>, tensor<f32>, tensor<8xf32>, tensor<4xbf16>, tensor<f32>, tensor<8xf32>, tensor<4xbf16>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32>)
     -> (tensor<8xf32>, tensor<4xbf16>, tensor<f32>, tensor<8xf32>, tensor<4xbf16>, tensor<f32>, tensor<8xf32>, tensor<4xbf16>, tensor<f32>)
   return %p#0, %p#1, %p#2, %m#0, %m#1 : tensor<8xf32>, tensor<4xbf16>, tensor<f32>, tensor<8xf32>, tensor<4xbf16>
@@ -28,12 +28,12 @@ func.func @adam(%a: tensor<8xf32>, %b: tensor<4xbf16>, %c: tensor<f32>, %lr: ten
 
 // The outer gradient is rounded to bf16; the parameter and its outer copy get the same value.
 // CHECK-LABEL: func.func @snoo
-// CHECK: kernel.foreach "snoo" lanes 1(%{{.*}}, %{{.*}}, %{{.*}}) uniforms() constants [array<f64: 6.800000e-01>]
+// CHECK: kernel.foreach "snoo" lanes 1(%{{.*}}, %{{.*}}, %{{.*}}) uniforms() constants [#lm.numbers<0.68>]
 // CHECK: %[[D:.*]] = lm.mix %{{.*}}, %{{.*}} by
 // CHECK: %[[R:.*]] = lm.cast %[[D]] : tensor<1x1024xf32> -> tensor<1x1024xbf16>
 // CHECK: lm.cast %[[R]] : tensor<1x1024xbf16> -> tensor<1x1024xf32>
 func.func @snoo(%p: tensor<4xbf16>, %o: tensor<4xbf16>, %b: tensor<4xbf16>) -> (tensor<4xbf16>, tensor<4xbf16>, tensor<4xbf16>) {
-  %0, %1, %2 = train.snoo (%p) outer (%o) momenta (%b) {lrs = array<f64: 0.68>, momentum = 0.37 : f64, nesterov = true}
+  %0, %1, %2 = train.snoo (%p) outer (%o) momenta (%b) {lrs = #lm.numbers<0.68>, momentum = 0.37 : f64, nesterov = true}
     : (tensor<4xbf16>, tensor<4xbf16>, tensor<4xbf16>) -> (tensor<4xbf16>, tensor<4xbf16>, tensor<4xbf16>)
   return %0, %1, %2 : tensor<4xbf16>, tensor<4xbf16>, tensor<4xbf16>
 }

@@ -17,7 +17,7 @@
 // CHECK: %[[P1:.*]] = lm.mix %[[P]], %[[X1]] by
 // CHECK: return %[[P1]], %[[M1]]
 func.func @wide(%p: tensor<8x8xf32>, %g: tensor<8x8xf32>, %m: tensor<8x8xf32>, %lr: tensor<f32>, %mu: tensor<f32>) -> (tensor<8x8xf32>, tensor<8x8xf32>) {
-  %p1, %m1 = train.muon %p gradient %g momentum %m lr %lr mu %mu {groups = 2 : i64, lr_scales = array<f64: 0.5, 0.5>, weight_decays = array<f64: 0.1, 0.1>, nesterov = true, norm_scale = 1.0 : f64, norm_eps = 1.0e-7 : f64, coefficients = array<f64: 3.0, -4.0, 2.0>} : (tensor<8x8xf32>, tensor<8x8xf32>, tensor<8x8xf32>, tensor<f32>, tensor<f32>) -> (tensor<8x8xf32>, tensor<8x8xf32>)
+  %p1, %m1 = train.muon %p gradient %g momentum %m lr %lr mu %mu {groups = 2 : i64, lr_scales = #lm.numbers<0.5, 0.5>, weight_decays = #lm.numbers<0.1, 0.1>, nesterov = true, norm_scale = 1.0 : f64, norm_eps = 1.0e-7 : f64, coefficients = #lm.numbers<3.0, -4.0, 2.0>} : (tensor<8x8xf32>, tensor<8x8xf32>, tensor<8x8xf32>, tensor<f32>, tensor<f32>) -> (tensor<8x8xf32>, tensor<8x8xf32>)
   return %p1, %m1 : tensor<8x8xf32>, tensor<8x8xf32>
 }
 
@@ -28,7 +28,7 @@ func.func @wide(%p: tensor<8x8xf32>, %g: tensor<8x8xf32>, %m: tensor<8x8xf32>, %
 // CHECK: lm.matmul %[[X]], %[[X]] {groups = 2 : i64, transpose_a} : tensor<16x4xf32>, tensor<16x4xf32> -> tensor<8x4xf32>
 // CHECK: lm.matmul %[[X]], %{{.*}} {groups = 2 : i64} : tensor<16x4xf32>, tensor<8x4xf32> -> tensor<16x4xf32>
 func.func @tall(%p: tensor<16x4xf32>, %g: tensor<16x4xf32>, %m: tensor<16x4xf32>, %lr: tensor<f32>, %mu: tensor<f32>) -> (tensor<16x4xf32>, tensor<16x4xf32>) {
-  %p1, %m1 = train.muon %p gradient %g momentum %m lr %lr mu %mu {groups = 2 : i64, lr_scales = array<f64: 0.5, 1.0>, weight_decays = array<f64: 0.0, 0.0>, nesterov = false, norm_scale = 1.0 : f64, norm_eps = 1.0e-7 : f64, coefficients = array<f64: 3.0, -4.0, 2.0>} : (tensor<16x4xf32>, tensor<16x4xf32>, tensor<16x4xf32>, tensor<f32>, tensor<f32>) -> (tensor<16x4xf32>, tensor<16x4xf32>)
+  %p1, %m1 = train.muon %p gradient %g momentum %m lr %lr mu %mu {groups = 2 : i64, lr_scales = #lm.numbers<0.5, 1.0>, weight_decays = #lm.numbers<0.0, 0.0>, nesterov = false, norm_scale = 1.0 : f64, norm_eps = 1.0e-7 : f64, coefficients = #lm.numbers<3.0, -4.0, 2.0>} : (tensor<16x4xf32>, tensor<16x4xf32>, tensor<16x4xf32>, tensor<f32>, tensor<f32>) -> (tensor<16x4xf32>, tensor<16x4xf32>)
   return %p1, %m1 : tensor<16x4xf32>, tensor<16x4xf32>
 }
 
@@ -41,7 +41,7 @@ func.func @tall(%p: tensor<16x4xf32>, %g: tensor<16x4xf32>, %m: tensor<16x4xf32>
 // CHECK: %[[STEP:.*]] = lm.cast %[[NEW]] : tensor<4x8xbf16> -> tensor<4x8xf32>
 // CHECK: lm.mix %{{.*}}, %[[STEP]] by
 func.func @smoothed(%p: tensor<4x8xf32>, %s: tensor<4x8xbf16>, %lr: tensor<f32>) -> (tensor<4x8xf32>, tensor<4x8xbf16>) {
-  %r:3 = train.muon %p gradient %p momentum %p smoothed %s lr %lr mu %lr {lr_scales = array<f64: 1.0>, weight_decays = array<f64: 0.0>, nesterov = true, norm_scale = 1.0 : f64, norm_eps = 1.0e-7 : f64, smoothing = 0.2 : f64, coefficients = array<f64: 3.0, -4.0, 2.0>} : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xbf16>, tensor<f32>, tensor<f32>) -> (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xbf16>)
+  %r:3 = train.muon %p gradient %p momentum %p smoothed %s lr %lr mu %lr {lr_scales = #lm.numbers<1.0>, weight_decays = #lm.numbers<0.0>, nesterov = true, norm_scale = 1.0 : f64, norm_eps = 1.0e-7 : f64, smoothing = 0.2 : f64, coefficients = #lm.numbers<3.0, -4.0, 2.0>} : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xbf16>, tensor<f32>, tensor<f32>) -> (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xbf16>)
   return %r#0, %r#2 : tensor<4x8xf32>, tensor<4x8xbf16>
 }
 
@@ -56,6 +56,6 @@ func.func @smoothed(%p: tensor<4x8xf32>, %s: tensor<4x8xbf16>, %lr: tensor<f32>)
 // CHECK: %[[PRODUCT:.*]] = lm.multiply %[[UPDATE]], %[[P]]
 // CHECK: lm.unary step %[[PRODUCT]]
 func.func @normuon(%p: tensor<8x8xf32>, %v: tensor<8xf32>, %lr: tensor<f32>) -> (tensor<8x8xf32>, tensor<8xf32>) {
-  %r:3 = train.normuon %p gradient %p momentum %p second %v lr %lr mu %lr {groups = 2 : i64, peak = 0.1 : f64, lr_scales = array<f64: 1.0, 1.0>, weight_decays = array<f64: 1.0, 1.0>, nesterov = true, beta2 = 0.95 : f64, cautious = true, variance_axis = 1 : i64, norm_scale = 1.02 : f64, norm_eps = 1.0e-6 : f64, coefficients = array<f64: 3.0, -4.0, 2.0>} : (tensor<8x8xf32>, tensor<8x8xf32>, tensor<8x8xf32>, tensor<8xf32>, tensor<f32>, tensor<f32>) -> (tensor<8x8xf32>, tensor<8x8xf32>, tensor<8xf32>)
+  %r:3 = train.normuon %p gradient %p momentum %p second %v lr %lr mu %lr {groups = 2 : i64, peak = 0.1 : f64, lr_scales = #lm.numbers<1.0, 1.0>, weight_decays = #lm.numbers<1.0, 1.0>, nesterov = true, beta2 = 0.95 : f64, cautious = true, variance_axis = 1 : i64, norm_scale = 1.02 : f64, norm_eps = 1.0e-6 : f64, coefficients = #lm.numbers<3.0, -4.0, 2.0>} : (tensor<8x8xf32>, tensor<8x8xf32>, tensor<8x8xf32>, tensor<8xf32>, tensor<f32>, tensor<f32>) -> (tensor<8x8xf32>, tensor<8x8xf32>, tensor<8xf32>)
   return %r#0, %r#2 : tensor<8x8xf32>, tensor<8xf32>
 }
