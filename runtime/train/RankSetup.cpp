@@ -43,6 +43,7 @@ Status checkAgreement(const TrainOptions &options, Session &session, const Check
       {"the order of sums", options.fixedOrder ? "fixed" : "that of ranks"},
       {"the number of training tokens", std::to_string(data.train.size())},
       {"the number of validation tokens", std::to_string(data.validation.size())},
+      {"the library of products", session.device().libraryOfProducts()},
       {"the runtime", concat("bundle format ", kBundleVersion, ", ", ranks.collective().version())},
   };
   for (const auto &[what, value] : values)

@@ -128,6 +128,7 @@ public:
   bool usesLibrary(const DeviceLaunch &launch) const override {
     return module_.products().has(launch);
   }
+  std::string libraryOfProducts() const override { return module_.products().description(); }
   StatusOr<std::vector<ProductTime>> timeProduct(const DeviceLaunch &launch,
                                                  uint64_t workspaceBytes, int rounds) override;
 

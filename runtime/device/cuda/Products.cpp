@@ -55,6 +55,17 @@ PreparedProduct Products::prepare(const DeviceLaunch &launch, DevicePointer aren
   return prepared;
 }
 
+std::string Products::description() const {
+  uint64_t version = 0;
+  size_t count = 0;
+  for (const Choice &choice : choices_)
+    if (choice.product) {
+      version = choice.library.algorithm.version; // The library's own: others were refused.
+      ++count;
+    }
+  return count ? concat("cuBLASLt ", version, " for ", count, " kernels") : "none";
+}
+
 StatusOr<Products::Tuned> Products::findAlgorithms(const Driver &driver, const GpuProduct &product,
                                                    size_t count, uint64_t workspaceBytes,
                                                    Stream stream) {

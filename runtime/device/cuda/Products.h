@@ -26,6 +26,8 @@ public:
     return launch.kernel < choices_.size() && choices_[launch.kernel].product;
   }
   PreparedProduct prepare(const DeviceLaunch &launch, DevicePointer arena) const;
+  /// "cuBLASLt 130100 for 3 kernels", or "none".
+  std::string description() const;
 
   /// A description of a kernel's product and the library's algorithms for it; none without library.
   struct Tuned {
