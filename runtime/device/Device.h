@@ -126,7 +126,8 @@ public:
   virtual StatusOr<std::vector<LaunchTime>> runTimed(const std::vector<DeviceLaunch> &launches) = 0;
   /// Does a library compute this launch? It has one part then.
   virtual bool usesLibrary(const DeviceLaunch &) const { return false; }
-  /// What the ranks of a job must have alike for equal bits: "cuBLASLt 130100 for 3 kernels", "none".
+  /// What the ranks of a job must have alike for equal bits: "cuBLASLt 130100 for 3 kernels",
+  /// "none".
   virtual std::string libraryOfProducts() const { return "none"; }
   /// How long the launch takes, as generated and by each of the library's first algorithms with at
   /// most `workspaceBytes` of workspace: medians of `rounds` in turns. The generated kernel comes

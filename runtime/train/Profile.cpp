@@ -148,9 +148,8 @@ std::string writeChromeTrace(const std::vector<ProgramTiming> &runs, const std::
                {"bytes of the launch", launch.bytes}});
     for (const CollectiveTiming &each : run.collectives)
       slice(each.onLane ? kCommunication : kMain, each.label, run.start + each.start,
-            each.milliseconds, {{"bytes", each.bytes},
-             {"exposed ms", each.exposed},
-             {"queued ms", each.queued}});
+            each.milliseconds,
+            {{"bytes", each.bytes}, {"exposed ms", each.exposed}, {"queued ms", each.queued}});
   }
   return ordered_json{{"traceEvents", std::move(events)}, {"displayTimeUnit", "ms"}}.dump(
       -1, ' ', false, nlohmann::json::error_handler_t::replace);

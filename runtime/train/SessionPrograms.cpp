@@ -170,8 +170,7 @@ StatusOr<std::vector<EntryTime>> Session::runTimed(const Program &program, Porti
       CommunicationLane::Times span = lane_->timesOf(ticket);
       double begin = since(span.begin);
       times.push_back({true, number, 0, begin, since(span.end) - begin,
-                       overlapOf(laneRun_.waits, span.begin, span.end),
-                       begin - since(span.given)});
+                       overlapOf(laneRun_.waits, span.begin, span.end), begin - since(span.given)});
     }
   return times;
 }

@@ -2,8 +2,8 @@
 //
 // Kernels do not know each other, so that each is compiled by itself, as a nested module: the pass
 // manager lowers these in parallel, each then has an LLVM context of its own, and a kernel that was
-// compiled before, for whatever model, comes from the cache. Its object knows the kernel by a hash of
-// its text; the linker gives it the name that it has in this module.
+// compiled before, for whatever model, comes from the cache. Its object knows the kernel by a hash
+// of its text; the linker gives it the name that it has in this module.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Target/CPU/EmitCPUObject.h"
@@ -181,7 +181,8 @@ LogicalResult emitCPUObject(ModuleOp module, const CPUTarget &target, llvm::Stri
   Units units;
   splitIntoUnits(module, units);
   // A dump shows what is compiled, so it asks for all of it.
-  std::string compiler = options.cache.empty() || !options.dumpPrefix.empty() ? "" : identifyCompiler();
+  std::string compiler =
+      options.cache.empty() || !options.dumpPrefix.empty() ? "" : identifyCompiler();
   ObjectCache cache(compiler.empty() ? "" : options.cache);
   std::vector<Unit *> missing;
   for (auto [i, entry] : llvm::enumerate(units)) {

@@ -10,10 +10,10 @@
 #include "compiler/Target/Bundle/EmitBundle.h"
 #include "compiler/Target/CPU/ObjectCache.h"
 #include "dialects/LM/LMOps.h"
+#include "mlir/IR/MLIRContext.h"
 #include "runtime/train/Session.h"
 #include "test/compiler/Pipelines/TrainingSupport.h"
 #include "tools/smelt-opt/RegisterEverything.h"
-#include "mlir/IR/MLIRContext.h"
 #include <cmath>
 #include <filesystem>
 #include <gtest/gtest.h>
@@ -88,7 +88,8 @@ TEST_P(NarrowTraining, EveryStepEqualsTheInterpreter) {
     if (llvm::StringRef(phase) == "train")
       train = module->clone();
   }
-  runtime::Status status = emitBundle(*module, directory.string(), {.cache = ObjectCache::findFolder()});
+  runtime::Status status =
+      emitBundle(*module, directory.string(), {.cache = ObjectCache::findFolder()});
   ASSERT_TRUE(status.isOk()) << status.message();
   auto opened = runtime::Session::open(directory.string(), {"auto", 2});
   ASSERT_TRUE(opened.isOk()) << opened.status().message();

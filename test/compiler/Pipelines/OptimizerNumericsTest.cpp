@@ -13,10 +13,10 @@
 #include "compiler/Transforms/Autodiff/Passes.h"
 #include "dialects/LM/LMOps.h"
 #include "dialects/Train/TrainOps.h"
+#include "mlir/IR/MLIRContext.h"
 #include "runtime/train/Session.h"
 #include "test/compiler/Pipelines/TrainingSupport.h"
 #include "tools/smelt-opt/RegisterEverything.h"
-#include "mlir/IR/MLIRContext.h"
 #include <cmath>
 #include <filesystem>
 #include <gtest/gtest.h>
@@ -119,7 +119,8 @@ struct OptimizerNumericsTest : testing::TestWithParam<bool> {
       ASSERT_TRUE(buildPhasePipeline(passes, phase, options));
       ASSERT_TRUE(succeeded(passes.run(*module))) << phase.str();
     }
-    runtime::Status status = emitBundle(*module, directory.string(), {.cache = ObjectCache::findFolder()});
+    runtime::Status status =
+        emitBundle(*module, directory.string(), {.cache = ObjectCache::findFolder()});
     ASSERT_TRUE(status.isOk()) << status.message();
     auto opened = runtime::Session::open(directory.string(), {"auto", 2});
     ASSERT_TRUE(opened.isOk()) << opened.status().message();

@@ -10,10 +10,10 @@
 #include "compiler/Target/Bundle/EmitBundle.h"
 #include "compiler/Target/CPU/ObjectCache.h"
 #include "dialects/LM/LMOps.h"
+#include "mlir/IR/MLIRContext.h"
 #include "runtime/train/Session.h"
 #include "test/compiler/Pipelines/TrainingSupport.h"
 #include "tools/smelt-opt/RegisterEverything.h"
-#include "mlir/IR/MLIRContext.h"
 #include <cmath>
 #include <filesystem>
 #include <gtest/gtest.h>
@@ -105,7 +105,8 @@ struct TrainingNumericsTest : testing::TestWithParam<std::tuple<bool, int64_t, O
     train = module->clone();
     runPhase("kernel");
     runPhase("exec");
-    runtime::Status status = emitBundle(*module, directory.string(), {.cache = ObjectCache::findFolder()});
+    runtime::Status status =
+        emitBundle(*module, directory.string(), {.cache = ObjectCache::findFolder()});
     ASSERT_TRUE(status.isOk()) << status.message();
     auto opened = runtime::Session::open(directory.string(), {"auto", 2});
     ASSERT_TRUE(opened.isOk()) << opened.status().message();

@@ -248,7 +248,8 @@ struct EmitCPUObjectCache : testing::Test {
   /// The shared object's bytes; `times` tells how much was compiled.
   std::string compile(const std::string &cache, const char *cpu = "haswell") {
     std::string text, path = folder + ".so", why;
-    for (auto [name, function] : {std::pair("a", "exp"), std::pair("b", "tanh"), std::pair("c", "exp")}) {
+    for (auto [name, function] :
+         {std::pair("a", "exp"), std::pair("b", "tanh"), std::pair("c", "exp")}) {
       text += mathKernel(std::string("math.") + function + " %x : vector<16xf32>") + "\n";
       text.replace(text.rfind("@kernel"), 7, std::string("@") + name);
     }
