@@ -42,7 +42,10 @@ private:
   HeadStep parseHead(const JsonMember &op);
 
   bool refuse(const JsonMember &op, llvm::StringRef why);
-  bool checkLayer(Mark mark, int64_t layer);
+  /// `text`: how the spec writes it, where that is not the number.
+  bool checkLayer(Mark mark, int64_t layer, llvm::StringRef text = "");
+  /// The layer that an entry's key is; none after an error.
+  std::optional<int64_t> parseLayerKey(const JsonMember &entry);
   bool checkTable(const JsonValue &name);
   bool checkHeadsSpanModel(const JsonMember &op);
 

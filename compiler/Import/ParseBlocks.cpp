@@ -26,14 +26,11 @@ void ForwardParser::parseWindows(const JsonValue &value, Place place, AttentionS
   if (const JsonValue *fallback = value.get("default"))
     llvm::fill(attention.windows, parseWindow(*fallback));
   for (const JsonMember &entry : value.members) {
-    int64_t layer;
     if (entry.key == "default")
       continue;
-    if (llvm::StringRef(entry.key).getAsInteger(10, layer))
-      layer = INT64_MAX;
     Window one = parseWindow(entry.value);
-    if (checkLayer(entry.keyMark, layer))
-      attention.windows[layer] = one;
+    if (std::optional<int64_t> layer = parseLayerKey(entry))
+      attention.windows[*layer] = one;
   }
 }
 

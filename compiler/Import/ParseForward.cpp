@@ -77,14 +77,24 @@ std::vector<bool> ForwardParser::parseLayers(const JsonValue &object, Place plac
   return layers;
 }
 
-bool ForwardParser::checkLayer(Mark mark, int64_t layer) {
+bool ForwardParser::checkLayer(Mark mark, int64_t layer, llvm::StringRef text) {
   if (layer < spec.model.dims.layers)
     return true;
   diagnostics
-      .error(mark, "layer " + std::to_string(layer) + " is out of range: there are " +
-                       std::to_string(spec.model.dims.layers) + " layers, counted from 0")
+      .error(mark, "layer " + (text.empty() ? std::to_string(layer) : text.str()) +
+                       " is out of range: there are " + std::to_string(spec.model.dims.layers) +
+                       " layers, counted from 0")
       .note(tree.get("dims")->find("layers")->keyMark, "the number of layers is declared here");
   return false;
+}
+
+std::optional<int64_t> ForwardParser::parseLayerKey(const JsonMember &entry) {
+  int64_t layer;
+  if (llvm::StringRef(entry.key).getAsInteger(10, layer))
+    layer = INT64_MAX; // The grammar lets digits through, however many.
+  if (!checkLayer(entry.keyMark, layer, entry.key))
+    return std::nullopt;
+  return layer;
 }
 
 bool ForwardParser::refuse(const JsonMember &op, llvm::StringRef why) {
@@ -302,12 +312,10 @@ AddEmbeddingStep ForwardParser::parseAddEmbedding(const JsonMember &op, Place pl
       diagnostics.error(byLayer->keyMark,
                         "'by_layer' needs layers, and this step stands outside 'layers'");
     for (const JsonMember &entry : byLayer->value.members) {
-      int64_t layer;
-      if (llvm::StringRef(entry.key).getAsInteger(10, layer))
-        layer = INT64_MAX;
-      checkLayer(entry.keyMark, layer);
+      std::optional<int64_t> layer = parseLayerKey(entry);
       checkIndex(entry.value);
-      add.byLayer[layer] = entry.value.integer;
+      if (layer)
+        add.byLayer[*layer] = entry.value.integer;
     }
   } else if (!index && embedding.tables) {
     diagnostics

@@ -89,6 +89,8 @@ const std::vector<Case> &getCases() {
       {"window-layer-out-of-range", R"("1": "long")", R"("5": "long")"},
       {"by-layer-out-of-range", R"("by_layer": {"0": 1, "1": 0})",
        R"("by_layer": {"0": 1, "2": 0})"},
+      {"by-layer-over-64-bits", R"("by_layer": {"0": 1, "1": 0})",
+       R"("by_layer": {"0": 1, "99999999999999999999": 0})"},
       {"by-layer-key", R"("by_layer": {"0": 1, "1": 0})", R"("by_layer": {"0": 1, "01": 0})"},
       {"no-such-table", R"("by_layer": {"0": 1, "1": 0})", R"("by_layer": {"0": 1, "1": 2})"},
       {"which-table", R"(, "by_layer": {"0": 1, "1": 0})", ""},
