@@ -20,13 +20,13 @@ namespace {
 class WarpAttentionForward : WarpAttention {
 public:
   WarpAttentionForward(kernel::AttentionOp op, GPUEmission &emission, const AttentionPlan &plan)
-      : WarpAttention(emission, plan, "attention", op.getLoc()), result(AttentionResult::make(op)),
+      : WarpAttention(emission, plan, "attention", op.getLoc()),
         q(function.getPointer(plan.q.argument)), k(function.getPointer(plan.k.argument)),
         v(function.getPointer(plan.v.argument)), first(function.getPointer(op.getFirst())),
-        scale(function.getPointer(op.getScale())), lse(function.getPointer(op.getLse())),
-        output(function.getPointer(op.getOutputs()[0])) {
-    if (result.gate)
-      gate = function.getPointer(result.gate);
+        scale(function.getPointer(op.getScale())) {
+    function.getPointer(op.getLse()); // Before the output: parameters stand in the order of asking.
+    output = function.getPointer(op.getOutputs()[0]);
+    results = RowResults::make(function, op);
   }
 
   void emit() {
@@ -61,17 +61,8 @@ private:
     SoftmaxState softmax;
     Value slot; ///< Where the next block lies.
 
-    Values flatten() const {
-      Values values(output);
-      values.append({softmax.maximum[0], softmax.maximum[1], softmax.sum[0], softmax.sum[1], slot});
-      return values;
-    }
-    static Running restore(ValueRange values) {
-      size_t count = values.size() - 5;
-      Running running{Values(values.take_front(count)), {}, values.back()};
-      ValueRange rest = values.drop_front(count);
-      running.softmax = {{rest[0], rest[1]}, {rest[2], rest[3]}};
-      return running;
+    template <typename F> void forEachValue(F &&each) {
+      each(output), each(softmax.maximum), each(softmax.sum), each(slot);
     }
   };
 
@@ -111,66 +102,41 @@ private:
     scores = softmax->mask(scores, relativeTo(firstKey, blockTile), diagonal);
     OnlineSoftmax::Step step = softmax->add(scores, nullptr);
     Values output = zeros(plan.width);
-    multiplyRows(softmax->pack(step.weights), getValues(slot), warpAttentionRows, output);
+    multiplyRows(code.packPairs(step.weights), getValues(slot), warpAttentionRows, output);
     return {output, step.state, code.i32(1)};
   }
 
   /// Blocks from − 1 down to `to`; `low` masks where it is given.
   Running runBlocks(const Running &start, Value from, Value to, RowPair low) {
-    Values end =
-        code.loop(code.i32(0), code.sub(from, to), code.i32(1), start.flatten(),
-                  [&](Value index, ValueRange carried) {
-                    Running running = Running::restore(carried);
-                    Value block = code.sub(code.sub(from, index), 1);
-                    turn(block, running.slot);
-                    Values scores = zeros(warpAttentionRows);
-                    multiplyHeads(queries, {}, getSlot(running.slot), warpAttentionRows, scores);
-                    if (low[0])
-                      scores = softmax->mask(scores, relativeTo(low, block), {});
-                    OnlineSoftmax::Step step = softmax->add(scores, &running.softmax);
-                    Values output(running.output);
-                    for (size_t i = 0; i < output.size(); ++i)
-                      output[i] = code.fmul(output[i], step.decay[i / 2 % 2]);
-                    multiplyRows(softmax->pack(step.weights), getValues(running.slot),
-                                 warpAttentionRows, output);
-                    return Running{output, step.state, code.bitXor(running.slot, 1)}.flatten();
-                  });
-    return Running::restore(end);
-  }
-
-  Value loadGate(Value row) {
-    Type element = cast<RankedTensorType>(result.gate.getType()).getElementType();
-    Value index = code.add(code.mul(clampRow(row), plan.heads), head);
-    if (element.isF32())
-      return code.load(element, code.at(gate, code.mul(index, 4)), 4);
-    Value bits = code.load(code.builder.getI16Type(), code.at(gate, code.mul(index, 2)), 2);
-    Value wide = arith::ExtUIOp::create(code.builder, code.loc, code.i32Type(), bits);
-    return code.unpackBF16(wide).first;
+    return loopState(code, code.i32(0), code.sub(from, to), start,
+                     [&](Value index, const Running &running) {
+                       Value block = code.sub(code.sub(from, index), 1);
+                       turn(block, running.slot);
+                       Values scores = zeros(warpAttentionRows);
+                       multiplyHeads(queries, {}, getSlot(running.slot), warpAttentionRows, scores);
+                       if (low[0])
+                         scores = softmax->mask(scores, relativeTo(low, block), {});
+                       OnlineSoftmax::Step step = softmax->add(scores, &running.softmax);
+                       Values output(running.output);
+                       for (size_t i = 0; i < output.size(); ++i)
+                         output[i] = code.fmul(output[i], step.decay[i / 2 % 2]);
+                       multiplyRows(code.packPairs(step.weights), getValues(running.slot),
+                                    warpAttentionRows, output);
+                       return Running{output, step.state, code.bitXor(running.slot, 1)};
+                     });
   }
 
   void finish(const Running &running) {
-    RowPair totals = softmax->totals(running.softmax),
-            logs = softmax->logSumExp(running.softmax, totals), factor;
-    for (int r = 0; r < 2; ++r) {
-      factor[r] = code.approximate("rcp.approx.ftz.f32", totals[r]);
-      if (gate)
-        factor[r] = code.fmul(factor[r], loadGate(rows[r]));
-      Value writes = code.equal(fragment.pair, 0);
-      if (plan.tokens % warpAttentionRows)
-        writes = code.logicalAnd(writes, code.less(rows[r], plan.tokens));
-      code.ifThen(writes, [&] {
-        Value index = code.add(code.mul(rows[r], plan.heads), head);
-        code.store(logs[r], code.at(lse, code.mul(index, 4)), 4);
-      });
-    }
+    RowPair factors = results.finish(code, plan, warpAttentionRows, *softmax, running.softmax, rows,
+                                     head, fragment.pair);
     Values values(running.output);
     for (size_t i = 0; i < values.size(); ++i)
-      values[i] = code.fmul(values[i], factor[i / 2 % 2]);
+      values[i] = code.fmul(values[i], factors[i / 2 % 2]);
     storeOwnRows(shared, output, values); // Where its queries lay.
   }
 
-  AttentionResult result;
-  Value q, k, v, first, scale, lse, output, gate;
+  Value q, k, v, first, scale, output;
+  RowResults results;
   Value lowest;
   RowPair rows, firstKey, diagonal;
   Values queries;
@@ -184,13 +150,11 @@ std::string smelt::whyNotWarpAttention(kernel::AttentionOp op, const GPUEmission
     return "the target has wgmma";
   if (std::string why = AttentionResult::whyNot(op, emission); !why.empty())
     return why;
-  return AttentionPlan::whyNotOperands(op.getQ(), op.getQInputs(), op.getK(), op.getKInputs(),
-                                       op.getV(), op.getVInputs(), op.getHeadsType(), emission);
+  return AttentionPlan::whyNotOperands(op, emission);
 }
 
 LogicalResult smelt::emitWarpAttention(kernel::AttentionOp op, GPUEmission &emission) {
-  AttentionPlan plan = AttentionPlan::make(op.getQ(), op.getQInputs(), op.getK(), op.getKInputs(),
-                                           op.getV(), op.getVInputs(), op.getHeadsType(), emission);
+  AttentionPlan plan = AttentionPlan::make(op, emission);
   WarpAttentionForward(op, emission, plan).emit();
   return success();
 }

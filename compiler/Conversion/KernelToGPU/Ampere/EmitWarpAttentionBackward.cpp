@@ -12,7 +12,6 @@
 #include "compiler/Conversion/KernelToGPU/Ampere/WarpAttention.h"
 #include "compiler/Conversion/KernelToGPU/EmitKernels.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/AttentionBackwardKernel.h"
-#include <numbers>
 
 using namespace mlir;
 using namespace smelt;
@@ -69,20 +68,17 @@ protected:
     return after;
   }
 
-  void loadScale() {
-    scale = code.load(code.f32Type(), scalePointer, 4);
-    scaleLog2e = code.fmul(scale, code.f32(std::numbers::log2e));
-  }
+  void loadScale() { scale = ScoreScale::load(code, scalePointer); }
   /// P and dS (without the scale) of one element; 0 where it is not seen.
   std::pair<Value, Value> getSlopes(Value score, Value dp, Value lse2, Value rowDelta,
                                     Value isSeen) {
-    Value p = code.approximate("ex2.approx.ftz.f32", code.fma(score, scaleLog2e, code.fneg(lse2)));
+    Value p = scale.exponential(code, score, lse2);
     Value ds = code.fmul(p, code.fsub(dp, rowDelta));
     Value zero = code.f32(0);
     return {code.select(isSeen, p, zero), code.select(isSeen, ds, zero)};
   }
   Values scaled(ArrayRef<Value> values) {
-    return llvm::map_to_vector(values, [&](Value x) { return code.fmul(x, scale); });
+    return llvm::map_to_vector(values, [&](Value x) { return code.fmul(x, scale.scale); });
   }
   /// Of a head's [H, T] rows in the workspace.
   Value statisticAt(Value table, Value row) {
@@ -91,7 +87,8 @@ protected:
   }
 
   kernel::AttentionBackwardOp op;
-  Value q, k, v, dout, first, scalePointer, delta, lse, scale, scaleLog2e;
+  Value q, k, v, dout, first, scalePointer, delta, lse;
+  ScoreScale scale;
 };
 
 class WarpAttentionQueries : WarpAttentionBackward {
@@ -132,7 +129,7 @@ public:
         Value isSeen = code.logicalAnd(atMost(low[r], column), atMost(column, high[r]));
         ds.push_back(getSlopes(scores[i], dp[i], lse2[r], rowDelta[r], isSeen).second);
       }
-      multiplyRows(pack(ds), getSlot(slot, 0), stepRows, sums);
+      multiplyRows(code.packPairs(ds), getSlot(slot, 0), stepRows, sums);
     };
     Values sums = forSteps(begin, end, zeros(plan.width), load, body);
     storeOwnRows(getOwn(0), dq, scaled(sums));
@@ -185,8 +182,8 @@ public:
       }
       size_t half = sums.size() / 2;
       Values dkSums(ArrayRef(sums).take_front(half)), dvSums(ArrayRef(sums).drop_front(half));
-      multiplyRows(pack(p), getSlot(slot, 1), stepRows, dvSums);
-      multiplyRows(pack(ds), getSlot(slot, 0), stepRows, dkSums);
+      multiplyRows(code.packPairs(p), getSlot(slot, 1), stepRows, dvSums);
+      multiplyRows(code.packPairs(ds), getSlot(slot, 0), stepRows, dkSums);
       sums = dkSums;
       sums.append(dvSums);
     };
@@ -233,13 +230,11 @@ std::string smelt::whyNotWarpAttention(kernel::AttentionBackwardOp op,
     return "the target has wgmma";
   if (std::string why = whyNotGradientTensors(op, emission); !why.empty())
     return why;
-  return AttentionPlan::whyNotOperands(op.getQ(), op.getQInputs(), op.getK(), op.getKInputs(),
-                                       op.getV(), op.getVInputs(), op.getHeadsType(), emission);
+  return AttentionPlan::whyNotOperands(op, emission);
 }
 
 LogicalResult smelt::emitWarpAttention(kernel::AttentionBackwardOp op, GPUEmission &emission) {
-  AttentionPlan plan = AttentionPlan::make(op.getQ(), op.getQInputs(), op.getK(), op.getKInputs(),
-                                           op.getV(), op.getVInputs(), op.getHeadsType(), emission);
+  AttentionPlan plan = AttentionPlan::make(op, emission);
   PreparedAttention places = PreparedAttention::allocate(emission, plan);
   emitAttentionPrepare(op, emission, plan, places);
   WarpAttentionQueries(op, emission, plan, places).emit();

@@ -26,12 +26,6 @@ void WarpAttention::beginBlock(bool descending) {
   rowsOfB.emplace(code, tile, MatrixLane::Use::B, /*transposed=*/true, fragment.lane);
 }
 
-Value WarpAttention::clampRow(Value row) {
-  if (plan.tokens % warpAttentionRows == 0)
-    return row;
-  return code.select(code.less(row, plan.tokens), row, code.i32(plan.tokens - 1));
-}
-
 void WarpAttention::loadRows(Value to, Value pointer, Value first, int64_t rows, bool isKey) {
   int64_t pieces = tile.rowBytes / 16, linesApart = threads / pieces;
   Value line = code.div(thread, pieces), piece = code.rem(thread, pieces);
@@ -84,13 +78,6 @@ void WarpAttention::multiplyRows(ArrayRef<Value> words, Value b, int64_t rows, V
         multiplyWarp(code, words.slice(k / 4, 4), ArrayRef(columns).slice(2 * next, 2),
                      MutableArrayRef(sums).slice(column / 2 + 4 * next, 4));
     }
-}
-
-SmallVector<Value> WarpAttention::pack(ArrayRef<Value> values) {
-  Values words;
-  for (size_t i = 0; i < values.size(); i += 2)
-    words.push_back(code.packBF16(values[i], values[i + 1]));
-  return words;
 }
 
 void WarpAttention::storeOwnRows(Value tileBase, Value pointer, ArrayRef<Value> values) {

@@ -10,8 +10,8 @@
 
 #include "compiler/Conversion/KernelToGPU/Ampere/WarpStore.h"
 #include "compiler/Conversion/KernelToGPU/GPUEmission.h"
-#include "compiler/Conversion/KernelToGPU/Hopper/AttentionPlan.h"
-#include "compiler/Conversion/KernelToGPU/Hopper/OnlineSoftmax.h"
+#include "compiler/Conversion/KernelToGPU/Hopper/AttentionRows.h"
+#include "compiler/Conversion/KernelToGPU/Hopper/LoopState.h"
 
 namespace smelt::gpu {
 
@@ -32,7 +32,7 @@ protected:
   /// The block's tile and head: heads are fastest, and the tiles' order descends if `descending`.
   void beginBlock(bool descending);
 
-  Value clampRow(Value row);
+  Value clampRow(Value row) { return smelt::gpu::clampRow(code, plan, warpAttentionRows, row); }
   Value loadIndex(Value pointer, Value row) {
     return code.load(code.i32Type(), code.at(pointer, code.mul(row, 4)), 4);
   }
@@ -52,7 +52,6 @@ protected:
   /// tile at `tileBase`.
   void storeOwnRows(Value tileBase, Value pointer, llvm::ArrayRef<Value> values);
   Values zeros(int64_t n) { return Values(n / 2, code.f32(0)); }
-  Values pack(llvm::ArrayRef<Value> values);
 
   const AttentionPlan &plan;
   GPUFunction function;

@@ -1,6 +1,5 @@
 //===- AttentionBackwardKernel.cpp - What attention's gradients share -----===//
 #include "compiler/Conversion/KernelToGPU/Hopper/AttentionBackwardKernel.h"
-#include <numbers>
 
 using namespace mlir;
 using namespace smelt;
@@ -25,20 +24,4 @@ AttentionBackwardKernel::AttentionBackwardKernel(kernel::AttentionBackwardOp op,
   first = function.getPointer(op.getFirst());
   delta = function.getWorkspace(places.delta);
   lse = function.getWorkspace(places.lse);
-}
-
-void AttentionBackwardKernel::loadScale() {
-  scale = code.load(code.f32Type(), scalePointer, 4);
-  scaleLog2e = code.fmul(scale, code.f32(std::numbers::log2e));
-}
-
-Value AttentionBackwardKernel::exponential(Value score, Value lse2) {
-  return code.approximate("ex2.approx.ftz.f32", code.fma(score, scaleLog2e, code.fneg(lse2)));
-}
-
-SmallVector<Value> AttentionBackwardKernel::packPairs(ArrayRef<Value> values) {
-  SmallVector<Value> words;
-  for (size_t i = 0; i < values.size(); i += 2)
-    words.push_back(code.packBF16(values[i], values[i + 1]));
-  return words;
 }

@@ -30,12 +30,10 @@ protected:
                           const AttentionPlan &plan, llvm::StringRef role,
                           const PreparedAttention &places);
 
-  void loadScale();
-  Value exponential(Value score, Value lse2);
-  /// bf16 pairs: the A operand of the next product.
-  llvm::SmallVector<Value> packPairs(llvm::ArrayRef<Value> values);
+  void loadScale() { scale = ScoreScale::load(code, scalePointer); }
 
-  Value scalePointer, delta, lse, scale, scaleLog2e;
+  Value scalePointer, delta, lse;
+  ScoreScale scale;
 };
 
 /// Why the tensors beside q, k and v are not as the generators want them; empty if they are.

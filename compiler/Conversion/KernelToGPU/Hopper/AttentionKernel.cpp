@@ -96,12 +96,6 @@ Value AttentionKernel::clamp(Value x, Value low, Value high) {
   return code.select(code.less(x, low), low, x);
 }
 
-Value AttentionKernel::clampRow(Value row) {
-  if (plan.tokens % attentionRows == 0)
-    return row;
-  return code.select(code.less(row, plan.tokens), row, code.i32(plan.tokens - 1));
-}
-
 void AttentionKernel::loadHalves(Value map, Value place, Value barrier, Value head, Value row,
                                  int64_t rows) {
   for (int64_t half = 0; half < plan.width / 64; ++half)

@@ -7,7 +7,7 @@
 #ifndef SMELT_COMPILER_CONVERSION_KERNELTOGPU_HOPPER_ATTENTIONKERNEL_H
 #define SMELT_COMPILER_CONVERSION_KERNELTOGPU_HOPPER_ATTENTIONKERNEL_H
 
-#include "compiler/Conversion/KernelToGPU/Hopper/AttentionPlan.h"
+#include "compiler/Conversion/KernelToGPU/Hopper/AttentionRows.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/LoopState.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/TileOrder.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/WarpGroupMultiply.h"
@@ -88,7 +88,7 @@ protected:
   /// S of a block: the group's queries times keys.
   Value multiplyKeyBlock(Value queries, Value stage);
 
-  Value clampRow(Value row);
+  Value clampRow(Value row) { return smelt::gpu::clampRow(code, plan, attentionRows, row); }
   /// `x` between `low` and `high`.
   Value clamp(Value x, Value low, Value high);
   Value loadIndex(Value pointer, Value row) {

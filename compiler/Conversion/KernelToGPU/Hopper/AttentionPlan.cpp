@@ -13,15 +13,15 @@ struct RegionSource {
   lm::TokenShiftOp shift;
 };
 
-static RegionSource findSource(Region &region, OperandRange inputs) {
-  auto yield = cast<kernel::YieldOp>(region.front().getTerminator());
+static RegionSource findSource(const AttentionInputs::Operand &operand) {
+  auto yield = cast<kernel::YieldOp>(operand.region.front().getTerminator());
   RegionSource source;
   Value value = skipCasts(yield.getValues()[0]);
   source.shift = value.getDefiningOp<lm::TokenShiftOp>();
   if (source.shift)
     value = skipCasts(source.shift.getX());
   if (auto argument = dyn_cast<BlockArgument>(value))
-    source.operand = inputs[argument.getArgNumber()];
+    source.operand = operand.inputs[argument.getArgNumber()];
   return source;
 }
 
@@ -49,39 +49,33 @@ static std::string whyNotSource(const RegionSource &source, bool isKey,
   return source.shift ? whyNotHopperShift(source.shift, isKey) : "";
 }
 
-std::string AttentionPlan::whyNot(Region &q, OperandRange qInputs, Region &k, OperandRange kInputs,
-                                  Region &v, OperandRange vInputs, RankedTensorType heads,
-                                  const GPUEmission &emission) {
+std::string AttentionPlan::whyNot(const AttentionInputs &inputs, const GPUEmission &emission) {
   if (!emission.getTarget().hasWarpgroupMMA())
     return "the target has no wgmma";
-  return whyNotOperands(q, qInputs, k, kInputs, v, vInputs, heads, emission);
+  return whyNotOperands(inputs, emission);
 }
 
-std::string AttentionPlan::whyNotOperands(Region &q, OperandRange qInputs, Region &k,
-                                          OperandRange kInputs, Region &v, OperandRange vInputs,
-                                          RankedTensorType heads, const GPUEmission &emission) {
-  if (heads.getDimSize(2) != 64 && heads.getDimSize(2) != 128)
+std::string AttentionPlan::whyNotOperands(const AttentionInputs &inputs,
+                                          const GPUEmission &emission) {
+  if (inputs.heads.getDimSize(2) != 64 && inputs.heads.getDimSize(2) != 128)
     return "heads are neither 64 nor 128 wide";
-  for (auto [name, source] :
-       {std::pair("q", findSource(q, qInputs)), std::pair("k", findSource(k, kInputs)),
-        std::pair("v", findSource(v, vInputs))})
-    if (std::string reason = whyNotSource(source, StringRef(name) == "k", emission);
+  for (auto [name, operand] :
+       {std::pair("q", &inputs.q), std::pair("k", &inputs.k), std::pair("v", &inputs.v)})
+    if (std::string reason = whyNotSource(findSource(*operand), operand == &inputs.k, emission);
         !reason.empty())
       return std::string(name) + " " + reason;
   return "";
 }
 
-AttentionPlan AttentionPlan::make(Region &q, OperandRange qInputs, Region &k, OperandRange kInputs,
-                                  Region &v, OperandRange vInputs, RankedTensorType heads,
-                                  const GPUEmission &emission) {
+AttentionPlan AttentionPlan::make(const AttentionInputs &inputs, const GPUEmission &emission) {
   AttentionPlan plan;
-  plan.tokens = heads.getDimSize(0);
-  plan.heads = heads.getDimSize(1);
-  plan.width = heads.getDimSize(2);
-  RegionSource key = findSource(k, kInputs);
-  plan.q.argument = emission.getArgument(findSource(q, qInputs).operand);
+  plan.tokens = inputs.heads.getDimSize(0);
+  plan.heads = inputs.heads.getDimSize(1);
+  plan.width = inputs.heads.getDimSize(2);
+  RegionSource key = findSource(inputs.k);
+  plan.q.argument = emission.getArgument(findSource(inputs.q).operand);
   plan.k.argument = emission.getArgument(key.operand);
-  plan.v.argument = emission.getArgument(findSource(v, vInputs).operand);
+  plan.v.argument = emission.getArgument(findSource(inputs.v).operand);
   SmallVector<int64_t> features;
   if (key.shift) {
     plan.hasShift = true;

@@ -21,6 +21,21 @@ struct AttentionResult {
   static AttentionResult make(mlir::kernel::AttentionOp op);
 };
 
+/// The regions of q, k and v, of kernel.attention or kernel.attention_backward.
+struct AttentionInputs {
+  struct Operand {
+    mlir::Region &region;
+    mlir::OperandRange inputs;
+  };
+  Operand q, k, v;
+  mlir::RankedTensorType heads; ///< [T, H, d]
+
+  template <typename OpT>
+  AttentionInputs(OpT op)
+      : q{op.getQ(), op.getQInputs()}, k{op.getK(), op.getKInputs()}, v{op.getV(), op.getVInputs()},
+        heads(op.getHeadsType()) {}
+};
+
 /// Where q, k or v comes from: a stored bf16 [T, H, d], for keys with a token shift.
 struct AttentionOperand {
   uint32_t argument = 0;
@@ -31,25 +46,17 @@ struct AttentionOperand {
 struct AttentionPlan {
   int64_t tokens = 0, heads = 0, width = 0;
   AttentionOperand q, k, v;
-  /// Features of a key that one copy moves: 64, or 32 or 16 where that divides what is
-  /// shifted.
+  /// Features of a key that one copy moves: 64, or 32 where that divides what is shifted.
   int64_t keyGroup = 64;
   bool hasShift = false;
 
   int64_t tiles() const { return (tokens + attentionRows - 1) / attentionRows; }
 
   /// Why the Hopper kernels do not take these operands; empty if they do.
-  static std::string whyNot(mlir::Region &q, mlir::OperandRange qInputs, mlir::Region &k,
-                            mlir::OperandRange kInputs, mlir::Region &v, mlir::OperandRange vInputs,
-                            mlir::RankedTensorType heads, const GPUEmission &emission);
+  static std::string whyNot(const AttentionInputs &inputs, const GPUEmission &emission);
   /// The same, whatever the target multiplies with.
-  static std::string whyNotOperands(mlir::Region &q, mlir::OperandRange qInputs, mlir::Region &k,
-                                    mlir::OperandRange kInputs, mlir::Region &v,
-                                    mlir::OperandRange vInputs, mlir::RankedTensorType heads,
-                                    const GPUEmission &emission);
-  static AttentionPlan make(mlir::Region &q, mlir::OperandRange qInputs, mlir::Region &k,
-                            mlir::OperandRange kInputs, mlir::Region &v, mlir::OperandRange vInputs,
-                            mlir::RankedTensorType heads, const GPUEmission &emission);
+  static std::string whyNotOperands(const AttentionInputs &inputs, const GPUEmission &emission);
+  static AttentionPlan make(const AttentionInputs &inputs, const GPUEmission &emission);
 };
 
 } // namespace smelt::gpu

@@ -66,6 +66,13 @@ Value CodeBuilder::packBF16(Value low, Value high) {
   return LLVM::BitcastOp::create(builder, loc, i32Type(), rounded);
 }
 
+SmallVector<Value> CodeBuilder::packPairs(ArrayRef<Value> values) {
+  SmallVector<Value> words;
+  for (size_t i = 0; i < values.size(); i += 2)
+    words.push_back(packBF16(values[i], values[i + 1]));
+  return words;
+}
+
 std::pair<Value, Value> CodeBuilder::unpackBF16(Value word) {
   auto asFloat = [&](Value bits) -> Value {
     return LLVM::BitcastOp::create(builder, loc, f32Type(), bits);

@@ -80,6 +80,8 @@ public:
   Value approximate(llvm::StringRef instruction, Value x);
   /// Two f32 as bf16 in the low and high half of an i32, round to nearest even.
   Value packBF16(Value low, Value high);
+  /// The same of neighbours in a list.
+  llvm::SmallVector<Value> packPairs(llvm::ArrayRef<Value> values);
   /// The two bf16 of an i32 as f32.
   std::pair<Value, Value> unpackBF16(Value word);
   /// The value of lane (this ^ mask).

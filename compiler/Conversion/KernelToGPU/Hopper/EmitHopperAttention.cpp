@@ -15,7 +15,6 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/Conversion/KernelToGPU/EmitKernels.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/AttentionKernel.h"
-#include "compiler/Conversion/KernelToGPU/Hopper/OnlineSoftmax.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/SkipCasts.h"
 #include <numbers>
 
@@ -29,18 +28,14 @@ class HopperAttention : AttentionKernel {
 public:
   HopperAttention(kernel::AttentionOp op, GPUEmission &emission, const AttentionPlan &plan)
       : AttentionKernel(emission, plan, "attention", op.getLoc()),
-        order(plan.tiles(), plan.heads, /*descending=*/true), result(AttentionResult::make(op)) {
+        order(plan.tiles(), plan.heads, /*descending=*/true) {
     mapQ = addMap(plan.q.argument, 64, attentionRows);
     addKeyMaps(blockRows);
     mapV = addMap(plan.v.argument, 64, blockRows);
     mapO = addMap(emission.getArgument(op.getOutputs()[0]), 64, 64);
     first = function.getPointer(op.getFirst());
     scale = function.getPointer(op.getScale());
-    lse = function.getPointer(op.getLse());
-    if (result.gate) {
-      gate = function.getPointer(result.gate);
-      gateElement = cast<RankedTensorType>(result.gate.getType()).getElementType();
-    }
+    results = RowResults::make(function, op);
   }
 
   void emit(int64_t multiprocessors) {
@@ -123,7 +118,7 @@ private:
     SmallVector<Value> visible = softmax->mask(unpackAccumulator(code, scores),
                                                relativeTo(firstKey, own.diagonal), diagonal);
     OnlineSoftmax::Step step = softmax->add(visible, nullptr);
-    Running running{zeroHead(), softmax->pack(step.weights), step.state, k->advance(kAt), vAt};
+    Running running{zeroHead(), code.packPairs(step.weights), step.state, k->advance(kAt), vAt};
     running = blocks(running, queries, own.diagonal, own.whole, {});
     running = blocks(running, queries, own.whole, own.lowest, firstKey);
     finish(item, own, running, qAt, rows);
@@ -159,7 +154,7 @@ private:
           OnlineSoftmax::Step step = softmax->add(visible, &running.softmax);
           output = waitMultiply(code, 0, output, running.weights);
           // Not before the wait: the new weights would get the registers of those being read.
-          SmallVector<Value> weights = softmax->pack(step.weights);
+          SmallVector<Value> weights = code.packPairs(step.weights);
           release(*v, running.v.stage);
           SmallVector<Value> values = unpackAccumulator(code, output);
           for (size_t i = 0; i < values.size(); ++i)
@@ -169,42 +164,19 @@ private:
         });
   }
 
-  Value loadGate(Value row, Value head) {
-    Value index = code.add(code.mul(clampRow(row), plan.heads), head);
-    if (gateElement.isF32())
-      return code.load(gateElement, code.at(gate, code.mul(index, 4)), 4);
-    Value bits = code.load(code.builder.getI16Type(), code.at(gate, code.mul(index, 2)), 2);
-    Value wide = arith::ExtUIOp::create(code.builder, code.loc, code.i32Type(), bits);
-    return code.unpackBF16(wide).first;
-  }
-
   void finish(const Item &item, const OwnBlocks &own, const Running &running, RingPosition qAt,
               RowPair rows) {
     waitBarrier(code, v->full(running.v.stage), running.v.parity);
     fenceMultiply(code);
     Value output = multiplyValues(running);
     commitMultiply(code);
-    RowPair totals = softmax->totals(running.softmax),
-            logs = softmax->logSumExp(running.softmax, totals);
-    RowPair inverse;
-    for (int r = 0; r < 2; ++r) {
-      inverse[r] = code.approximate("rcp.approx.ftz.f32", totals[r]);
-      if (gate)
-        inverse[r] = code.fmul(inverse[r], loadGate(rows[r], item.head));
-      Value writes = code.equal(fragment.pair, 0);
-      if (plan.tokens % attentionRows)
-        writes = code.logicalAnd(writes, code.less(rows[r], plan.tokens));
-      code.ifThen(writes, [&] {
-        code.store(logs[r],
-                   code.at(lse, code.mul(code.add(code.mul(rows[r], plan.heads), item.head), 4)),
-                   4);
-      });
-    }
+    RowPair factors = results.finish(code, plan, attentionRows, *softmax, running.softmax, rows,
+                                     item.head, fragment.pair);
     output = waitMultiply(code, 0, output, running.weights);
     release(*v, running.v.stage);
     SmallVector<Value> values = unpackAccumulator(code, output);
     for (size_t i = 0; i < values.size(); ++i)
-      values[i] = code.fmul(values[i], inverse[i / 2 % 2]);
+      values[i] = code.fmul(values[i], factors[i / 2 % 2]);
     // Through this group's part of the Q buffer, which it has read.
     Value place =
         code.at(placeOf(qOffset, qAt.stage, tileBytes()), code.mul(consumer, 64 * swizzleRow));
@@ -212,10 +184,9 @@ private:
   }
 
   TileOrder order;
-  AttentionResult result;
-  Type gateElement;
   int64_t qOffset = 0;
-  Value mapQ, mapO, scale, lse, gate;
+  Value mapQ, mapO, scale;
+  RowResults results;
   std::optional<OnlineSoftmax> softmax;
 };
 
@@ -224,13 +195,11 @@ private:
 std::string smelt::whyNotFastAttention(kernel::AttentionOp op, const GPUEmission &emission) {
   if (std::string why = AttentionResult::whyNot(op, emission); !why.empty())
     return why;
-  return AttentionPlan::whyNot(op.getQ(), op.getQInputs(), op.getK(), op.getKInputs(), op.getV(),
-                               op.getVInputs(), op.getHeadsType(), emission);
+  return AttentionPlan::whyNot(op, emission);
 }
 
 LogicalResult smelt::emitFastAttention(kernel::AttentionOp op, GPUEmission &emission) {
-  AttentionPlan plan = AttentionPlan::make(op.getQ(), op.getQInputs(), op.getK(), op.getKInputs(),
-                                           op.getV(), op.getVInputs(), op.getHeadsType(), emission);
+  AttentionPlan plan = AttentionPlan::make(op, emission);
   HopperAttention(op, emission, plan).emit(emission.getTarget().multiprocessors);
   return success();
 }

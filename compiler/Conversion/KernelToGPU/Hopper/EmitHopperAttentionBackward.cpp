@@ -144,13 +144,11 @@ std::string smelt::whyNotFastAttention(kernel::AttentionBackwardOp op,
                                        const GPUEmission &emission) {
   if (std::string why = whyNotGradientTensors(op, emission); !why.empty())
     return why;
-  return AttentionPlan::whyNot(op.getQ(), op.getQInputs(), op.getK(), op.getKInputs(), op.getV(),
-                               op.getVInputs(), op.getHeadsType(), emission);
+  return AttentionPlan::whyNot(op, emission);
 }
 
 LogicalResult smelt::emitFastAttention(kernel::AttentionBackwardOp op, GPUEmission &emission) {
-  AttentionPlan plan = AttentionPlan::make(op.getQ(), op.getQInputs(), op.getK(), op.getKInputs(),
-                                           op.getV(), op.getVInputs(), op.getHeadsType(), emission);
+  AttentionPlan plan = AttentionPlan::make(op, emission);
   PreparedAttention places = PreparedAttention::allocate(emission, plan);
   emitAttentionPrepare(op, emission, plan, places);
   emitAttentionQueries(op, emission, plan, places);

@@ -194,7 +194,7 @@ private:
     rings = passOver(own, end, {&*q, &*gradients},
                      {running.q.stage, running.q.parity, running.g.stage, running.g.parity});
     for (Value &value : dk)
-      value = code.fmul(value, scale);
+      value = code.fmul(value, scale.scale);
     // Through this group's part of the values and of the keys, which it has read.
     Value row = code.add(item.row, code.mul(consumer, 64));
     Value place = code.at(placeOf(vOffset, at.stage, tileBytes()), offset);
@@ -231,7 +231,7 @@ private:
       if (mask != Mask::none)
         firstKey = loadSide(side, code.i32Type(), 2, j);
       for (int64_t i = 4 * j; i < 4 * j + 4; ++i) {
-        weights[i] = exponential(scores[i], lse2[i % 2]);
+        weights[i] = scale.exponential(code, scores[i], lse2[i % 2]);
         if (mask == Mask::none)
           continue;
         Value key = tile.row[i / 2 % 2], at = code.add(query, 8 * j + i % 2);
@@ -288,7 +288,7 @@ private:
   std::pair<SmallVector<Value>, SmallVector<Value>>
   weighPacked(Value scores, const Tile &tile, Value block, Value side, Mask mask) {
     SmallVector<Value> p = weigh(unpackAccumulator(code, scores), tile, block, side, mask);
-    SmallVector<Value> words = packPairs(p);
+    SmallVector<Value> words = code.packPairs(p);
     for (size_t i = 0; i < p.size(); i += 2)
       std::tie(p[i], p[i + 1]) = code.unpackBF16(words[i / 2]);
     return {words, p};
@@ -333,7 +333,7 @@ private:
     auto [weights, p] = weighPacked(scores, tile, here, side, mask);
     Value dv = multiplyGradients(running, weights);
     products = waitMultiply(code, 1, products);
-    SmallVector<Value> slopes = packPairs(getSlopes(p, products, here, side, mask));
+    SmallVector<Value> slopes = code.packPairs(getSlopes(p, products, here, side, mask));
     dv = waitMultiply(code, 0, dv, weights);
     release(*gradients, running.g.stage);
     return advance(running, dv, dk, slopes);
@@ -352,7 +352,7 @@ private:
     // Not packed before the wait: the words being read must keep their registers.
     dk = waitMultiply(code, 1, dk, running.slopes);
     release(*q, running.pending);
-    SmallVector<Value> words = packPairs(slopes);
+    SmallVector<Value> words = code.packPairs(slopes);
     dv = waitMultiply(code, 0, dv, weights);
     release(*gradients, running.g.stage);
     return advance(running, dv, dk, words);

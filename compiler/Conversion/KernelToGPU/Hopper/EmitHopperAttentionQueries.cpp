@@ -113,7 +113,7 @@ private:
         {running.k.stage, running.k.parity, running.v.stage, running.v.parity});
     SmallVector<Value> values = unpackAccumulator(code, dq);
     for (Value &value : values)
-      value = code.fmul(value, scale);
+      value = code.fmul(value, scale.scale);
     // Through this group's part of Q, which it has read.
     Value place =
         code.at(placeOf(qOffset, qAt.stage, tileBytes()), code.mul(consumer, 64 * swizzleRow));
@@ -146,7 +146,7 @@ private:
     SmallVector<Value> weights;
     for (size_t i = 0; i < scores.size(); ++i) {
       int r = int(i / 2 % 2);
-      Value weight = exponential(scores[i], rows.lse2[r]);
+      Value weight = scale.exponential(code, scores[i], rows.lse2[r]);
       Value key = code.add(column, int64_t(8 * (i / 4) + i % 2));
       if (causal)
         weight = code.select(code.compare(arith::CmpIPredicate::sle, key, rows.row[r]), weight,
@@ -176,7 +176,7 @@ private:
     products = waitMultiply(code, 0, products);
     release(*v, vAt.stage);
     SmallVector<Value> slopes = getSlopes(weights, products, rows);
-    return {k->advance(kAt), v->advance(vAt), kAt.stage, packPairs(slopes), zeroHead()};
+    return {k->advance(kAt), v->advance(vAt), kAt.stage, code.packPairs(slopes), zeroHead()};
   }
 
   /// Blocks from − 1 down to `to`.
@@ -196,7 +196,7 @@ private:
           dq = waitMultiply(code, 0, dq, running.slopes);
           release(*k, running.pending);
           return Running{k->advance(running.k), v->advance(running.v), running.k.stage,
-                         packPairs(slopes), dq};
+                         code.packPairs(slopes), dq};
         });
   }
 

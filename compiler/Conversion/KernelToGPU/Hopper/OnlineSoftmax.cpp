@@ -86,10 +86,3 @@ RowPair OnlineSoftmax::logSumExp(const SoftmaxState &state, RowPair totals) {
   }
   return result;
 }
-
-SmallVector<Value> OnlineSoftmax::pack(ArrayRef<Value> weights) {
-  SmallVector<Value> words;
-  for (size_t i = 0; i < weights.size(); i += 2)
-    words.push_back(code.packBF16(weights[i], weights[i + 1]));
-  return words;
-}

@@ -42,9 +42,6 @@ public:
   /// Natural logarithm of the denominators, for these totals.
   RowPair logSumExp(const SoftmaxState &state, RowPair totals);
 
-  /// Rounded to bf16, as the A operand of the next product.
-  llvm::SmallVector<Value> pack(llvm::ArrayRef<Value> weights);
-
 private:
   Value overQuad(Value x, llvm::function_ref<Value(Value, Value)> combine);
 
