@@ -22,7 +22,7 @@ struct CPUEmissionOptions {
   /// (`<dumpPrefix>.<kernel>.ll` … for many kernels). Then all are compiled.
   std::string dumpPrefix;
   /// The folder of an ObjectCache; empty: none.
-  std::string cache;
+  std::string cache = {};
   /// If not null, receives the times.
   CPUEmissionTimes *times = nullptr;
 };

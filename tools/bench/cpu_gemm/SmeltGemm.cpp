@@ -78,7 +78,7 @@ SmeltGemm::SmeltGemm(GemmShape shape, bool identity, const std::string &dumpPref
   std::string path =
       "/tmp/smelt-cpu-gemm-" + std::to_string(getpid()) + "-" + std::to_string(number++) + ".so";
   CPUEmissionTimes times;
-  if (failed(emitCPUObject(*lowered, *target, path, {dumpPrefix, &times})))
+  if (failed(emitCPUObject(*lowered, *target, path, {.dumpPrefix = dumpPrefix, .times = &times})))
     fail("cannot compile the kernel");
   compileSeconds = times.total();
   void *handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
