@@ -37,14 +37,17 @@ def known_ops():
 
 
 def known_attributes():
-    """Names like `kernel.workspace` that compiler code gives to attributes."""
+    """Names like `kernel.workspace` that compiler code gives to attributes, and `lm.numbers` of `#lm.numbers<…>`."""
     names = set()
     for top in ("compiler", "dialects"):
         for folder, _, files in os.walk(os.path.join(SOURCE, top)):
             for name in files:
                 if name.endswith((".cpp", ".h", ".td")):
                     with open(os.path.join(folder, name), encoding="utf-8") as file:
-                        names.update(re.findall(r'"((?:lm|train|kernel|exec)\.\w+)"', file.read()))
+                        text = file.read()
+                    names.update(re.findall(r'"((?:lm|train|kernel|exec)\.\w+)"', text))
+                    for dialect, mnemonic in re.findall(r'AttrDef<(\w+)_Dialect, [^{]*\{\s*let mnemonic = "(\w+)"', text):
+                        names.add(f"{dialect.lower()}.{mnemonic}")
     return names
 
 
