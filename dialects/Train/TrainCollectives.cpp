@@ -5,31 +5,39 @@
 using namespace mlir;
 using namespace mlir::train;
 
-/// The element type of a parameter's or bank's gradient; null for another symbol.
-static Type getGradientElementType(Operation *definition) {
-  if (auto parameter = dyn_cast_or_null<lm::ParameterOp>(definition))
-    return cast<RankedTensorType>(parameter.getType()).getElementType();
-  auto bank = dyn_cast_or_null<BankOp>(definition);
-  if (!bank || bank.getMembers().empty())
-    return Type();
-  auto first = cast<FlatSymbolRefAttr>(bank.getMembers()[0]);
-  return getGradientElementType(SymbolTable::lookupNearestSymbolFrom(bank, first));
+RankedTensorType train::getGradientType(lm::ParameterOp parameter) {
+  auto type = cast<RankedTensorType>(parameter.getType());
+  auto master = parameter->getAttrOfType<TypeAttr>(kMasterAttr);
+  return master ? type.clone(master.getValue()) : type;
 }
 
-/// Parameters or banks of them, each once, of one element type: `does` says what the op does to
+/// The parameter, or the first of a bank; null for another symbol.
+static lm::ParameterOp getFirstParameter(Operation *definition) {
+  if (auto parameter = dyn_cast_or_null<lm::ParameterOp>(definition))
+    return parameter;
+  auto bank = dyn_cast_or_null<BankOp>(definition);
+  if (!bank || bank.getMembers().empty())
+    return {};
+  auto first = cast<FlatSymbolRefAttr>(bank.getMembers()[0]);
+  return getFirstParameter(SymbolTable::lookupNearestSymbolFrom(bank, first));
+}
+
+/// Parameters or banks of them, each once, of one element type, their own or their gradients': `does` says what the op does to
 /// each.
 static LogicalResult verifyBucket(Operation *op, ArrayAttr names, SymbolTableCollection &symbols,
-                                  StringRef does, StringRef what) {
+                                  bool ofGradients, StringRef does, StringRef what) {
   if (names.empty())
     return op->emitOpError("has no ") << what;
   Type common;
   llvm::DenseSet<Attribute> seen;
   for (Attribute name : names) {
     auto symbol = dyn_cast<FlatSymbolRefAttr>(name);
-    Type type =
-        symbol ? getGradientElementType(symbols.lookupNearestSymbolFrom(op, symbol)) : Type();
-    if (!type)
+    lm::ParameterOp parameter =
+        symbol ? getFirstParameter(symbols.lookupNearestSymbolFrom(op, symbol)) : lm::ParameterOp();
+    if (!parameter)
       return op->emitOpError(does) << name << ", which is no parameter or bank of parameters";
+    Type type = ofGradients ? getGradientType(parameter).getElementType()
+                            : cast<RankedTensorType>(parameter.getType()).getElementType();
     if (!seen.insert(name).second)
       return op->emitOpError(does) << name << " twice";
     if (common && type != common)
@@ -47,19 +55,19 @@ static LogicalResult verifyRanks(Operation *op, int64_t ranks) {
 }
 
 LogicalResult AllReduceOp::verifySymbolUses(SymbolTableCollection &symbols) {
-  return verifyBucket(*this, getGradients(), symbols, "sums the gradient of ", "gradients");
+  return verifyBucket(*this, getGradients(), symbols, /*ofGradients=*/true, "sums the gradient of ", "gradients");
 }
 
 LogicalResult ReduceScatterOp::verifySymbolUses(SymbolTableCollection &symbols) {
   if (failed(verifyRanks(*this, getRanks())))
     return failure();
-  return verifyBucket(*this, getGradients(), symbols, "sums the gradient of ", "gradients");
+  return verifyBucket(*this, getGradients(), symbols, /*ofGradients=*/true, "sums the gradient of ", "gradients");
 }
 
 LogicalResult AllGatherOp::verifySymbolUses(SymbolTableCollection &symbols) {
   if (failed(verifyRanks(*this, getRanks())))
     return failure();
-  return verifyBucket(*this, getParameters(), symbols, "gathers ", "parameters");
+  return verifyBucket(*this, getParameters(), symbols, /*ofGradients=*/false, "gathers ", "parameters");
 }
 
 LogicalResult RankConstantOp::verify() {

@@ -97,6 +97,15 @@ std::optional<Period> automaticPeriod(std::string_view name, std::string_view st
   return Period{*every, *offset};
 }
 
+std::map<std::string, const Buffer *> Manifest::findMasters() const {
+  std::map<std::string, const Buffer *> masters;
+  for (const Buffer &buffer : buffers)
+    if (buffer.isMaster())
+      for (const PartOf &part : buffer.partOf)
+        masters[part.name] = &buffer;
+  return masters;
+}
+
 const Setting *Manifest::findSetting(std::string_view wanted) const {
   return findByName(settings, wanted);
 }

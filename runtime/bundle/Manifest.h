@@ -38,11 +38,12 @@ std::optional<BufferKind> parseBufferKind(std::string_view name);
 const char *collectiveKindName(CollectiveKind kind);
 std::optional<CollectiveKind> parseCollectiveKind(std::string_view name);
 
-enum class InitKind { Zeros, Constant, Uniform, Normal, Values, Copy };
+enum class InitKind { Zeros, Constant, Uniform, Normal, Values, Copy, Master };
 
 /// Initial values: zeros; `value` everywhere; uniform in [-value, value); normal with standard
-/// deviation `value`; `values` one by one; those of the parameter `source`. Random values depend on
-/// the run's seed, the buffer's name and the element index alone.
+/// deviation `value`; `values` one by one; those of the parameter `source`; those of the parameters
+/// that it is a part of (Buffer::partOf), before these round them to their own type: a master.
+/// Random values depend on the run's seed, the buffer's name and the element index alone.
 struct Init {
   InitKind kind = InitKind::Zeros;
   double value = 0;
@@ -72,6 +73,9 @@ struct Buffer {
   /// Of states that each rank has a part of: the whole tensors, one below the other; rank r has
   /// `shape[0]` rows from r · shape[0] on (less at the end). Checkpoints keep them by these names.
   std::vector<PartOf> partOf = {};
+
+  /// Has it the wider values of parameters?
+  bool isMaster() const { return init && init->kind == InitKind::Master; }
 };
 
 /// A line over steps `first`..`last` (0-based, inclusive): value + slope * (step - first).
@@ -291,6 +295,9 @@ struct Manifest {
   /// The first program of that role; null if there is none.
   const Program *findProgramByRole(std::string_view role) const;
   const Setting *findSetting(std::string_view name) const;
+  /// By name: the parameters whose wider values are in masters, and these. What checkpoints and
+  /// people know of such a parameter has the master's type.
+  std::map<std::string, const Buffer *> findMasters() const;
 };
 
 /// Reads and validates manifest.json's text. Failures have the code Corrupt.

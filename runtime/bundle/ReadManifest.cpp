@@ -54,8 +54,12 @@ std::optional<Init> readInit(JsonObject &buffer, Status &failure) {
   } else if (object.has("copy")) {
     init.kind = InitKind::Copy;
     init.source = static_cast<uint32_t>(object.unsignedInteger("copy", kMaxIndex));
+  } else if (object.has("master")) {
+    init.kind = InitKind::Master;
+    if (!object.boolean("master"))
+      object.fail("\"master\" must be true");
   } else {
-    object.fail("expected one of zeros, constant, uniform, normal, values, copy");
+    object.fail("expected one of zeros, constant, uniform, normal, values, copy, master");
   }
   object.finish();
   return init;

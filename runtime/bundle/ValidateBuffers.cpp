@@ -58,6 +58,28 @@ Status checkPartOf(const Manifest &manifest, const Buffer &buffer) {
   return Status::ok();
 }
 
+/// A state that has the wider values of the parameters that it is a part of.
+Status checkMaster(const Manifest &manifest, const Buffer &buffer,
+                   const std::map<std::string, const Buffer *> &masters) {
+  if (!buffer.isMaster())
+    return Status::ok();
+  if (buffer.partOf.empty())
+    return corruptError("it is a master of nothing");
+  for (const PartOf &part : buffer.partOf) {
+    auto isParameter = [&](const Buffer &other) {
+      return other.kind == BufferKind::Parameter && other.name == part.name;
+    };
+    auto parameter = std::find_if(manifest.buffers.begin(), manifest.buffers.end(), isParameter);
+    std::vector<int64_t> shape = buffer.shape;
+    shape[0] = part.rows;
+    if (parameter == manifest.buffers.end() || parameter->shape != shape ||
+        dtypeBytes(parameter->dtype) >= dtypeBytes(buffer.dtype) ||
+        masters.at(part.name) != &buffer)
+      return corruptError("it cannot be the master of \"", part.name, "\"");
+  }
+  return Status::ok();
+}
+
 /// A range of another buffer: rows, or a parameter, state or gradient that lies in a bank, inside
 /// one that is no range itself.
 Status checkBase(const Manifest &manifest, const Buffer &buffer) {
@@ -140,6 +162,7 @@ Status checkOverlaps(const Manifest &manifest) {
 
 Status checkBuffers(const Manifest &manifest) {
   std::set<std::string> names;
+  std::map<std::string, const Buffer *> masters = manifest.findMasters();
   for (const Buffer &buffer : manifest.buffers) {
     SMELT_RETURN_IF_ERROR(
         checkBuffer(manifest, buffer).withContext(concat("buffer \"", buffer.name, "\"")));
@@ -149,12 +172,15 @@ Status checkBuffers(const Manifest &manifest) {
         checkCopy(manifest, buffer).withContext(concat("buffer \"", buffer.name, "\"")));
     SMELT_RETURN_IF_ERROR(
         checkPartOf(manifest, buffer).withContext(concat("buffer \"", buffer.name, "\"")));
+    SMELT_RETURN_IF_ERROR(
+        checkMaster(manifest, buffer, masters).withContext(concat("buffer \"", buffer.name, "\"")));
     bool named = buffer.kind == BufferKind::Parameter || buffer.kind == BufferKind::State;
     std::vector<std::string> own{buffer.name};
     if (!buffer.partOf.empty())
       own.clear();
     for (const PartOf &part : buffer.partOf)
-      own.push_back(part.name);
+      if (!buffer.isMaster()) // Else the parameter has the name.
+        own.push_back(part.name);
     for (const std::string &name : own)
       if (named && (name.empty() || !names.insert(name).second))
         return corruptError("buffers: two parameters or states have the name \"", name, "\"");

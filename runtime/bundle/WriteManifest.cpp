@@ -25,6 +25,8 @@ ordered_json initJson(const Init &init) {
     return {{"values", init.values}};
   case InitKind::Copy:
     return {{"copy", init.source}};
+  case InitKind::Master:
+    return {{"master", true}};
   }
   return {};
 }

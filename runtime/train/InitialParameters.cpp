@@ -5,9 +5,13 @@ namespace smelt::runtime {
 
 std::map<std::string, TensorView> describeParameters(const Manifest &manifest) {
   std::map<std::string, TensorView> parameters;
+  std::map<std::string, const Buffer *> masters = manifest.findMasters();
   for (const Buffer &buffer : manifest.buffers)
-    if (buffer.kind == BufferKind::Parameter)
-      parameters[buffer.name] = {buffer.dtype, buffer.shape, {}};
+    if (buffer.kind == BufferKind::Parameter) {
+      auto master = masters.find(buffer.name);
+      DType dtype = master == masters.end() ? buffer.dtype : master->second->dtype;
+      parameters[buffer.name] = {dtype, buffer.shape, {}};
+    }
   return parameters;
 }
 
@@ -48,10 +52,11 @@ Status loadParameters(Session &session, const std::string &path, const std::stri
   for (const Buffer &buffer : manifest.buffers) {
     // A state that begins as a copy of a parameter (an outer optimiser's) begins as the new one.
     bool copies = buffer.init && buffer.init->kind == InitKind::Copy;
-    const Buffer &source = copies ? manifest.buffers[buffer.init->source] : buffer;
-    if (source.kind == BufferKind::Parameter)
-      SMELT_RETURN_IF_ERROR(
-          session.device().copyIn(buffer.offset, parameters->views().at(source.name).data));
+    if (copies)
+      SMELT_RETURN_IF_ERROR(session.device().copyIn(
+          buffer.offset, parameters->views().at(manifest.buffers[buffer.init->source].name).data));
+    else if (buffer.kind == BufferKind::Parameter)
+      SMELT_RETURN_IF_ERROR(session.writeParameter(buffer, parameters->views().at(buffer.name)));
   }
   return Status::ok();
 }

@@ -32,6 +32,7 @@ FileRecord parseRecord(const std::string &text) {
 /// A rank other than 0.
 Status saveOwn(Session &session, int64_t step, Ranks &ranks) {
   Words words{ranks.group(), step};
+  SMELT_RETURN_IF_ERROR(session.snapshotParameters().status()); // Rank 0 gets this rank's parts.
   SMELT_ASSIGN_OR_RETURN(Snapshot state, session.snapshotState(step));
   SMELT_ASSIGN_OR_RETURN(std::string folder, words.hear("folder"));
   std::string written;
@@ -55,7 +56,7 @@ Status saveTogether(Session &session, const CheckpointInfo &info, const std::str
     words.emplace(Words{ranks->group(), info.step});
   if (words)
     SMELT_RETURN_IF_ERROR(words->tell("folder", pending.path()));
-  SMELT_ASSIGN_OR_RETURN(Snapshot parameters, session.snapshot({BufferKind::Parameter}));
+  SMELT_ASSIGN_OR_RETURN(Snapshot parameters, session.snapshotParameters());
   SMELT_ASSIGN_OR_RETURN(Snapshot state, session.snapshotState(info.step));
   SMELT_RETURN_IF_ERROR(pending.addParameters(parameters.tensors()));
   SMELT_ASSIGN_OR_RETURN(FileRecord record, writeStateFile(pending.path(), 0, state.tensors()));

@@ -54,16 +54,16 @@ template <typename Work> void inParallel(uint64_t count, const Work &work) {
     other.join();
 }
 
-/// The values of `init` as the buffer's elements.
-std::vector<std::byte> initialValues(const Buffer &buffer, uint64_t seed) {
-  std::vector<std::byte> data(usedBytes(buffer));
+/// The values of the buffer's `init`, from element `first` on, as elements of `dtype`.
+void fillInitial(const Buffer &buffer, uint64_t seed, DType dtype, uint64_t first,
+                 std::span<std::byte> data) {
   Init init = buffer.init.value_or(Init{});
-  uint64_t size = dtypeBytes(buffer.dtype), count = data.size() / size;
+  uint64_t size = dtypeBytes(dtype), count = data.size() / size;
   RandomStream random(seed, buffer.name);
   auto fill = [&](auto value) {
     inParallel(count, [&](uint64_t begin, uint64_t end) {
       for (uint64_t i = begin; i < end; ++i)
-        storeElement(buffer.dtype, value(i), data.data() + i * size);
+        storeElement(dtype, value(first + i), data.data() + i * size);
     });
   };
   switch (init.kind) {
@@ -81,10 +81,10 @@ std::vector<std::byte> initialValues(const Buffer &buffer, uint64_t seed) {
   case InitKind::Values:
     fill([&](uint64_t i) { return init.values[i]; });
     break;
-  case InitKind::Copy: // The caller passes the source instead.
+  case InitKind::Copy: // The caller passes the sources instead.
+  case InitKind::Master:
     break;
   }
-  return data;
 }
 } // namespace
 
@@ -158,11 +158,24 @@ Status Session::writeBuffer(uint32_t index, std::span<const std::byte> data) {
 
 Status Session::initialise(uint64_t seed) {
   SMELT_RETURN_IF_ERROR(clearPadding());
+  std::map<std::string, const Buffer *> parameters;
+  for (const Buffer &buffer : manifest().buffers)
+    if (buffer.kind == BufferKind::Parameter)
+      parameters[buffer.name] = &buffer;
   for (const Buffer &buffer : manifest().buffers)
     if (isNamedState(buffer) || buffer.kind == BufferKind::Constant) {
       bool copies = buffer.init && buffer.init->kind == InitKind::Copy;
       const Buffer &source = copies ? manifest().buffers[buffer.init->source] : buffer;
-      SMELT_RETURN_IF_ERROR(device_->copyIn(buffer.offset, initialValues(source, seed)));
+      std::vector<std::byte> data(usedBytes(buffer));
+      if (buffer.isMaster())
+        SMELT_RETURN_IF_ERROR(forEachPiece(buffer, data, [&](const RowsOf &rows) {
+          fillInitial(*parameters.at(rows.whole->name), seed, buffer.dtype,
+                      static_cast<uint64_t>(rows.first) * rows.rowBytes / dtypeBytes(buffer.dtype), rows.bytes);
+          return Status::ok();
+        }));
+      else
+        fillInitial(source, seed, buffer.dtype, 0, data);
+      SMELT_RETURN_IF_ERROR(device_->copyIn(buffer.offset, data));
     }
   return Status::ok();
 }

@@ -132,6 +132,12 @@ public:
   StatusOr<std::vector<double>> finishScalars(const ScalarPlan &plan, DeviceRead read);
 
   StatusOr<std::vector<std::byte>> readBuffer(const Buffer &buffer);
+  /// All parameters, those with masters in the masters' type, which all ranks call for: rank 0 gets
+  /// them, the others nothing.
+  StatusOr<Snapshot> snapshotParameters();
+  /// Sets a parameter to the values of `tensor`, and this rank's part of its master if it has one.
+  /// `tensor` has the master's type then.
+  Status writeParameter(const Buffer &parameter, const TensorView &tensor);
   /// Copies of all buffers of a kind.
   StatusOr<Snapshot> snapshot(const std::vector<BufferKind> &kinds);
   /// Optimiser state after `completed` steps, as far as this rank keeps it: states that it has a
@@ -163,8 +169,19 @@ private:
   Status clearPadding();
   std::optional<DeviceLibrary> libraryOf(const Kernel &kernel) const;
   Status writeBuffer(uint32_t index, std::span<const std::byte> data);
+  /// This rank's rows of a tensor that a state has a part of.
+  struct RowsOf {
+    const PartOf *whole;
+    int64_t first, last; ///< In the whole tensor.
+    uint64_t at, rowBytes; ///< Where they begin in the part, in bytes.
+    std::span<std::byte> bytes;
+  };
+  /// Calls `act` for each tensor that the state `buffer`, whose bytes are `data`, has rows of.
+  Status forEachPiece(const Buffer &buffer, std::span<std::byte> data,
+                      const std::function<Status(const RowsOf &)> &act) const;
   StatusOr<std::vector<std::byte>> gatherState(const Buffer &buffer);
   Status restoreFrom(const Checkpoint &checkpoint, bool withState);
+  Status restoreParameter(const Buffer &buffer, const TensorIndex &tensors);
   Status restoreBuffer(const Buffer &buffer, const std::string &name, const TensorIndex &tensors);
   Status restoreRows(const Buffer &like, const std::string &name, int64_t rows,
                      std::pair<int64_t, int64_t> wanted, const TensorIndex &tensors,

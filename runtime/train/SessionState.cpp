@@ -24,24 +24,6 @@ void Snapshot::add(const std::string &name, DType dtype, std::vector<int64_t> sh
 namespace {
 uint64_t usedBytes(const Buffer &buffer) { return *shapeBytes(buffer.shape, buffer.dtype); }
 
-/// Rows `first` to `last` of the tensor `name`, which are a part's rows from `at` on.
-struct Piece {
-  const PartOf *whole;
-  int64_t first, last, at;
-};
-
-std::vector<Piece> piecesOf(const Buffer &buffer, int64_t rank) {
-  int64_t begin = rank * buffer.shape[0], end = begin + buffer.shape[0], row = 0;
-  std::vector<Piece> pieces;
-  for (const PartOf &part : buffer.partOf) {
-    int64_t first = std::max(begin, row), last = std::min(end, row + part.rows);
-    if (first < last)
-      pieces.push_back({&part, first - row, last - row, first - begin});
-    row += part.rows;
-  }
-  return pieces;
-}
-
 std::vector<int64_t> shapeWithRows(const Buffer &buffer, int64_t rows) {
   std::vector<int64_t> shape = buffer.shape;
   shape[0] = rows;
@@ -54,6 +36,22 @@ std::string accumulatingName(const std::string &name, int rank) {
   return rank == 0 ? name : concat("rank", rank, "/", name);
 }
 } // namespace
+
+Status Session::forEachPiece(const Buffer &buffer, std::span<std::byte> data,
+                             const std::function<Status(const RowsOf &)> &act) const {
+  int64_t begin = rank() * buffer.shape[0], end = begin + buffer.shape[0], row = 0;
+  uint64_t rowBytes = usedBytes(buffer) / static_cast<uint64_t>(buffer.shape[0]);
+  for (const PartOf &part : buffer.partOf) {
+    int64_t first = std::max(begin, row), last = std::min(end, row + part.rows);
+    if (first < last) {
+      uint64_t at = static_cast<uint64_t>(first - begin) * rowBytes;
+      SMELT_RETURN_IF_ERROR(act({&part, first - row, last - row, at, rowBytes,
+                                 data.subspan(at, static_cast<uint64_t>(last - first) * rowBytes)}));
+    }
+    row += part.rows;
+  }
+  return Status::ok();
+}
 
 StatusOr<std::vector<std::byte>> Session::readBuffer(const Buffer &buffer) {
   std::vector<std::byte> data(usedBytes(buffer));
@@ -75,22 +73,20 @@ StatusOr<Snapshot> Session::snapshot(const std::vector<BufferKind> &kinds) {
 StatusOr<Snapshot> Session::snapshotState(int64_t completed) {
   Snapshot result;
   for (const Buffer &buffer : manifest().buffers) {
-    if (buffer.kind != BufferKind::State || (buffer.partOf.empty() && rank() != 0))
-      continue; // What all ranks have, rank 0 keeps.
+    if (buffer.kind != BufferKind::State || (buffer.partOf.empty() && rank() != 0) || buffer.isMaster())
+      continue; // What all ranks have, rank 0 keeps; masters are among the parameters.
     SMELT_ASSIGN_OR_RETURN(std::vector<std::byte> data, readBuffer(buffer));
     if (buffer.partOf.empty()) {
       result.add(buffer, std::move(data));
       continue;
     }
-    uint64_t rowBytes = data.size() / static_cast<uint64_t>(buffer.shape[0]);
-    for (const Piece &piece : piecesOf(buffer, rank())) {
+    SMELT_RETURN_IF_ERROR(forEachPiece(buffer, data, [&](const RowsOf &piece) {
       int64_t rows = piece.last - piece.first;
-      auto from = data.begin() + static_cast<std::ptrdiff_t>(piece.at * rowBytes);
       bool isWhole = rows == piece.whole->rows;
       result.add(isWhole ? piece.whole->name : nameOfRows(piece.whole->name, piece.first, piece.last),
-                 buffer.dtype, shapeWithRows(buffer, rows),
-                 {from, from + static_cast<std::ptrdiff_t>(rows * rowBytes)});
-    }
+                 buffer.dtype, shapeWithRows(buffer, rows), {piece.bytes.begin(), piece.bytes.end()});
+      return Status::ok();
+    }));
   }
   for (uint32_t index : findAccumulating(completed)) {
     if (fixedOrder_ && rank() != 0)
@@ -112,6 +108,32 @@ StatusOr<std::vector<std::byte>> Session::gatherState(const Buffer &buffer) {
   return all;
 }
 
+StatusOr<Snapshot> Session::snapshotParameters() {
+  Snapshot result;
+  std::map<std::string, const Buffer *> masters = manifest().findMasters();
+  for (const Buffer &buffer : manifest().buffers) {
+    if (rank() == 0 && buffer.kind == BufferKind::Parameter && !masters.count(buffer.name)) {
+      SMELT_ASSIGN_OR_RETURN(std::vector<std::byte> data, readBuffer(buffer));
+      result.add(buffer, std::move(data));
+    }
+    if (!buffer.isMaster())
+      continue;
+    SMELT_ASSIGN_OR_RETURN(std::vector<std::byte> all, gatherState(buffer));
+    uint64_t rowBytes = usedBytes(buffer) / static_cast<uint64_t>(buffer.shape[0]);
+    auto next = all.begin();
+    for (const PartOf &part : buffer.partOf) {
+      auto bytes = static_cast<std::ptrdiff_t>(static_cast<uint64_t>(part.rows) * rowBytes);
+      if (all.end() - next < bytes)
+        return usageError("parameter \"", part.name, "\" is spread over ", manifest().training.ranks,
+                          " ranks; this process is one");
+      if (rank() == 0)
+        result.add(part.name, buffer.dtype, shapeWithRows(buffer, part.rows), {next, next + bytes});
+      next += bytes;
+    }
+  }
+  return result;
+}
+
 StatusOr<std::string> Session::hashState() {
   // By the names of whole tensors: the hash does not say how many ranks there were.
   struct Entry {
@@ -119,8 +141,10 @@ StatusOr<std::string> Session::hashState() {
     int64_t rows, first;
   };
   std::map<std::string, Entry> entries;
+  std::map<std::string, const Buffer *> masters = manifest().findMasters();
   for (const Buffer &buffer : manifest().buffers)
-    if (buffer.kind == BufferKind::Parameter || buffer.kind == BufferKind::State) {
+    if (buffer.kind == BufferKind::State ||
+        (buffer.kind == BufferKind::Parameter && !masters.count(buffer.name))) {
       int64_t first = 0;
       for (const PartOf &part : buffer.partOf) {
         entries[part.name] = {&buffer, part.rows, first};
@@ -156,6 +180,40 @@ StatusOr<std::string> Session::hashState() {
 }
 
 //===- A checkpoint -----------------------------------------------------------===//
+
+Status Session::writeParameter(const Buffer &parameter, const TensorView &tensor) {
+  std::map<std::string, const Buffer *> masters = manifest().findMasters();
+  auto found = masters.find(parameter.name);
+  if (found == masters.end())
+    return device_->copyIn(parameter.offset, tensor.data);
+  const Buffer &master = *found->second;
+  std::vector<std::byte> rounded(usedBytes(parameter));
+  uint64_t from = dtypeBytes(tensor.dtype), to = dtypeBytes(parameter.dtype);
+  for (uint64_t i = 0; i * to < rounded.size(); ++i)
+    storeElement(parameter.dtype, loadElement(tensor.dtype, tensor.data.data() + i * from),
+                 rounded.data() + i * to);
+  SMELT_RETURN_IF_ERROR(device_->copyIn(parameter.offset, rounded));
+  std::vector<std::byte> part(usedBytes(master));
+  return forEachPiece(master, part, [&](const RowsOf &rows) {
+    return rows.whole->name != parameter.name
+               ? Status::ok()
+               : device_->copyIn(master.offset + rows.at,
+                                 tensor.data.subspan(static_cast<uint64_t>(rows.first) * rows.rowBytes,
+                                                     rows.bytes.size()));
+  });
+}
+
+Status Session::restoreParameter(const Buffer &buffer, const TensorIndex &tensors) {
+  std::map<std::string, const Buffer *> masters = manifest().findMasters();
+  auto master = masters.find(buffer.name);
+  if (master == masters.end())
+    return restoreBuffer(buffer, buffer.name, tensors);
+  const TensorView *tensor = tensors.find(buffer.name);
+  if (!tensor || tensor->dtype != master->second->dtype || tensor->shape != buffer.shape)
+    return corruptError("parameter \"", buffer.name, "\" is not there or has another type or shape "
+                        "than in the bundle; it belongs to another model");
+  return writeParameter(buffer, *tensor);
+}
 
 Status Session::restoreBuffer(const Buffer &buffer, const std::string &name,
                               const TensorIndex &tensors) {
@@ -205,12 +263,10 @@ Status Session::restoreRows(const Buffer &like, const std::string &name, int64_t
 
 Status Session::restoreParts(const Buffer &buffer, const TensorIndex &tensors) {
   std::vector<std::byte> data(usedBytes(buffer));
-  uint64_t rowBytes = data.size() / static_cast<uint64_t>(buffer.shape[0]);
-  for (const Piece &piece : piecesOf(buffer, rank()))
-    SMELT_RETURN_IF_ERROR(restoreRows(
-        buffer, piece.whole->name, piece.whole->rows, {piece.first, piece.last}, tensors,
-        std::span(data).subspan(static_cast<uint64_t>(piece.at) * rowBytes,
-                                static_cast<uint64_t>(piece.last - piece.first) * rowBytes)));
+  SMELT_RETURN_IF_ERROR(forEachPiece(buffer, data, [&](const RowsOf &piece) {
+    return restoreRows(buffer, piece.whole->name, piece.whole->rows, {piece.first, piece.last}, tensors,
+                       piece.bytes);
+  }));
   return device_->copyIn(buffer.offset, data);
 }
 
@@ -246,7 +302,7 @@ Status Session::restoreFrom(const Checkpoint &checkpoint, bool withState) {
   size_t restored = 0;
   for (const Buffer &buffer : manifest().buffers)
     if (buffer.kind == BufferKind::Parameter) {
-      SMELT_RETURN_IF_ERROR(restoreBuffer(buffer, buffer.name, parameters));
+      SMELT_RETURN_IF_ERROR(restoreParameter(buffer, parameters));
       ++restored;
     }
   if (restored != checkpoint.parameters.tensors().size())
@@ -255,7 +311,7 @@ Status Session::restoreFrom(const Checkpoint &checkpoint, bool withState) {
     return Status::ok();
   TensorIndex state(checkpoint.state);
   for (const Buffer &buffer : manifest().buffers)
-    if (buffer.kind == BufferKind::State)
+    if (buffer.kind == BufferKind::State && !buffer.isMaster())
       SMELT_RETURN_IF_ERROR(buffer.partOf.empty() ? restoreBuffer(buffer, buffer.name, state)
                                                   : restoreParts(buffer, state));
   for (uint32_t index : findAccumulating(checkpoint.info.step))

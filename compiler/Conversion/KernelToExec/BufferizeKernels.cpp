@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/Conversion/KernelToExec/BufferizeProgram.h"
 #include "compiler/Conversion/KernelToExec/Passes.h"
+#include "dialects/Train/TrainCollectives.h"
 
 using namespace mlir;
 
@@ -19,14 +20,20 @@ using exec::BufferKind;
 
 namespace {
 
+/// A member's own type, or that of its gradient.
+enum class What { Tensor, Gradient };
+
 /// The buffers of banks, and where in them their members lie.
 class Banks {
 public:
   Banks(ModuleOp module, Storage &storage) : module(module), storage(storage) {
     for (auto op : module.getOps<train::BankOp>())
-      for (Attribute member : op.getMembers())
-        if (auto [it, isNew] = bankOf.try_emplace(cast<FlatSymbolRefAttr>(member).getAttr(), op); !isNew)
+      for (auto member : op.getMembers().getAsRange<FlatSymbolRefAttr>()) {
+        // Now: buffers will have the same names.
+        definitions[member.getAttr()] = SymbolTable::lookupNearestSymbolFrom(op, member);
+        if (auto [it, isNew] = bankOf.try_emplace(member.getAttr(), op); !isNew)
           twice.push_back({op, it->first});
+      }
   }
 
   LogicalResult verify() const {
@@ -37,35 +44,44 @@ public:
   }
 
   /// Creates the banks' own buffers: `prefix` and the bank's name. Banks without such a member have none.
-  llvm::DenseMap<StringAttr, Storage::Place> create(StringRef prefix, llvm::function_ref<bool(StringAttr)> isWanted) {
+  llvm::DenseMap<StringAttr, Storage::Place> create(StringRef prefix, What what, llvm::function_ref<bool(StringAttr)> isWanted) {
     llvm::DenseMap<StringAttr, Storage::Place> buffers;
     for (auto op : module.getOps<train::BankOp>())
-      if (llvm::any_of(op.getMembers(), [&](Attribute member) { return isWanted(cast<FlatSymbolRefAttr>(member).getAttr()); }))
-        buffers[op.getSymNameAttr()] =
-            storage.createBuffer(BufferKind::workspace, (prefix + op.getSymName()).str(), op.getType(), op.getLoc());
+      if (llvm::any_of(op.getMembers(), [&](Attribute member) { return isWanted(cast<FlatSymbolRefAttr>(member).getAttr()); })) {
+        Type element = getMemberType(op.getMembers()[0], what).getElementType();
+        buffers[op.getSymNameAttr()] = storage.createBuffer(BufferKind::workspace, (prefix + op.getSymName()).str(),
+                                                            cast<RankedTensorType>(op.getType()).clone(element), op.getLoc());
+      }
     return buffers;
   }
 
   /// Makes the member's buffer a range of its bank's, if it has one.
-  void place(StringAttr member, Storage::Place buffer, const llvm::DenseMap<StringAttr, Storage::Place> &buffers) const {
+  void place(StringAttr member, What what, Storage::Place buffer, const llvm::DenseMap<StringAttr, Storage::Place> &buffers) const {
     auto bank = bankOf.find(member);
     if (bank == bankOf.end())
       return;
     int64_t offset = 0;
     for (Attribute other : train::BankOp(bank->second).getMembers()) {
-      StringAttr name = cast<FlatSymbolRefAttr>(other).getAttr();
-      if (name == member)
+      if (cast<FlatSymbolRefAttr>(other).getAttr() == member)
         break;
-      Operation *definition = SymbolTable::lookupNearestSymbolFrom(bank->second, name);
-      offset += Storage::getBytes(definition->getAttrOfType<TypeAttr>("type").getValue());
+      offset += Storage::getBytes(getMemberType(other, what));
     }
     buffer.setOffset(offset);
     buffer.setBaseAttr(FlatSymbolRefAttr::get(Storage::Place(buffers.lookup(bank->second.getSymNameAttr())).getSymNameAttr()));
   }
 
 private:
+  RankedTensorType getMemberType(Attribute member, What what) const {
+    Operation *definition = definitions.lookup(cast<FlatSymbolRefAttr>(member).getAttr());
+    auto parameter = dyn_cast<lm::ParameterOp>(definition);
+    if (parameter && what == What::Gradient)
+      return train::getGradientType(parameter);
+    return cast<RankedTensorType>(definition->getAttrOfType<TypeAttr>("type").getValue());
+  }
+
   ModuleOp module;
   Storage &storage;
+  llvm::DenseMap<StringAttr, Operation *> definitions;
   mutable llvm::DenseMap<StringAttr, train::BankOp> bankOf;
   SmallVector<std::pair<train::BankOp, StringAttr>> twice;
 };
@@ -78,7 +94,7 @@ void createParameters(ModuleOp module, Storage &storage, SharedBuffers &shared, 
     Storage::Place place = storage.createBuffer(BufferKind::parameter, op.getSymName(), op.getType(), op.getLoc());
     place.setInitAttr(builder.getStringAttr(lm::stringifyEnum(op.getInit())));
     place.setInitValueAttr(op.getInitValueAttr());
-    banks.place(op.getSymNameAttr(), place, bankBuffers);
+    banks.place(op.getSymNameAttr(), What::Tensor, place, bankBuffers);
     shared.tensors[op.getSymNameAttr()] = place;
   }
 }
@@ -94,7 +110,7 @@ void createStates(ModuleOp module, Storage &storage, SharedBuffers &shared, bool
       place.setPartNamesAttr(op.getPartNamesAttr());
       place.setPartRowsAttr(op.getPartRowsAttr());
     }
-    banks.place(op.getSymNameAttr(), place, bankBuffers);
+    banks.place(op.getSymNameAttr(), What::Tensor, place, bankBuffers);
     shared.tensors[op.getSymNameAttr()] = place;
   }
 }
@@ -111,13 +127,14 @@ void createGradients(ModuleOp module, Storage &storage, SharedBuffers &shared, B
     if (auto it = wanted.find(op.getSymNameAttr()); it != wanted.end())
       for (Attribute member : op.getMembers())
         wanted.try_emplace(cast<FlatSymbolRefAttr>(member).getAttr(), Location(it->second));
-  BankBuffers bankBuffers = banks.create("gradient.", [&](StringAttr member) { return wanted.contains(member); });
+  BankBuffers bankBuffers = banks.create("gradient.", What::Gradient, [&](StringAttr member) { return wanted.contains(member); });
   for (auto [bank, buffer] : bankBuffers)
     shared.gradients[bank] = buffer;
   for (auto op : module.getOps<lm::ParameterOp>())
     if (auto it = wanted.find(op.getSymNameAttr()); it != wanted.end()) {
-      Storage::Place place = storage.createBuffer(BufferKind::gradient, ("gradient." + op.getSymName()).str(), op.getType(), it->second);
-      banks.place(op.getSymNameAttr(), place, bankBuffers);
+      Storage::Place place =
+          storage.createBuffer(BufferKind::gradient, ("gradient." + op.getSymName()).str(), train::getGradientType(op), it->second);
+      banks.place(op.getSymNameAttr(), What::Gradient, place, bankBuffers);
       shared.gradients[op.getSymNameAttr()] = place;
     }
 }
@@ -131,7 +148,7 @@ struct BufferizeKernelsPass : smelt::impl::BufferizeKernelsPassBase<BufferizeKer
     Banks banks(module, storage);
     if (failed(banks.verify()))
       return signalPassFailure();
-    BankBuffers bankBuffers = banks.create("", [](StringAttr) { return true; });
+    BankBuffers bankBuffers = banks.create("", What::Tensor, [](StringAttr) { return true; });
     for (auto [bank, buffer] : bankBuffers)
       shared.tensors[bank] = buffer;
     createParameters(module, storage, shared, banks, bankBuffers);

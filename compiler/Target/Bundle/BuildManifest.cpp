@@ -137,6 +137,8 @@ private:
     if (op.getPartNames())
       for (auto [part, rows] : llvm::zip_equal(op.getPartNamesAttr().getAsRange<StringAttr>(), *op.getPartRows()))
         buffer.partOf.push_back({part.str(), rows});
+    if (isMaster(buffer))
+      buffer.init = runtime::Init{runtime::InitKind::Master};
     if (op.getValue())
       buffer.init = getInit(*op.getValue());
     else if (op.getInit())
@@ -146,6 +148,12 @@ private:
     else if (op.getKind() == exec::BufferKind::setting)
       return addSetting(op, index);
     return success();
+  }
+
+  /// Is it this rank's part of parameters?
+  bool isMaster(const runtime::Buffer &buffer) const {
+    auto whole = buffer.partOf.empty() ? indices.end() : indices.find(buffer.partOf[0].name);
+    return whole != indices.end() && manifest.buffers[whole->second].kind == runtime::BufferKind::Parameter;
   }
 
   LogicalResult addInit(exec::BufferOp op, runtime::Buffer &buffer) {

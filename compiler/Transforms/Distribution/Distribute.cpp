@@ -59,13 +59,17 @@ struct DistributePass : smelt::impl::DistributePassBase<DistributePass> {
     for (auto run : getOperation().getOps<train::RunOp>())
       noteRanks(run);
     SymbolTable symbols(getOperation());
-    for (auto function : llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>()))
-      if (auto role = function->getAttrOfType<StringAttr>("smelt.role");
-          role && role.getValue() == "update") {
-        if (shard)
-          shardUpdates(function, symbols);
-        communicate(function);
-      }
+    SmallVector<func::FuncOp> updates;
+    for (auto function : getOperation().getOps<func::FuncOp>())
+      if (auto role = function->getAttrOfType<StringAttr>("smelt.role"); role && role.getValue() == "update")
+        updates.push_back(function);
+    if (shard)
+      for (func::FuncOp function : updates)
+        shardUpdates(function, symbols);
+    if (narrow)
+      narrowed += gatherNarrow(getOperation(), symbols);
+    for (func::FuncOp function : updates)
+      communicate(function);
   }
 
   void shardUpdates(func::FuncOp function, SymbolTable &symbols) {

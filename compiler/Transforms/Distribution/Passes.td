@@ -35,14 +35,36 @@ def DistributePass : Pass<"smelt-distribute", "::mlir::ModuleOp"> {
       train.write @w, %p1 {ranks = 4 : i64} : tensor<64x64xf32>
       train.all_gather [@w] ranks 4
     ```
+
+    Where programs read such a parameter in a narrower type only, that is what is gathered, and each rank keeps the wider values of its part alone
+    (`smelt.master` on the parameter says their type, which gradients have too):
+
+    ```mlir
+    // before
+    lm.parameter @w : tensor<256x64xf32> uniform 0.5
+      %0 = lm.read @w : tensor<256x64xf32>
+      %1 = lm.cast %0 : tensor<256x64xf32> -> tensor<256x64xbf16>
+    // after, for 4 ranks
+    lm.parameter @w : tensor<256x64xbf16> uniform 0.5 {smelt.master = f32}
+    train.state @master.w : tensor<64x64xf32> {part_names = ["w"], part_rows = array<i64: 256>}
+      %1 = lm.read @w : tensor<256x64xbf16>
+    func.func @update() attributes {smelt.role = "update"} {
+      %p = lm.read @master.w : tensor<64x64xf32>
+      …
+      train.write @master.w, %p1 : tensor<64x64xf32>
+      %n = lm.cast %p1 : tensor<64x64xf32> -> tensor<64x64xbf16>
+      train.write @w, %n {ranks = 4 : i64} : tensor<64x64xbf16>
+      train.all_gather [@w] ranks 4
+    ```
   }];
   let options = [
     Option<"ranks", "ranks", "int64_t", "1", "Ranks of the job">,
     Option<"bucketBytes", "bucket-bytes", "int64_t", "26214400", "A bucket that has so many bytes takes no more tensors">,
     Option<"shardBytes", "shard-bytes", "int64_t", "32768", "Smaller parameters of Adam are updated by all ranks">,
+    Option<"narrow", "narrow", "bool", "true", "Gather the conversions of parameters to a narrower type where all but the update reads these">,
     Option<"shard", "shard", "bool", "true", "Each rank updates a part; off: all ranks update everything">
   ];
   let dependentDialects = ["::mlir::train::TrainDialect"];
-  let statistics = [Statistic<"buckets", "buckets", "Collectives">];
+  let statistics = [Statistic<"buckets", "buckets", "Collectives">, Statistic<"narrowed", "narrowed", "Tensors gathered in a narrower type than the update's">];
 }
 #endif

@@ -14,19 +14,21 @@ void randomise(Session &session) {
   for (size_t i = 0; i < normal.size(); ++i)
     normal[i] = static_cast<float>(random.normal(i));
   const std::vector<Buffer> &buffers = session.manifest().buffers;
+  std::map<std::string, const Buffer *> masters = session.manifest().findMasters();
   for (const Buffer &buffer : buffers) {
     if (buffer.kind != BufferKind::Parameter || buffer.shape.empty() ||
         buffer.name.starts_with("bank."))
       continue;
-    uint64_t size = dtypeBytes(buffer.dtype),
-             count = *shapeBytes(buffer.shape, buffer.dtype) / size;
+    auto master = masters.find(buffer.name);
+    DType dtype = master == masters.end() ? buffer.dtype : master->second->dtype;
+    uint64_t size = dtypeBytes(dtype), count = *shapeBytes(buffer.shape, dtype) / size;
     double deviation = 0.5 / std::sqrt(static_cast<double>(buffer.shape.back()));
     std::vector<std::byte> data(count * size);
     uint64_t at = RandomStream(5, buffer.name).below(0, normal.size());
     for (uint64_t i = 0; i < count; ++i)
-      storeElement(buffer.dtype, deviation * normal[(at + i) % normal.size()],
+      storeElement(dtype, deviation * normal[(at + i) % normal.size()],
                    data.data() + i * size);
-    check(session.device().copyIn(buffer.offset, data));
+    check(session.writeParameter(buffer, {dtype, buffer.shape, data}));
   }
   for (const Buffer &buffer : buffers)
     if (buffer.init && buffer.init->kind == InitKind::Copy) {
