@@ -85,7 +85,9 @@ void smelt::buildToExecPipeline(OpPassManager &passes, const PipelineOptions &op
   passes.addPass(createHoistSetupPass());
   passes.addPass(createBufferizeKernelsPass());
   passes.addPass(createSymbolDCEPass()); // Kernels that only reshape are no launches.
-  passes.addPass(createSchedulePass());
+  SchedulePassOptions schedule;
+  schedule.ranks = options.ranks;
+  passes.addPass(createSchedulePass(schedule));
   // With ranks, placement moves launches one by one.
   if (!options.gpu.empty() && options.ranks == 1) {
     passes.addPass(createJoinLaunchesPass());

@@ -22,8 +22,8 @@ static lm::ParameterOp getFirstParameter(Operation *definition) {
   return getFirstParameter(SymbolTable::lookupNearestSymbolFrom(bank, first));
 }
 
-/// Parameters or banks of them, each once, of one element type, their own or their gradients': `does` says what the op does to
-/// each.
+/// Parameters or banks of them, each once, of one element type, their own or their gradients':
+/// `does` says what the op does to each.
 static LogicalResult verifyBucket(Operation *op, ArrayAttr names, SymbolTableCollection &symbols,
                                   bool ofGradients, StringRef does, StringRef what) {
   if (names.empty())
@@ -55,19 +55,22 @@ static LogicalResult verifyRanks(Operation *op, int64_t ranks) {
 }
 
 LogicalResult AllReduceOp::verifySymbolUses(SymbolTableCollection &symbols) {
-  return verifyBucket(*this, getGradients(), symbols, /*ofGradients=*/true, "sums the gradient of ", "gradients");
+  return verifyBucket(*this, getGradients(), symbols, /*ofGradients=*/true, "sums the gradient of ",
+                      "gradients");
 }
 
 LogicalResult ReduceScatterOp::verifySymbolUses(SymbolTableCollection &symbols) {
   if (failed(verifyRanks(*this, getRanks())))
     return failure();
-  return verifyBucket(*this, getGradients(), symbols, /*ofGradients=*/true, "sums the gradient of ", "gradients");
+  return verifyBucket(*this, getGradients(), symbols, /*ofGradients=*/true, "sums the gradient of ",
+                      "gradients");
 }
 
 LogicalResult AllGatherOp::verifySymbolUses(SymbolTableCollection &symbols) {
   if (failed(verifyRanks(*this, getRanks())))
     return failure();
-  return verifyBucket(*this, getParameters(), symbols, /*ofGradients=*/false, "gathers ", "parameters");
+  return verifyBucket(*this, getParameters(), symbols, /*ofGradients=*/false, "gathers ",
+                      "parameters");
 }
 
 LogicalResult RankConstantOp::verify() {

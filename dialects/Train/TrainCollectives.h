@@ -6,8 +6,9 @@
 
 namespace mlir::train {
 
-/// On an lm.parameter: the element type of its master, where that is wider than what the ranks gather and programs read. The
-/// master is a train.state that has the parameter among its `part_names`; gradients have its type.
+/// On an lm.parameter: the element type of its master, where that is wider than what the ranks
+/// gather and programs read. The master is a train.state that has the parameter among its
+/// `part_names`; gradients have its type.
 inline constexpr StringLiteral kMasterAttr = "smelt.master";
 
 /// The type of a parameter's gradient.

@@ -170,7 +170,8 @@ Status Session::initialise(uint64_t seed) {
       if (buffer.isMaster())
         SMELT_RETURN_IF_ERROR(forEachPiece(buffer, data, [&](const RowsOf &rows) {
           fillInitial(*parameters.at(rows.whole->name), seed, buffer.dtype,
-                      static_cast<uint64_t>(rows.first) * rows.rowBytes / dtypeBytes(buffer.dtype), rows.bytes);
+                      static_cast<uint64_t>(rows.first) * rows.rowBytes / dtypeBytes(buffer.dtype),
+                      rows.bytes);
           return Status::ok();
         }));
       else

@@ -172,7 +172,7 @@ private:
   /// This rank's rows of a tensor that a state has a part of.
   struct RowsOf {
     const PartOf *whole;
-    int64_t first, last; ///< In the whole tensor.
+    int64_t first, last;   ///< In the whole tensor.
     uint64_t at, rowBytes; ///< Where they begin in the part, in bytes.
     std::span<std::byte> bytes;
   };

@@ -45,8 +45,9 @@ Status Session::forEachPiece(const Buffer &buffer, std::span<std::byte> data,
     int64_t first = std::max(begin, row), last = std::min(end, row + part.rows);
     if (first < last) {
       uint64_t at = static_cast<uint64_t>(first - begin) * rowBytes;
-      SMELT_RETURN_IF_ERROR(act({&part, first - row, last - row, at, rowBytes,
-                                 data.subspan(at, static_cast<uint64_t>(last - first) * rowBytes)}));
+      SMELT_RETURN_IF_ERROR(
+          act({&part, first - row, last - row, at, rowBytes,
+               data.subspan(at, static_cast<uint64_t>(last - first) * rowBytes)}));
     }
     row += part.rows;
   }
@@ -73,7 +74,8 @@ StatusOr<Snapshot> Session::snapshot(const std::vector<BufferKind> &kinds) {
 StatusOr<Snapshot> Session::snapshotState(int64_t completed) {
   Snapshot result;
   for (const Buffer &buffer : manifest().buffers) {
-    if (buffer.kind != BufferKind::State || (buffer.partOf.empty() && rank() != 0) || buffer.isMaster())
+    if (buffer.kind != BufferKind::State || (buffer.partOf.empty() && rank() != 0) ||
+        buffer.isMaster())
       continue; // What all ranks have, rank 0 keeps; masters are among the parameters.
     SMELT_ASSIGN_OR_RETURN(std::vector<std::byte> data, readBuffer(buffer));
     if (buffer.partOf.empty()) {
@@ -83,8 +85,9 @@ StatusOr<Snapshot> Session::snapshotState(int64_t completed) {
     SMELT_RETURN_IF_ERROR(forEachPiece(buffer, data, [&](const RowsOf &piece) {
       int64_t rows = piece.last - piece.first;
       bool isWhole = rows == piece.whole->rows;
-      result.add(isWhole ? piece.whole->name : nameOfRows(piece.whole->name, piece.first, piece.last),
-                 buffer.dtype, shapeWithRows(buffer, rows), {piece.bytes.begin(), piece.bytes.end()});
+      result.add(
+          isWhole ? piece.whole->name : nameOfRows(piece.whole->name, piece.first, piece.last),
+          buffer.dtype, shapeWithRows(buffer, rows), {piece.bytes.begin(), piece.bytes.end()});
       return Status::ok();
     }));
   }
@@ -124,8 +127,8 @@ StatusOr<Snapshot> Session::snapshotParameters() {
     for (const PartOf &part : buffer.partOf) {
       auto bytes = static_cast<std::ptrdiff_t>(static_cast<uint64_t>(part.rows) * rowBytes);
       if (all.end() - next < bytes)
-        return usageError("parameter \"", part.name, "\" is spread over ", manifest().training.ranks,
-                          " ranks; this process is one");
+        return usageError("parameter \"", part.name, "\" is spread over ",
+                          manifest().training.ranks, " ranks; this process is one");
       if (rank() == 0)
         result.add(part.name, buffer.dtype, shapeWithRows(buffer, part.rows), {next, next + bytes});
       next += bytes;
@@ -197,9 +200,10 @@ Status Session::writeParameter(const Buffer &parameter, const TensorView &tensor
   return forEachPiece(master, part, [&](const RowsOf &rows) {
     return rows.whole->name != parameter.name
                ? Status::ok()
-               : device_->copyIn(master.offset + rows.at,
-                                 tensor.data.subspan(static_cast<uint64_t>(rows.first) * rows.rowBytes,
-                                                     rows.bytes.size()));
+               : device_->copyIn(
+                     master.offset + rows.at,
+                     tensor.data.subspan(static_cast<uint64_t>(rows.first) * rows.rowBytes,
+                                         rows.bytes.size()));
   });
 }
 
@@ -210,7 +214,8 @@ Status Session::restoreParameter(const Buffer &buffer, const TensorIndex &tensor
     return restoreBuffer(buffer, buffer.name, tensors);
   const TensorView *tensor = tensors.find(buffer.name);
   if (!tensor || tensor->dtype != master->second->dtype || tensor->shape != buffer.shape)
-    return corruptError("parameter \"", buffer.name, "\" is not there or has another type or shape "
+    return corruptError("parameter \"", buffer.name,
+                        "\" is not there or has another type or shape "
                         "than in the bundle; it belongs to another model");
   return writeParameter(buffer, *tensor);
 }
@@ -264,8 +269,8 @@ Status Session::restoreRows(const Buffer &like, const std::string &name, int64_t
 Status Session::restoreParts(const Buffer &buffer, const TensorIndex &tensors) {
   std::vector<std::byte> data(usedBytes(buffer));
   SMELT_RETURN_IF_ERROR(forEachPiece(buffer, data, [&](const RowsOf &piece) {
-    return restoreRows(buffer, piece.whole->name, piece.whole->rows, {piece.first, piece.last}, tensors,
-                       piece.bytes);
+    return restoreRows(buffer, piece.whole->name, piece.whole->rows, {piece.first, piece.last},
+                       tensors, piece.bytes);
   }));
   return device_->copyIn(buffer.offset, data);
 }

@@ -44,19 +44,24 @@ public:
   }
 
   /// Creates the banks' own buffers: `prefix` and the bank's name. Banks without such a member have none.
-  llvm::DenseMap<StringAttr, Storage::Place> create(StringRef prefix, What what, llvm::function_ref<bool(StringAttr)> isWanted) {
+  llvm::DenseMap<StringAttr, Storage::Place> create(StringRef prefix, What what,
+                                                    llvm::function_ref<bool(StringAttr)> isWanted) {
     llvm::DenseMap<StringAttr, Storage::Place> buffers;
     for (auto op : module.getOps<train::BankOp>())
-      if (llvm::any_of(op.getMembers(), [&](Attribute member) { return isWanted(cast<FlatSymbolRefAttr>(member).getAttr()); })) {
+      if (llvm::any_of(op.getMembers(), [&](Attribute member) {
+            return isWanted(cast<FlatSymbolRefAttr>(member).getAttr());
+          })) {
         Type element = getMemberType(op.getMembers()[0], what).getElementType();
-        buffers[op.getSymNameAttr()] = storage.createBuffer(BufferKind::workspace, (prefix + op.getSymName()).str(),
-                                                            cast<RankedTensorType>(op.getType()).clone(element), op.getLoc());
+        buffers[op.getSymNameAttr()] =
+            storage.createBuffer(BufferKind::workspace, (prefix + op.getSymName()).str(),
+                                 cast<RankedTensorType>(op.getType()).clone(element), op.getLoc());
       }
     return buffers;
   }
 
   /// Makes the member's buffer a range of its bank's, if it has one.
-  void place(StringAttr member, What what, Storage::Place buffer, const llvm::DenseMap<StringAttr, Storage::Place> &buffers) const {
+  void place(StringAttr member, What what, Storage::Place buffer,
+             const llvm::DenseMap<StringAttr, Storage::Place> &buffers) const {
     auto bank = bankOf.find(member);
     if (bank == bankOf.end())
       return;
@@ -127,13 +132,15 @@ void createGradients(ModuleOp module, Storage &storage, SharedBuffers &shared, B
     if (auto it = wanted.find(op.getSymNameAttr()); it != wanted.end())
       for (Attribute member : op.getMembers())
         wanted.try_emplace(cast<FlatSymbolRefAttr>(member).getAttr(), Location(it->second));
-  BankBuffers bankBuffers = banks.create("gradient.", What::Gradient, [&](StringAttr member) { return wanted.contains(member); });
+  BankBuffers bankBuffers = banks.create(
+      "gradient.", What::Gradient, [&](StringAttr member) { return wanted.contains(member); });
   for (auto [bank, buffer] : bankBuffers)
     shared.gradients[bank] = buffer;
   for (auto op : module.getOps<lm::ParameterOp>())
     if (auto it = wanted.find(op.getSymNameAttr()); it != wanted.end()) {
       Storage::Place place =
-          storage.createBuffer(BufferKind::gradient, ("gradient." + op.getSymName()).str(), train::getGradientType(op), it->second);
+          storage.createBuffer(BufferKind::gradient, ("gradient." + op.getSymName()).str(),
+                               train::getGradientType(op), it->second);
       banks.place(op.getSymNameAttr(), What::Gradient, place, bankBuffers);
       shared.gradients[op.getSymNameAttr()] = place;
     }

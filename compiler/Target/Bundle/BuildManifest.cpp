@@ -153,7 +153,8 @@ private:
   /// Is it this rank's part of parameters?
   bool isMaster(const runtime::Buffer &buffer) const {
     auto whole = buffer.partOf.empty() ? indices.end() : indices.find(buffer.partOf[0].name);
-    return whole != indices.end() && manifest.buffers[whole->second].kind == runtime::BufferKind::Parameter;
+    return whole != indices.end() &&
+           manifest.buffers[whole->second].kind == runtime::BufferKind::Parameter;
   }
 
   LogicalResult addInit(exec::BufferOp op, runtime::Buffer &buffer) {

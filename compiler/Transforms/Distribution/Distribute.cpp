@@ -61,7 +61,8 @@ struct DistributePass : smelt::impl::DistributePassBase<DistributePass> {
     SymbolTable symbols(getOperation());
     SmallVector<func::FuncOp> updates;
     for (auto function : getOperation().getOps<func::FuncOp>())
-      if (auto role = function->getAttrOfType<StringAttr>("smelt.role"); role && role.getValue() == "update")
+      if (auto role = function->getAttrOfType<StringAttr>("smelt.role");
+          role && role.getValue() == "update")
         updates.push_back(function);
     if (shard)
       for (func::FuncOp function : updates)

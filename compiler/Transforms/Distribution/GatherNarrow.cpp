@@ -1,7 +1,8 @@
 //===- GatherNarrow.cpp - Gather what programs read, not the master -------===//
 //
-// IR before and after: Passes.td. Legal where the update that reads and writes a rank's part is all that
-// wants the wide values: rounding a part and gathering it gives the bits that gathering it and rounding it gave.
+// IR before and after: Passes.td. Legal where the update that reads and writes a rank's part is all
+// that wants the wide values: rounding a part and gathering it gives the bits that gathering it and
+// rounding it gave.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Transforms/Distribution/ShardUpdates.h"
@@ -44,7 +45,8 @@ struct Candidate {
 };
 
 bool isNarrower(Type a, Type b) {
-  return isa<FloatType>(a) && isa<FloatType>(b) && a.getIntOrFloatBitWidth() < b.getIntOrFloatBitWidth();
+  return isa<FloatType>(a) && isa<FloatType>(b) &&
+         a.getIntOrFloatBitWidth() < b.getIntOrFloatBitWidth();
 }
 
 /// Adds what reads `member` from all programs; false if one of them needs the wide values.
@@ -57,7 +59,8 @@ bool addReads(Candidate &candidate, ArrayRef<lm::ReadOp> reads) {
     for (Operation *user : read->getUsers()) {
       auto cast = dyn_cast<lm::CastOp>(user);
       Type narrow = cast ? getElementTypeOrSelf(cast.getResult()) : Type();
-      if (!cast || !isNarrower(narrow, candidate.getPart().getElementType()) || (candidate.narrow && candidate.narrow != narrow))
+      if (!cast || !isNarrower(narrow, candidate.getPart().getElementType()) ||
+          (candidate.narrow && candidate.narrow != narrow))
         return false;
       candidate.narrow = narrow;
     }
@@ -83,7 +86,8 @@ std::optional<Candidate> match(train::WriteOp write, UsesByName &uses, SymbolTab
     for (auto member : candidate.bank.getMembers().getAsRange<FlatSymbolRefAttr>())
       candidate.members.push_back(symbols.lookup<lm::ParameterOp>(member.getAttr()));
   }
-  if (candidate.members.empty() || !llvm::all_of(candidate.members, [](lm::ParameterOp parameter) { return bool(parameter); }) ||
+  if (candidate.members.empty() ||
+      !llvm::all_of(candidate.members, [](lm::ParameterOp parameter) { return bool(parameter); }) ||
       candidate.read.getType() != write.getValue().getType())
     return std::nullopt;
   for (lm::ParameterOp member : candidate.members) {
@@ -91,13 +95,15 @@ std::optional<Candidate> match(train::WriteOp write, UsesByName &uses, SymbolTab
     if (use.isCopied || (candidate.bank && !use.writes.empty()) || !addReads(candidate, use.reads))
       return std::nullopt;
   }
-  bool isAligned = candidate.narrow && getTensorBytes(candidate.getPart().clone(candidate.narrow)) % partBytes == 0;
+  bool isAligned = candidate.narrow &&
+                   getTensorBytes(candidate.getPart().clone(candidate.narrow)) % partBytes == 0;
   return isAligned ? std::optional(candidate) : std::nullopt;
 }
 
 /// The state that has this rank's part of the wide values.
 train::StateOp createMaster(Candidate &candidate, SymbolTable &symbols) {
-  Operation *definition = candidate.bank ? candidate.bank.getOperation() : candidate.members[0].getOperation();
+  Operation *definition =
+      candidate.bank ? candidate.bank.getOperation() : candidate.members[0].getOperation();
   OpBuilder builder(definition);
   SmallVector<StringRef> names;
   SmallVector<int64_t> rows;
@@ -106,7 +112,8 @@ train::StateOp createMaster(Candidate &candidate, SymbolTable &symbols) {
     rows.push_back(cast<RankedTensorType>(member.getType()).getDimSize(0));
   }
   StringAttr name = builder.getStringAttr("master." + candidate.read.getSymbol());
-  auto master = train::StateOp::create(builder, definition->getLoc(), name, TypeAttr::get(candidate.getPart()), /*derived=*/UnitAttr());
+  auto master = train::StateOp::create(builder, definition->getLoc(), name,
+                                       TypeAttr::get(candidate.getPart()), /*derived=*/UnitAttr());
   master.setPartNamesAttr(builder.getStrArrayAttr(names));
   master.setPartRows(rows);
   symbols.insert(master);

@@ -37,8 +37,9 @@ void shardAdam(Op op, mlir::SymbolTable &symbols, int64_t ranks, int64_t minByte
 /// Deals the matrices of a muon or normuon op to the ranks, in blocks.
 template <typename Op> void shardMatrices(Op op, mlir::SymbolTable &symbols, int64_t ranks);
 
-/// Parameters whose parts the ranks update, but which all else reads through one conversion to a narrower type, become tensors of
-/// that type, and their values masters of which each rank has its part. Gives how many tensors then are gathered.
+/// Parameters whose parts the ranks update, but which all else reads through one conversion to a
+/// narrower type, become tensors of that type, and their values masters of which each rank has its
+/// part. Gives how many tensors then are gathered.
 int64_t gatherNarrow(mlir::ModuleOp module, mlir::SymbolTable &symbols);
 
 } // namespace smelt

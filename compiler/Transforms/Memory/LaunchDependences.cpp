@@ -7,9 +7,12 @@ using namespace smelt;
 
 LaunchDependences::LaunchDependences(ModuleOp module) {
   BufferLifetimes buffers = findBufferLifetimes(module);
-  for (BufferOp buffer : module.getOps<BufferOp>())
+  for (BufferOp buffer : module.getOps<BufferOp>()) {
     bytes_[buffer.getSymNameAttr()] = {buffer.getSymNameAttr(), 0,
                                        static_cast<int64_t>(buffer.getBytes())};
+    if (buffer.getKind() == BufferKind::gradient)
+      gradients_.insert(buffer.getSymNameAttr());
+  }
   for (auto [range, base] : buffers.ranges) {
     int64_t begin = static_cast<int64_t>(range.getOffset() - base.getOffset());
     bytes_[range.getSymNameAttr()] = {base.getSymNameAttr(), begin,
@@ -22,7 +25,7 @@ LaunchDependences::LaunchDependences(ModuleOp module) {
     shared_[lifetime.buffer.getSymNameAttr()] = lifetime.buffer.getBytes();
 }
 
-LaunchGraph LaunchDependences::buildGraph(ProgramOp program) const {
+LaunchGraph LaunchDependences::buildGraph(ProgramOp program, bool hasRanks) const {
   struct Access {
     unsigned launch;
     int64_t begin, end;
@@ -53,8 +56,10 @@ LaunchGraph LaunchDependences::buildGraph(ProgramOp program) const {
     };
     for (auto name : op.getReads().getAsRange<FlatSymbolRefAttr>())
       touch(name, false);
-    for (auto name : op.getWrites().getAsRange<FlatSymbolRefAttr>())
+    for (auto name : op.getWrites().getAsRange<FlatSymbolRefAttr>()) {
       touch(name, true);
+      launch.awaited |= hasRanks && gradients_.contains(name.getAttr());
+    }
     if (FlatSymbolRefAttr workspace = op.getWorkspaceAttr())
       touch(workspace, true);
     ++index;

@@ -4,6 +4,7 @@
 
 #include "compiler/Transforms/Memory/BufferLifetimes.h"
 #include "compiler/Transforms/Memory/LaunchOrder.h"
+#include "llvm/ADT/DenseSet.h"
 
 namespace smelt {
 
@@ -12,8 +13,9 @@ class LaunchDependences {
 public:
   explicit LaunchDependences(mlir::ModuleOp module);
 
-  /// The launches of `program` with their dependences and the buffers that share memory.
-  LaunchGraph buildGraph(mlir::exec::ProgramOp program) const;
+  /// The launches of `program` with their dependences and the buffers that share memory. What makes
+  /// gradients is awaited by other ranks, if there are any.
+  LaunchGraph buildGraph(mlir::exec::ProgramOp program, bool hasRanks = false) const;
 
 private:
   /// Bytes [begin, end) of a buffer that is no range itself.
@@ -23,6 +25,7 @@ private:
   };
 
   llvm::DenseMap<mlir::StringAttr, Bytes> bytes_;
+  llvm::DenseSet<mlir::StringAttr> gradients_;
   llvm::DenseMap<mlir::StringAttr, int64_t> shared_; ///< Bytes of the buffers that share memory.
 };
 

@@ -91,13 +91,25 @@ llvm::SmallVector<unsigned> smelt::orderGreedilyFromEnd(const LaunchGraph &graph
   return order;
 }
 
+/// The sum of the places of what is awaited.
+static int64_t getDelay(const LaunchGraph &graph, llvm::ArrayRef<unsigned> order) {
+  int64_t delay = 0;
+  for (auto [place, launch] : llvm::enumerate(order))
+    if (graph.launches[launch].awaited)
+      delay += static_cast<int64_t>(place);
+  return delay;
+}
+
 llvm::SmallVector<unsigned> smelt::orderLaunches(const LaunchGraph &graph) {
   auto best = llvm::to_vector(llvm::seq<unsigned>(graph.launches.size()));
-  int64_t bestBytes = getPlannedBytes(graph, best);
+  auto rate = [&](llvm::ArrayRef<unsigned> order) {
+    return std::pair(getPlannedBytes(graph, order), getDelay(graph, order));
+  };
+  auto bestRating = rate(best);
   for (auto makeOrder : {orderGreedily, orderGreedilyFromEnd}) {
     llvm::SmallVector<unsigned> order = makeOrder(graph);
-    if (int64_t bytes = getPlannedBytes(graph, order); bytes < bestBytes) {
-      bestBytes = bytes;
+    if (auto rating = rate(order); rating < bestRating) {
+      bestRating = rating;
       best = std::move(order);
     }
   }

@@ -13,6 +13,7 @@ struct LaunchGraph {
   struct Launch {
     llvm::SmallVector<unsigned> after;   ///< Earlier launches that must have run, each once.
     llvm::SmallVector<unsigned> buffers; ///< Buffers that it touches, each once.
+    bool awaited = false;                ///< Other ranks wait for what it makes.
   };
   llvm::SmallVector<Launch> launches;
   llvm::SmallVector<int64_t> bytes; ///< Of each buffer.
@@ -30,7 +31,8 @@ llvm::SmallVector<unsigned> orderGreedily(const LaunchGraph &graph);
 /// the fewest bytes are alive; of equals, the last in program order.
 llvm::SmallVector<unsigned> orderGreedilyFromEnd(const LaunchGraph &graph);
 
-/// Program order, or the first of the orders above whose plan is smaller than that of those before.
+/// Program order, or the first of the orders above whose plan is smaller than that of those before;
+/// of plans of one size that in which what is awaited is made sooner.
 llvm::SmallVector<unsigned> orderLaunches(const LaunchGraph &graph);
 
 } // namespace smelt

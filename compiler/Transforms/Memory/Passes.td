@@ -9,7 +9,8 @@ def SchedulePass : Pass<"smelt-schedule", "::mlir::ModuleOp"> {
   let description = [{
     A launch may move past another one unless both touch the same bytes of a buffer and one of them writes: in-place writes, accumulated
     gradients and blocks of rows (`in @base`) keep their order where they meet. Of the orders that are tried (see LaunchOrder.h) the
-    one whose memory plan is smallest is taken; program order stays unless another one is smaller. The result depends on nothing but
+    one whose memory plan is smallest is taken; program order stays unless another one is smaller, or, with ranks, as small and finishes gradients
+    sooner, so that their sums can begin. The result depends on nothing but
     the module, and the values that a program computes do not change: only independent launches change places.
 
     ```mlir
@@ -25,6 +26,7 @@ def SchedulePass : Pass<"smelt-schedule", "::mlir::ModuleOp"> {
     exec.launch @use reads [@b] writes [@gradient.v] …
     ```
   }];
+  let options = [Option<"ranks", "ranks", "int64_t", "1", "Ranks of the job">];
   let dependentDialects = ["::mlir::exec::ExecDialect"];
   let statistics = [Statistic<"programs", "reordered", "Programs that need less memory in another order">,
                     Statistic<"bytesBefore", "bytes before", "Workspace bytes of those programs in program order">,

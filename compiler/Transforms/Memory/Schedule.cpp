@@ -15,10 +15,12 @@ using namespace smelt;
 
 namespace {
 struct SchedulePass : smelt::impl::SchedulePassBase<SchedulePass> {
+  using Base::Base;
+
   void runOnOperation() override {
     LaunchDependences dependences(getOperation());
     for (auto program : getOperation().getOps<ProgramOp>()) {
-      LaunchGraph graph = dependences.buildGraph(program);
+      LaunchGraph graph = dependences.buildGraph(program, ranks > 1);
       SmallVector<unsigned> order = orderLaunches(graph);
       if (llvm::is_sorted(order))
         continue;

@@ -353,6 +353,66 @@ TEST(ManifestTest, PartsRoundTrip) {
   EXPECT_EQ(update.collectives[1].kind, CollectiveKind::AllGather);
 }
 
+/// Whose weight is bf16, and made of parts of a master.
+static Manifest manifestWithMaster() {
+  Manifest m = manifestWithParts();
+  Buffer &weight = m.buffers[0], &part = m.buffers.back();
+  weight.dtype = part.dtype = DType::BF16;
+  Buffer master = m.buffers[1];
+  master.name = "master.weight";
+  master.offset = m.arenaBytes;
+  master.bytes = 512;
+  master.shape = {2, 8};
+  master.init = Init{InitKind::Master};
+  master.partOf = {{"weight", 4}};
+  m.arenaBytes += 512;
+  m.buffers.push_back(master);
+  return m;
+}
+
+TEST(ManifestTest, MastersRoundTrip) {
+  std::string text = writeManifest(manifestWithMaster());
+  EXPECT_NE(text.find("\"init\":{\"master\":true}"), std::string::npos) << text;
+  StatusOr<Manifest> parsed = parseManifest(text);
+  ASSERT_TRUE(parsed.isOk()) << parsed.status().message();
+  EXPECT_EQ(writeManifest(*parsed), text);
+  EXPECT_TRUE(parsed->buffers.back().isMaster());
+  EXPECT_FALSE(parsed->buffers[1].isMaster());
+  ASSERT_EQ(parsed->findMasters().size(), 1u);
+  EXPECT_EQ(parsed->findMasters().at("weight"), &parsed->buffers.back());
+}
+
+TEST(ManifestTest, RefusesBrokenMasters) {
+  struct Case {
+    const char *message;
+    std::function<void(Manifest &)> change;
+  };
+  const Case cases[] = {
+      {"it is a master of nothing", [](Manifest &m) { m.buffers.back().partOf.clear(); }},
+      {"cannot be the master of \"other\"",
+       [](Manifest &m) { m.buffers.back().partOf[0].name = "other"; }},
+      {"cannot be the master of \"weight\"",
+       [](Manifest &m) { m.buffers.back().partOf[0].rows = 3; }},
+      {"cannot be the master of \"weight\"", [](Manifest &m) { m.buffers[0].dtype = DType::F32; }},
+      {"cannot be a part of other tensors",
+       [](Manifest &m) { m.buffers.back().kind = BufferKind::Workspace; }},
+      {"cannot be the master of \"weight\"",
+       [](Manifest &m) {
+         Buffer second = m.buffers.back();
+         second.offset = m.arenaBytes;
+         m.arenaBytes += 512;
+         m.buffers.push_back(second);
+       }},
+  };
+  for (const Case &broken : cases) {
+    Manifest manifest = manifestWithMaster();
+    broken.change(manifest);
+    Status status = validateManifest(manifest);
+    EXPECT_EQ(status.code(), StatusCode::Corrupt) << broken.message;
+    EXPECT_NE(status.message().find(broken.message), std::string::npos) << status.message();
+  }
+}
+
 TEST(ManifestTest, RefusesBrokenParts) {
   struct Case {
     const char *message;

@@ -26,8 +26,7 @@ void randomise(Session &session) {
     std::vector<std::byte> data(count * size);
     uint64_t at = RandomStream(5, buffer.name).below(0, normal.size());
     for (uint64_t i = 0; i < count; ++i)
-      storeElement(dtype, deviation * normal[(at + i) % normal.size()],
-                   data.data() + i * size);
+      storeElement(dtype, deviation * normal[(at + i) % normal.size()], data.data() + i * size);
     check(session.writeParameter(buffer, {dtype, buffer.shape, data}));
   }
   for (const Buffer &buffer : buffers)

@@ -96,6 +96,18 @@ TEST(LaunchOrderTest, ProgramOrderStaysWhereNothingIsGained) {
   EXPECT_EQ(orderLaunches(graph), programOrder(graph));
 }
 
+TEST(LaunchOrderTest, OfEqualPlansWhatIsAwaitedComesSooner) {
+  // One large buffer decides; the last launch of what follows may run before the others.
+  LaunchGraph graph;
+  graph.bytes = {4096, 64, 64};
+  graph.launches = {{{}, {0}}, {{0}, {0, 1}}, {{0}, {2}}, {{2}, {2}}, {{1}, {1}}};
+  EXPECT_EQ(orderLaunches(graph), programOrder(graph));
+  graph.launches[4].awaited = true;
+  llvm::SmallVector<unsigned> order = orderLaunches(graph);
+  EXPECT_EQ(order, (llvm::SmallVector<unsigned>{0, 1, 4, 2, 3}));
+  EXPECT_EQ(getPlannedBytes(graph, order), getPlannedBytes(graph, programOrder(graph)));
+}
+
 TEST(LaunchOrderTest, TheSmallestPlanIsTaken) {
   unsigned programWins = 0, startWins = 0, endWins = 0;
   for (unsigned seed = 0; seed < 200; ++seed) {
