@@ -150,7 +150,10 @@ void emitForeach(Operation *op, const Lanes &lanes, ArrayRef<int64_t> chosen, Bo
 /// A rank's part of a tensor has a launch of its own: it need not wait for the sums of the others.
 bool isPart(Value parameter) {
   auto read = parameter.getDefiningOp<lm::ReadOp>();
-  return read && read.getRanks() > 1;
+  if (!read)
+    return false;
+  auto master = SymbolTable::lookupNearestSymbolFrom<train::StateOp>(read, read.getSymbolAttr());
+  return read.getRanks() > 1 || (master && master.getPartNames());
 }
 
 /// Lanes of the same element types together, in the order of their first.

@@ -47,3 +47,31 @@ func.func @other(%p: tensor<4xf32>) -> tensor<4xf32> {
   %0 = lm.add %p, %p : tensor<4xf32>
   return %0 : tensor<4xf32>
 }
+
+// -----
+
+// A rank's part is a launch of its own, a parameter's or a master's.
+lm.parameter @a : tensor<8xf32> constant 0.0
+lm.parameter @w : tensor<8xbf16> constant 0.0 {smelt.master = f32}
+train.state @master.w : tensor<4xf32> {part_names = ["w"], part_rows = array<i64: 8>}
+lm.parameter @b : tensor<4xf32> constant 0.0
+lm.parameter @c : tensor<4xf32> constant 0.0
+// CHECK-LABEL: func.func @parts
+// CHECK: %[[A:.*]] = lm.read @a {ranks = 2 : i64}
+// CHECK: %[[B:.*]] = lm.read @b
+// CHECK: %[[W:.*]] = lm.read @master.w
+// CHECK: %[[C:.*]] = lm.read @c
+// CHECK: kernel.foreach "adam" lanes 1(%[[A]], %[[A]], %[[A]], %[[A]])
+// CHECK: kernel.foreach "adam" lanes 2(%[[B]], %[[C]], %[[B]], %[[C]]
+// CHECK: kernel.foreach "adam" lanes 1(%[[W]], %[[W]], %[[W]], %[[W]])
+func.func @parts(%lr: tensor<f32>) -> (tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>) {
+  %a = lm.read @a {ranks = 2 : i64} : tensor<4xf32>
+  %b = lm.read @b : tensor<4xf32>
+  %w = lm.read @master.w : tensor<4xf32>
+  %c = lm.read @c : tensor<4xf32>
+  %p:4, %m:4, %v:4 = train.adam (%a, %b, %w, %c) gradients (%a, %b, %w, %c) moments (%a, %b, %w, %c : %a, %b, %w, %c) lr (%lr) corrections (%lr, %lr)
+    {lr_scales = #lm.numbers<1.0, 1.0, 1.0, 1.0>, weight_decays = #lm.numbers<0.0, 0.0, 0.0, 0.0>, beta1 = 0.65 : f64, beta2 = 0.95 : f64, eps = 1.0e-8 : f64}
+    : (tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<f32>, tensor<f32>, tensor<f32>)
+    -> (tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>)
+  return %p#0, %p#1, %p#2, %p#3 : tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>
+}
