@@ -36,7 +36,9 @@ LogicalResult BufferOp::verify() {
 LogicalResult BufferOp::verifySymbolUses(SymbolTableCollection &symbols) {
   if (FlatSymbolRefAttr name = getCopyOfAttr()) {
     auto source = symbols.lookupSymbolIn<BufferOp>((*this)->getParentOfType<ModuleOp>(), name);
-    if (!source || !source.getInit() || source.getType() != getType())
+    // A part begins as the part of a master.
+    bool isFit = source && (getPartNames() ? source.getPartNames().has_value() : source.getInit().has_value());
+    if (!isFit || source.getType() != getType())
       return emitOpError("begins as a copy of ") << name << ", which is no parameter of its type";
   }
   if (!getBaseAttr())

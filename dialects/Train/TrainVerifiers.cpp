@@ -68,7 +68,7 @@ LogicalResult StateOp::verify() {
   if (!getPartNames())
     return success();
   auto type = dyn_cast<RankedTensorType>(getType());
-  if (getDerived() || getCopyOf() || !type || type.getRank() == 0)
+  if (getDerived() || (getCopyOf() && getPartNames()->size() != 1) || !type || type.getRank() == 0)
     return emitOpError("cannot be a part of other tensors");
   if (getPartNames()->empty() || getPartNames()->size() != getPartRows()->size())
     return emitOpError("needs one number of rows per tensor that it is a part of");

@@ -48,7 +48,7 @@ struct Init {
   InitKind kind = InitKind::Zeros;
   double value = 0;
   std::vector<double> values = {}; ///< Of kind Values: one per element (small constant tables).
-  uint32_t source = 0;             ///< Of kind Copy (states only): a parameter of the same type.
+  uint32_t source = 0; ///< Of kind Copy (states only): a parameter of the same type, or a master.
 };
 
 /// A tensor that a state is a part of.

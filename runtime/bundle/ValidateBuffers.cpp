@@ -120,7 +120,8 @@ Status checkBanks(const Manifest &manifest) {
   return Status::ok();
 }
 
-/// What a state is a copy of at first: a parameter of its type with values of its own.
+/// What a state is a copy of at first: a parameter of its type with values of its own; a part of
+/// one, the part of a master.
 Status checkCopy(const Manifest &manifest, const Buffer &buffer) {
   if (!buffer.init || buffer.init->kind != InitKind::Copy)
     return Status::ok();
@@ -128,7 +129,8 @@ Status checkCopy(const Manifest &manifest, const Buffer &buffer) {
   if (buffer.kind != BufferKind::State || source >= manifest.buffers.size())
     return corruptError("it cannot begin as a copy of buffer ", source);
   const Buffer &parameter = manifest.buffers[source];
-  if (parameter.kind != BufferKind::Parameter || parameter.dtype != buffer.dtype ||
+  bool isFit = buffer.partOf.empty() ? parameter.kind == BufferKind::Parameter : parameter.isMaster();
+  if (!isFit || parameter.dtype != buffer.dtype ||
       parameter.shape != buffer.shape)
     return corruptError("it begins as a copy of \"", parameter.name,
                         "\", which is no parameter of its type");

@@ -49,15 +49,16 @@ Status loadParameters(Session &session, const std::string &path, const std::stri
   StatusOr<TensorSet> parameters = readParameters(file, layout, describeParameters(manifest));
   if (!parameters.isOk())
     return parameters.status().withContext("parameters of " + path);
-  for (const Buffer &buffer : manifest.buffers) {
-    // A state that begins as a copy of a parameter (an outer optimiser's) begins as the new one.
-    bool copies = buffer.init && buffer.init->kind == InitKind::Copy;
-    if (copies)
-      SMELT_RETURN_IF_ERROR(session.device().copyIn(
-          buffer.offset, parameters->views().at(manifest.buffers[buffer.init->source].name).data));
-    else if (buffer.kind == BufferKind::Parameter)
+  for (const Buffer &buffer : manifest.buffers)
+    if (buffer.kind == BufferKind::Parameter)
       SMELT_RETURN_IF_ERROR(session.writeParameter(buffer, parameters->views().at(buffer.name)));
-  }
+  // A state that begins as a copy of a parameter (an outer optimiser's) begins as the new one.
+  for (const Buffer &buffer : manifest.buffers)
+    if (buffer.init && buffer.init->kind == InitKind::Copy) {
+      SMELT_ASSIGN_OR_RETURN(std::vector<std::byte> source,
+                             session.readBuffer(manifest.buffers[buffer.init->source]));
+      SMELT_RETURN_IF_ERROR(session.device().copyIn(buffer.offset, source));
+    }
   return Status::ok();
 }
 

@@ -167,8 +167,8 @@ Status Session::initialise(uint64_t seed) {
       bool copies = buffer.init && buffer.init->kind == InitKind::Copy;
       const Buffer &source = copies ? manifest().buffers[buffer.init->source] : buffer;
       std::vector<std::byte> data(usedBytes(buffer));
-      if (buffer.isMaster())
-        SMELT_RETURN_IF_ERROR(forEachPiece(buffer, data, [&](const RowsOf &rows) {
+      if (source.isMaster())
+        SMELT_RETURN_IF_ERROR(forEachPiece(source, data, [&](const RowsOf &rows) {
           fillInitial(*parameters.at(rows.whole->name), seed, buffer.dtype,
                       static_cast<uint64_t>(rows.first) * rows.rowBytes / dtypeBytes(buffer.dtype),
                       rows.bytes);
