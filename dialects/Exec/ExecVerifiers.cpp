@@ -37,7 +37,8 @@ LogicalResult BufferOp::verifySymbolUses(SymbolTableCollection &symbols) {
   if (FlatSymbolRefAttr name = getCopyOfAttr()) {
     auto source = symbols.lookupSymbolIn<BufferOp>((*this)->getParentOfType<ModuleOp>(), name);
     // A part begins as the part of a master.
-    bool isFit = source && (getPartNames() ? source.getPartNames().has_value() : source.getInit().has_value());
+    bool isFit = source && (getPartNames() ? source.getPartNames().has_value()
+                                           : source.getInit().has_value());
     if (!isFit || source.getType() != getType())
       return emitOpError("begins as a copy of ") << name << ", which is no parameter of its type";
   }

@@ -129,9 +129,9 @@ Status checkCopy(const Manifest &manifest, const Buffer &buffer) {
   if (buffer.kind != BufferKind::State || source >= manifest.buffers.size())
     return corruptError("it cannot begin as a copy of buffer ", source);
   const Buffer &parameter = manifest.buffers[source];
-  bool isFit = buffer.partOf.empty() ? parameter.kind == BufferKind::Parameter : parameter.isMaster();
-  if (!isFit || parameter.dtype != buffer.dtype ||
-      parameter.shape != buffer.shape)
+  bool isFit =
+      buffer.partOf.empty() ? parameter.kind == BufferKind::Parameter : parameter.isMaster();
+  if (!isFit || parameter.dtype != buffer.dtype || parameter.shape != buffer.shape)
     return corruptError("it begins as a copy of \"", parameter.name,
                         "\", which is no parameter of its type");
   return Status::ok();

@@ -65,14 +65,16 @@ std::optional<SnooLane> matchOuter(lm::ReadOp read, UsesByName &uses) {
   auto op = read->hasOneUse() ? dyn_cast<train::SnooOp>(*read->user_begin()) : train::SnooOp();
   if (!op || read.getFirstRow() != 0)
     return std::nullopt;
-  auto index = static_cast<size_t>(llvm::find(op.getParameters(), read.getResult()) - op.getParameters().begin());
+  auto index = static_cast<size_t>(llvm::find(op.getParameters(), read.getResult()) -
+                                   op.getParameters().begin());
   if (index == op.getParameters().size())
     return std::nullopt;
   SnooLane lane{op, index, read, getWrite(op.getNewParameters()[index]), {}};
   for (auto [before, after] : {std::pair(op.getOuterCopies()[index], op.getNewOuterCopies()[index]),
                                std::pair(op.getMomenta()[index], op.getNewMomenta()[index])}) {
     auto state = before.getDefiningOp<lm::ReadOp>();
-    if (!state || !before.hasOneUse() || !getWrite(after) || uses[state.getSymbolAttr().getAttr()].reads.size() != 1)
+    if (!state || !before.hasOneUse() || !getWrite(after) ||
+        uses[state.getSymbolAttr().getAttr()].reads.size() != 1)
       return std::nullopt;
     lane.states.push_back(state.getSymbolAttr());
   }
@@ -128,11 +130,16 @@ std::optional<Candidate> match(train::WriteOp write, UsesByName &uses, SymbolTab
       !llvm::all_of(candidate.members, [](lm::ParameterOp parameter) { return bool(parameter); }) ||
       candidate.read.getType() != write.getValue().getType())
     return std::nullopt;
-  auto isOwn = [&](train::WriteOp each) { return each == write || (candidate.outer && each == candidate.outer->write); };
-  auto isOuterCopy = [&](StringAttr state) { return candidate.outer && candidate.outer->states[0].getAttr() == state; };
+  auto isOwn = [&](train::WriteOp each) {
+    return each == write || (candidate.outer && each == candidate.outer->write);
+  };
+  auto isOuterCopy = [&](StringAttr state) {
+    return candidate.outer && candidate.outer->states[0].getAttr() == state;
+  };
   for (lm::ParameterOp member : candidate.members) {
     Uses &use = uses[member.getSymNameAttr()];
-    if (!llvm::all_of(use.copies, isOuterCopy) || !llvm::all_of(use.writes, isOwn) || !addReads(candidate, use.reads))
+    if (!llvm::all_of(use.copies, isOuterCopy) || !llvm::all_of(use.writes, isOwn) ||
+        !addReads(candidate, use.reads))
       return std::nullopt;
   }
   bool isAligned = candidate.narrow &&
@@ -165,10 +172,12 @@ template <typename Op> void narrowDeclaration(Op op, Type element) {
 }
 
 /// The outer step on all rows becomes one on this rank's, whose outer copy begins as the master.
-void shardOuter(const SnooLane &lane, FlatSymbolRefAttr master, RankedTensorType part, SymbolTable &symbols) {
+void shardOuter(const SnooLane &lane, FlatSymbolRefAttr master, RankedTensorType part,
+                SymbolTable &symbols) {
   train::SnooOp op = lane.op;
-  for (ValueRange values : {ValueRange(op.getParameters()), ValueRange(op.getOuterCopies()), ValueRange(op.getMomenta()),
-                            ValueRange(op.getNewParameters()), ValueRange(op.getNewOuterCopies()), ValueRange(op.getNewMomenta())}) {
+  for (ValueRange values : {ValueRange(op.getParameters()), ValueRange(op.getOuterCopies()),
+                            ValueRange(op.getMomenta()), ValueRange(op.getNewParameters()),
+                            ValueRange(op.getNewOuterCopies()), ValueRange(op.getNewMomenta())}) {
     Value value = values[lane.index];
     value.setType(withRows(value.getType(), part.getDimSize(0)));
   }
@@ -185,7 +194,8 @@ void writeBoth(train::WriteOp write, FlatSymbolRefAttr master, Type narrow, int6
   OpBuilder builder(write);
   Value value = write.getValue();
   train::WriteOp::create(builder, write.getLoc(), master, value);
-  Value rounded = lm::CastOp::create(builder, write.getLoc(), cast<RankedTensorType>(value.getType()).clone(narrow), value);
+  Value rounded = lm::CastOp::create(builder, write.getLoc(),
+                                     cast<RankedTensorType>(value.getType()).clone(narrow), value);
   write.getValueMutable().assign(rounded);
   write.setRanks(ranks);
 }

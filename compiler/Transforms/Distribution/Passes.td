@@ -57,14 +57,19 @@ def DistributePass : Pass<"smelt-distribute", "::mlir::ModuleOp"> {
       train.all_gather [@w] ranks 4
     ```
   }];
-  let options = [
-    Option<"ranks", "ranks", "int64_t", "1", "Ranks of the job">,
-    Option<"bucketBytes", "bucket-bytes", "int64_t", "26214400", "A bucket that has so many bytes takes no more tensors">,
-    Option<"shardBytes", "shard-bytes", "int64_t", "32768", "Smaller parameters of Adam are updated by all ranks">,
-    Option<"narrow", "narrow", "bool", "true", "Gather the conversions of parameters to a narrower type where all but the update reads these">,
-    Option<"shard", "shard", "bool", "true", "Each rank updates a part; off: all ranks update everything">
-  ];
+  let options = [Option<"ranks", "ranks", "int64_t", "1", "Ranks of the job">,
+                 Option<"bucketBytes", "bucket-bytes", "int64_t", "26214400",
+                        "A bucket that has so many bytes takes no more tensors">,
+                 Option<"shardBytes", "shard-bytes", "int64_t", "32768",
+                        "Smaller parameters of Adam are updated by all ranks">,
+                 Option<"narrow", "narrow", "bool", "true",
+                        "Gather the conversions of parameters to a narrower type where all but the "
+                        "update reads these">,
+                 Option<"shard", "shard", "bool", "true",
+                        "Each rank updates a part; off: all ranks update everything">];
   let dependentDialects = ["::mlir::train::TrainDialect"];
-  let statistics = [Statistic<"buckets", "buckets", "Collectives">, Statistic<"narrowed", "narrowed", "Tensors gathered in a narrower type than the update's">];
+  let statistics = [Statistic<"buckets", "buckets", "Collectives">,
+                    Statistic<"narrowed", "narrowed",
+                              "Tensors gathered in a narrower type than the update's">];
 }
 #endif
