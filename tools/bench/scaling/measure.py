@@ -1,5 +1,6 @@
-"""measure.py RANKS STEPS BOUND NAME=STEP,... [--no-pytorch] [--only=losses|steps] [--patience=SECONDS]: what tools/bench/scaling/run prepared, on a
-machine with RANKS GPUs, in the folder of its bundles. NAME.log.txt is the record's log; without it the record's own program is left out.
+"""measure.py RANKS STEPS BOUND NAME=STEP,... [--no-pytorch] [--only=losses|steps] [--same-documents] [--patience=SECONDS]: what tools/bench/scaling/run
+prepared, on a machine with RANKS GPUs, in the folder of its bundles. NAME.log.txt is the record's log; without it the record's own program is
+left out. With --same-documents all ranks time the same packed documents, so that none has more to do than another.
 
 While PyTorch compiles (at most 210 seconds), losses are compared and ranks are lost; then, with nothing else on the machine, the steps of
 each record are timed, Smelt's and PyTorch's one after the other. No part can spoil another: each has a limit, and its output is a file of its own
@@ -23,7 +24,9 @@ for folder in (out, scratch):
     folder.mkdir(exist_ok=True)
 # Places of the record's own program at the same settings: stages, or windows in blocks.
 PLACES = {"short": {"10": 1, "700": 2, "1400": 3}, "medium": {"0": 1, "2767": 14, "5534": 27}}
-ROUNDS = {"medium": ["--steps", "4", "--rounds", "3"]}
+given = dict(word.partition("=")[::2] for word in sys.argv if word.startswith("--"))
+OPTIONS = ["--same-documents"] if "--same-documents" in given else []
+ROUNDS = {"medium": ["--steps", "2", "--rounds", "8"]}
 
 
 def start(name, command, **more):
@@ -57,7 +60,7 @@ def start_pytorch(name):
     threads = str(max(4, (os.cpu_count() or 4) // int(ranks) // max(len(records), 1)))
     places = ",".join(str(PLACES[name][step]) for step in records[name].split(","))
     command = [sys.executable, "pytorch_ranks.py", name, f"{name}.log.txt", "--places", places, "--ready", str(scratch / f"{name}.ready"),
-               "--go", str(scratch / f"{name}.go"), "--json", str(scratch / f"{name}.pytorch.json"), *ROUNDS.get(name, [])]
+               "--go", str(scratch / f"{name}.go"), "--json", str(scratch / f"{name}.pytorch.json"), *OPTIONS, *ROUNDS.get(name, [])]
     first = None
     for rank in map(str, range(int(ranks))):  # As torchrun does, but in one group of processes that can be ended for certain.
         environment = dict(os.environ, RANK=rank, LOCAL_RANK=rank, WORLD_SIZE=ranks, LOCAL_WORLD_SIZE=ranks, MASTER_ADDR="127.0.0.1",
@@ -77,7 +80,6 @@ def read(name):
         return []
 
 
-given = dict(word.partition("=")[::2] for word in sys.argv if word.startswith("--"))
 wanted, patience = given.get("--only"), float(given.get("--patience", 210))
 fine = True
 pytorch = {name: start_pytorch(name) for name in records
@@ -99,7 +101,7 @@ for name, process in list(pytorch.items()):
 print(f"{time.time() - begin:.0f} s; now the steps", flush=True)
 for name, at in records.items() if wanted != "losses" else ():
     code = wait(start(f"{name}.smelt", ["./rank_step", f"{name}.{ranks}.smelt", "--at", at, "--trace", str(scratch / f"{name}.trace.json"),
-                                        "--json", str(scratch / f"{name}.smelt.json"), *ROUNDS.get(name, [])]), 90)
+                                        "--json", str(scratch / f"{name}.smelt.json"), *OPTIONS, *ROUNDS.get(name, [])]), 90)
     fine &= code == 0
     tell(f"{name}.smelt", 400)
     print(f"rank_step, {name}: exit code {code}, {time.time() - begin:.0f} s", flush=True)
@@ -108,21 +110,26 @@ for name, at in records.items() if wanted != "losses" else ():
         process = pytorch.pop(name)
         code = wait(process, 90)
         stop(process)  # And its other ranks.
-        tell(f"{name}.pytorch", len(PLACES[name]) + 4)
+        tell(f"{name}.pytorch", 6 * len(PLACES[name]) + 4)
         print(f"PyTorch, {name}: exit code {code}, {time.time() - begin:.0f} s", flush=True)
 for process in pytorch.values():
     stop(process)
 with tarfile.open(out / f"scaling{ranks}.tgz", "w:gz") as archive:
     archive.add(scratch)
 
-print(f"\n{ranks} ranks, ms a step                Smelt: alone   step  weak scaling  exposed | PyTorch: alone   step  weak scaling | step, Smelt / PyTorch")
+def scaling(row):
+    low, middle, high = row["scaling"]["rank0"]
+    return f"{middle:.4f} ({low:.4f}-{high:.4f}), {row['scaling']['slowest'][1]:.4f}"
+
+
+print(f"\n{ranks} ranks{', the same documents' if OPTIONS else ''}, ms a step | Smelt: alone, step, alone / step (quartiles), of the slowest, exposed | PyTorch: the same | step, Smelt / PyTorch")
 for name, at in records.items():
     theirs = read(f"{name}.pytorch") or {}
     for row in read(f"{name}.smelt"):
-        line = f"{name + ', step ' + str(row['step']):22} {row['tokens']:7d} {row['alone'][0]:15.2f} {row['overlap']:6.2f} {row['alone'][0] / row['overlap']:13.4f} {row['exposed']:8.2f}"
+        line = f"{name + ', step ' + str(row['step']):18} {row['tokens']:7d} | {row['alone'][0]:6.2f} {row['overlap']:6.2f} {scaling(row)} {row['exposed']:5.2f}"
         other = theirs.get(str(PLACES.get(name, {}).get(str(row["step"]))))
         if other:
-            line += f" | {other['alone'][0]:14.2f} {other['full'][0]:6.2f} {other['alone'][0] / other['full'][0]:13.4f} | {row['overlap'] / other['full'][0]:.3f}"
+            line += f" | {other['alone'][0]:6.2f} {other['full'][0]:6.2f} {scaling(other)} | {row['overlap'] / other['full'][0]:.3f}"
         print(line)
 print(f"{'all ok' if fine else 'FAILED'}, {time.time() - begin:.0f} s")
 sys.exit(0 if fine else 1)

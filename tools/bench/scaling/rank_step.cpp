@@ -1,18 +1,24 @@
 //===- rank_step.cpp - What communication adds to a step ------------------===//
 //
-//   rank_step BUNDLE [--at 10,700] [--micro M] [--steps N] [--rounds N] [--trace FILE] [--json FILE]
+//   rank_step BUNDLE [--at 10,700] [--micro M] [--steps N] [--rounds N] [--warm-up SECONDS]
+//             [--seconds N] [--same-documents] [--trace FILE] [--json FILE]
 //
 // Starts the ranks that the bundle was compiled for on this machine, on random weights and packed
-// documents of each rank's own, M micro-batches a rank and step. At each of the training steps that
-// are named (their settings, their stage's program; unless named, near the beginning of each stage)
-// it prints the time of a step, the mean over an even number of steps, the median of the rounds:
-//   micro     rank 0's micro-batches alone
+// documents of each rank's own (or of all ranks alike), M micro-batches a rank and step. At each of
+// the training steps that are named (their settings, their stage's program; unless named, near the
+// beginning of each stage) it times four modes:
+//   micro     a rank's micro-batches alone
 //   alone     and its share of the updates, its launches without any communication
 //   overlap   the step, collectives beside launches
 //   in order  the step, collectives between programs
-// weak scaling, alone / overlap, of rank 0 and of the rank that is slowest alone (all ranks run at
-// once, each for itself); then, of two steps that are timed entry by entry, how long each
-// collective took and how long the launches waited for it.
+// A round is a turn of each mode, an even number of steps on all ranks at once; every other round
+// goes backward, so that a GPU that warms up or has its power limited favours none. Rounds that do
+// not count come first, for as many seconds as named [2] and until one takes what the one before
+// took; the others, 12 or an even number that fits into --seconds [16], do.
+// Printed are rank 0's medians and between what 80 % of its rounds lie; then, from each round's own
+// times, weak scaling: alone / overlap, of rank 0 and of the rank that is slowest alone, and
+// alone / in order, the median and quartiles. Last, of two steps that are timed entry by entry, how
+// long each collective took and how long the launches waited for it.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/base/Files.h"
@@ -20,13 +26,16 @@
 #include "runtime/collective/Launcher.h"
 #include "runtime/train/Profile.h"
 #include "tools/bench/gpu_step/Inputs.h"
+#include "tools/bench/scaling/Rounds.h"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <sstream>
 #include <thread>
+#include <utility>
 
 using namespace smelt::runtime;
 using namespace smelt::runtime::bench;
@@ -38,7 +47,9 @@ struct Options {
   std::string bundle, trace, json;
   std::vector<int64_t> at;
   int64_t micro = 1;
-  int steps = 8, rounds = 3;
+  int steps = 4, rounds = 12;
+  double warmUp = 2, seconds = 16;
+  bool sameDocuments = false;
 };
 
 Options parse(int argc, char **argv) {
@@ -55,7 +66,13 @@ Options parse(int argc, char **argv) {
     else if (word == "--steps" && hasValue)
       options.steps = std::max(std::atoi(argv[++i]) / 2 * 2, 2);
     else if (word == "--rounds" && hasValue)
-      options.rounds = std::max(std::atoi(argv[++i]), 1);
+      options.rounds = std::max(std::atoi(argv[++i]) / 2 * 2, 2);
+    else if (word == "--warm-up" && hasValue)
+      options.warmUp = std::atof(argv[++i]);
+    else if (word == "--seconds" && hasValue)
+      options.seconds = std::atof(argv[++i]);
+    else if (word == "--same-documents")
+      options.sameDocuments = true;
     else if (word == "--trace" && hasValue)
       options.trace = argv[++i];
     else if (word == "--json" && hasValue)
@@ -64,7 +81,8 @@ Options parse(int argc, char **argv) {
       options.bundle = word;
     else
       fail("rank_step", "usage: rank_step BUNDLE [--at 10,700] [--micro M] [--steps N] "
-                        "[--rounds N] [--trace FILE] [--json FILE]");
+                        "[--rounds N] [--warm-up SECONDS] [--seconds N] [--same-documents] "
+                        "[--trace FILE] [--json FILE]");
   }
   if (options.bundle.empty())
     fail("rank_step", "no bundle");
@@ -72,6 +90,17 @@ Options parse(int argc, char **argv) {
 }
 
 enum class Mode { Micro, Alone, Overlap, InOrder };
+constexpr std::array<const char *, 4> modeNames = {"micro", "alone", "overlap", "in_order"};
+
+/// By mode: when its turn began, seconds, and how long a step of it took, milliseconds.
+struct Round {
+  std::array<double, modeNames.size()> began{}, step{};
+};
+
+struct Times {
+  std::array<std::vector<double>, modeNames.size()> began;             ///< By mode, the rounds.
+  std::array<std::vector<std::vector<double>>, modeNames.size()> step; ///< By mode and rank.
+};
 
 class Bench {
 public:
@@ -87,27 +116,19 @@ public:
   void run() {
     std::vector<ProgramTiming> profile;
     nlohmann::ordered_json rows;
-    print("%s", " step    tokens     micro     alone   overlap  in order   ms a step; weak scaling, of the "
-                "slowest, in order\n");
+    print("%s",
+          " step    tokens     micro     alone   overlap  in order   ms a step, rank 0's rounds\n");
     std::vector<int64_t> steps = options_.at;
     for (const Stage &stage : manifest_.training.stages)
       if (options_.at.empty())
         steps.push_back(std::min(stage.first + 10, stage.last));
     for (int64_t step : steps) {
       choose(step);
-      double micro = time(Mode::Micro);
-      std::vector<double> alone = share(time(Mode::Alone));
-      double overlap = time(Mode::Overlap), inOrder = time(Mode::InOrder);
-      auto [least, most] = std::minmax_element(alone.begin(), alone.end());
-      int64_t tokens = program_->tokens * options_.micro;
-      print("%5ld %9ld %9.3f %9.3f %9.3f %9.3f   %.2f %%, %.2f %%, %.2f %%   (alone of all ranks "
-            "%.2f-%.2f)\n",
-            long(step), long(tokens), micro, alone[0], overlap, inOrder, 100 * alone[0] / overlap,
-            100 * *most / overlap, 100 * alone[0] / inOrder, *least, *most);
-      double exposed = timeEntries(profile);
+      nlohmann::ordered_json row = {{"step", step}, {"tokens", program_->tokens * options_.micro}};
+      report(takeRounds(), row);
+      row["exposed"] = timeEntries(profile);
       meet();
-      rows.push_back({{"step", step}, {"tokens", tokens}, {"micro", micro}, {"alone", alone},
-                      {"overlap", overlap}, {"in_order", inOrder}, {"exposed", exposed}});
+      rows.push_back(std::move(row));
       if (ranks_.rank() == 0 && !options_.json.empty())
         check(writeFileAtomically(options_.json, rows.dump() + "\n"));
     }
@@ -146,8 +167,8 @@ private:
       }
     program_ = manifest_.findProgram(stage->program);
     first_ = step / 2 * 2;
-    batch_ = makeBatch(*program_, manifest_.data.vocabulary, 400,
-                       6 + static_cast<uint64_t>(ranks_.rank()));
+    uint64_t seed = 6 + static_cast<uint64_t>(options_.sameDocuments ? 0 : ranks_.rank());
+    batch_ = makeBatch(*program_, manifest_.data.vocabulary, 400, seed);
   }
 
   void runProgram(const Program &program, Mode mode) {
@@ -171,20 +192,98 @@ private:
         act(*manifest_.findProgram(update.program));
   }
 
-  double time(Mode mode) {
-    std::vector<double> times;
-    for (int round = -1; round < options_.rounds; ++round) { // The first does not count.
-      meet();
-      Clock::time_point start = Clock::now();
-      for (int step = 0; step < (round < 0 ? 2 : options_.steps); ++step)
-        forStep(first_ + step, mode, [&](const Program &program) { runProgram(program, mode); });
-      check(session_.device().synchronize());
-      std::chrono::duration<double, std::milli> all = Clock::now() - start;
-      if (round >= 0)
-        times.push_back(all.count() / options_.steps);
+  double takeTurn(Mode mode) {
+    meet();
+    Clock::time_point start = Clock::now();
+    for (int step = 0; step < options_.steps; ++step)
+      forStep(first_ + step, mode, [&](const Program &program) { runProgram(program, mode); });
+    check(session_.device().synchronize());
+    return std::chrono::duration<double, std::milli>(Clock::now() - start).count() / options_.steps;
+  }
+
+  Round takeRound(bool backward) {
+    Round round;
+    for (size_t turn = 0; turn < modeNames.size(); ++turn) {
+      size_t mode = backward ? modeNames.size() - 1 - turn : turn;
+      round.began[mode] = std::chrono::duration<double>(Clock::now() - begin_).count();
+      round.step[mode] = takeTurn(static_cast<Mode>(mode));
     }
-    std::sort(times.begin(), times.end());
-    return times[times.size() / 2];
+    return round;
+  }
+
+  /// Until rounds take the same time; seconds of the last one, by rank 0's clock on all ranks.
+  double warmUp() {
+    double before = 0, last = 0;
+    Clock::time_point start = Clock::now();
+    for (bool backward = false;; backward = !backward) {
+      Clock::time_point begin = Clock::now();
+      takeRound(backward);
+      Clock::time_point end = Clock::now();
+      before = std::exchange(last, share(std::chrono::duration<double>(end - begin).count())[0]);
+      double all = share(std::chrono::duration<double>(end - start).count())[0];
+      bool isSteady = std::abs(last - before) <= 0.01 * last;
+      if (all >= options_.warmUp && (isSteady || all >= 3 * options_.warmUp))
+        return last;
+    }
+  }
+
+  Times takeRounds() {
+    double seconds = warmUp();
+    auto fit = static_cast<int>(std::min(options_.seconds / seconds, 1e6)) / 2 * 2;
+    int rounds = std::max(std::min(options_.rounds, fit), 2);
+    std::vector<Round> own;
+    for (int round = 0; round < rounds; ++round)
+      own.push_back(takeRound(round % 2 != 0));
+    Times times;
+    for (size_t mode = 0; mode < modeNames.size(); ++mode) {
+      times.step[mode].resize(static_cast<size_t>(ranks_.size()));
+      for (const Round &round : own) {
+        times.began[mode].push_back(round.began[mode]);
+        std::vector<double> all = share(round.step[mode]);
+        for (size_t rank = 0; rank < all.size(); ++rank)
+          times.step[mode][rank].push_back(all[rank]);
+      }
+    }
+    return times;
+  }
+
+  void report(const Times &times, nlohmann::ordered_json &row) {
+    const auto &alone = times.step[size_t(Mode::Alone)];
+    const std::vector<double> &overlap = times.step[size_t(Mode::Overlap)][0];
+    std::vector<double> medians;
+    for (const std::vector<double> &rank : alone)
+      medians.push_back(quantile(rank, 0.5));
+    auto [least, most] = std::minmax_element(medians.begin(), medians.end());
+    auto slowest = static_cast<size_t>(most - medians.begin());
+    std::array<Spread, modeNames.size()> spreads;
+    for (size_t mode = 0; mode < modeNames.size(); ++mode) {
+      spreads[mode] = spread(times.step[mode][0], 0.1);
+      row[modeNames[mode]] = spreads[mode].middle;
+    }
+    row["alone"] = medians;
+    print("%5ld %9ld %9.3f %9.3f %9.3f %9.3f   medians of %zu\n", long(row["step"]),
+          long(row["tokens"]), spreads[0].middle, spreads[1].middle, spreads[2].middle,
+          spreads[3].middle, overlap.size());
+    print("%15s %9.3f %9.3f %9.3f %9.3f\n", "10 %", spreads[0].low, spreads[1].low, spreads[2].low,
+          spreads[3].low);
+    print("%15s %9.3f %9.3f %9.3f %9.3f\n", "90 %", spreads[0].high, spreads[1].high,
+          spreads[2].high, spreads[3].high);
+    auto scaling = [&](const char *name, const char *text, const std::vector<double> &numbers) {
+      Spread all = spread(numbers, 0.25);
+      row["scaling"][name] = {all.low, all.middle, all.high};
+      print("      %s %.4f (%.4f-%.4f)\n", text, all.middle, all.low, all.high);
+    };
+    scaling("rank0", "alone / overlap            ", ratios(alone[0], overlap));
+    scaling("slowest", "the same, slowest rank alone", ratios(alone[slowest], overlap));
+    scaling("in_order", "alone / in order           ",
+            ratios(alone[0], times.step[size_t(Mode::InOrder)][0]));
+    print("      alone of all ranks %.2f-%.2f, the slowest is %zu\n", *least, *most, slowest);
+    row["same_documents"] = options_.sameDocuments;
+    row["steps_a_turn"] = options_.steps;
+    for (size_t mode = 0; mode < modeNames.size(); ++mode)
+      row["rounds"][modeNames[mode]] = times.step[mode];
+    for (size_t mode = 0; mode < modeNames.size(); ++mode)
+      row["began"][modeNames[mode]] = times.began[mode];
   }
 
   /// Two steps; how long their launches waited for collectives, the mean.
