@@ -86,16 +86,25 @@ Value GPURowEmitter::getUniform(Value value) {
   return made;
 }
 
-SmallVector<Value> GPURowEmitter::loadMemory(Value pointer, Type element, int64_t alignment,
-                                             Value row, int64_t stride, const GPUChunk &chunk) {
+Value GPURowEmitter::getRowBase(Value pointer, Type element, Value row, int64_t stride) {
   std::pair<void *, void *> key{pointer.getAsOpaquePointer(), row.getAsOpaquePointer()};
   Value &base = scopes[1]->bases[key];
   if (!base)
     base = atRowLevel(
         [&] { return g.offset(pointer, element, g.mul(g.widen(row), g.integer64(stride))); });
+  return base;
+}
+
+SmallVector<Value> GPURowEmitter::loadChunk(Value base, Type element, int64_t alignment,
+                                            int64_t stride, const GPUChunk &chunk) {
   unsigned bytes = element.getIntOrFloatBitWidth() / 8 * chunk.count;
   bool aligned = stride % chunk.count == 0 && alignment % bytes == 0;
   return g.loadNumbers(g.offset(base, element, first(chunk)), element, chunk.count, aligned);
+}
+
+SmallVector<Value> GPURowEmitter::loadMemory(Value pointer, Type element, int64_t alignment,
+                                             Value row, int64_t stride, const GPUChunk &chunk) {
+  return loadChunk(getRowBase(pointer, element, row, stride), element, alignment, stride, chunk);
 }
 
 SmallVector<Value> GPURowEmitter::computeArgument(BlockArgument argument, Value row,

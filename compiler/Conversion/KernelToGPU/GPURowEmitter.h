@@ -150,10 +150,20 @@ private:
   Value computeInteger(mlir::Operation *op, Value row);
   Values loadMemory(Value pointer, mlir::Type element, int64_t alignment, Value row,
                     int64_t stride, const GPUChunk &chunk);
+  /// Where a row of a stored tensor begins.
+  Value getRowBase(Value pointer, mlir::Type element, Value row, int64_t stride);
+  /// A chunk of the row that begins at `base`.
+  Values loadChunk(Value base, mlir::Type element, int64_t alignment, int64_t stride,
+                   const GPUChunk &chunk);
 
   /// The mask of shifted features: none, all, or a condition per chunk.
   enum class Cover { None, All, Some };
   Cover coverShift(mlir::Operation *op, const GPUChunk &chunk, Value &mask);
+  /// Features of row `from` where `mask` holds (null: everywhere), else of `row`: of a stored tensor
+  /// by one load.
+  Values getMovedFeatures(Value x, Value row, Value from, Value mask, const GPUChunk &chunk);
+  Values computeReplaceAdjoint(Value dy, Value row, Value mask, const Neighbour &earlier,
+                               const Neighbour &later, const GPUChunk &chunk);
   Neighbour getNeighbour(Value row, int64_t distance, Value documentStart);
   /// Factor per row or per row and head for a chunk of `x`'s shape.
   Value getFactor(Value g, Value row, const GPUChunk &chunk, int64_t width, int64_t segments);

@@ -188,17 +188,81 @@ template <typename OpT> Shift describe(OpT op) {
 }
 } // namespace
 
+/// What `x` is read from, if it is a stored tensor, or one widened or in another shape.
+static BlockArgument findStored(Value x) {
+  while (Operation *op = x.getDefiningOp()) {
+    auto widened = dyn_cast<CastOp>(op);
+    bool same = isa<ReshapeOp>(op) || (widened && getElementTypeOrSelf(op->getOperand(0)).getIntOrFloatBitWidth() <=
+                                                     getElementTypeOrSelf(x).getIntOrFloatBitWidth());
+    if (!same)
+      return {};
+    x = op->getOperand(0);
+  }
+  return cast<BlockArgument>(x);
+}
+
+SmallVector<Value> GPURowEmitter::getMovedFeatures(Value x, Value row, Value from, Value mask,
+                                                   const GPUChunk &chunk) {
+  if (!mask)
+    return get(x, from, chunk);
+  BlockArgument stored = findStored(x);
+  if (stored && !sources[stored.getArgNumber()].load) {
+    const GPURowSource &source = sources[stored.getArgNumber()];
+    Value own = getRowBase(source.pointer, source.element, row, source.stride),
+          moved = getRowBase(source.pointer, source.element, from, source.stride);
+    return loadChunk(g.select(mask, moved, own), source.element, source.alignment, source.stride,
+                     chunk);
+  }
+  Values result = get(x, row, chunk);
+  for (auto [mine, other] : llvm::zip(result, get(x, from, chunk)))
+    mine = g.select(mask, other, mine);
+  return result;
+}
+
+/// A plain replacement's transpose. A feature that moves gives its own gradient to the row before,
+/// so one number is read per feature; the row that kept its own receives that one beside.
+SmallVector<Value> GPURowEmitter::computeReplaceAdjoint(Value dy, Value row, Value mask,
+                                                        const Neighbour &earlier,
+                                                        const Neighbour &later,
+                                                        const GPUChunk &chunk) {
+  Values read = getMovedFeatures(dy, row, later.row, mask, chunk);
+  Value isRead = mask ? g.select(mask, later.valid, g.boolean(true)) : later.valid;
+  for (Value &value : read)
+    value = g.select(isRead, value, g.number(0));
+  SmallVector<Type> types(chunk.count, g.f32());
+  auto branch = scf::IfOp::create(b, types, earlier.valid, /*addThenBlock=*/true,
+                                  /*addElseBlock=*/true);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToEnd(branch.thenBlock());
+  scf::YieldOp::create(b, read);
+  b.setInsertionPointToEnd(branch.elseBlock());
+  nested(branch, [&] {
+    Values both = get(dy, row, chunk);
+    for (auto [own, other] : llvm::zip(both, read))
+      own = g.addf(other, mask ? g.select(mask, own, g.number(0)) : own);
+    scf::YieldOp::create(b, both);
+  });
+  return {branch.getResults().begin(), branch.getResults().end()};
+}
+
 SmallVector<Value> GPURowEmitter::computeShift(Operation *op, Value row, const GPUChunk &chunk) {
   bool isForward = isa<TokenShiftOp>(op);
   Shift shift =
       isForward ? describe(cast<TokenShiftOp>(op)) : describe(cast<TokenShiftAdjointOp>(op));
-  Value x = op->getOperand(0), mask;
-  Values own = get(x, row, chunk);
+  Value x = op->getOperand(0), mask; // Null: all features of the chunk.
   Cover cover = coverShift(op, chunk, mask);
   if (cover == Cover::None)
-    return own;
+    return get(x, row, chunk);
   int64_t width = program.getSegment(x);
-  bool plain = !shift.scale && !shift.gate;
+  Neighbour earlier = getNeighbour(row, shift.distance, shift.documents);
+  if (shift.replace && !shift.scale && !shift.gate) {
+    // Without an earlier row, earlier.row is the row itself.
+    if (isForward)
+      return getMovedFeatures(x, row, earlier.row, mask, chunk);
+    return computeReplaceAdjoint(x, row, mask, earlier,
+                                 getNeighbour(row, -shift.distance, shift.documents), chunk);
+  }
+  Values own = get(x, row, chunk), shifted;
   // c[t] = scale · gate[t], 0 where there is no earlier row.
   auto coefficient = [&](Value at, Value valid) {
     Value c = shift.scale ? getUniform(shift.scale) : g.number(1);
@@ -206,28 +270,20 @@ SmallVector<Value> GPURowEmitter::computeShift(Operation *op, Value row, const G
       c = g.mulf(c, getFactor(shift.gate, at, chunk, width, program.getFeatures(x) / width));
     return g.select(valid, c, g.number(0));
   };
-  Neighbour earlier = getNeighbour(row, shift.distance, shift.documents);
-  Values shifted;
   if (isForward) {
-    Values es = get(x, earlier.row, chunk);
-    if (shift.replace && plain) {
-      shifted = es; // Without an earlier row, earlier.row is the row itself.
-    } else {
-      Value c = coefficient(row, earlier.valid);
-      for (auto [e, mine] : llvm::zip(es, own))
-        shifted.push_back(g.fma(c, shift.replace ? g.subf(e, mine) : e, mine));
-    }
+    Value c = coefficient(row, earlier.valid);
+    for (auto [e, mine] : llvm::zip(get(x, earlier.row, chunk), own))
+      shifted.push_back(g.fma(c, shift.replace ? g.subf(e, mine) : e, mine));
   } else {
     Neighbour later = getNeighbour(row, -shift.distance, shift.documents);
     Value fromLater = coefficient(later.row, later.valid);
     Value kept; // Null: all of the own gradient.
     if (shift.replace)
-      kept = plain ? g.select(earlier.valid, g.number(0), g.number(1))
-                   : g.subf(g.number(1), coefficient(row, earlier.valid));
+      kept = g.subf(g.number(1), coefficient(row, earlier.valid));
     for (auto [e, mine] : llvm::zip(get(x, later.row, chunk), own))
       shifted.push_back(g.fma(fromLater, e, kept ? g.mulf(kept, mine) : mine));
   }
-  if (cover == Cover::Some)
+  if (mask)
     for (auto [value, mine] : llvm::zip(shifted, own))
       value = g.select(mask, value, mine);
   return shifted;
