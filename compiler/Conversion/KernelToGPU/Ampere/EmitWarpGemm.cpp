@@ -98,8 +98,7 @@ void emitSum(kernel::GemmOp op, GPUEmission &emission, const WarpGemmPlan &plan,
   WarpResult result(code, function, op, plan, raw);
   FragmentThread fragment = getFragmentThread(code, code.threadIndex());
   result.begin();
-  bool isElementwise = plan.isRaw() || llvm::none_of(op.getResult().front(),
-                                                     llvm::IsaPred<lm::RMSNormOp, lm::RopeOp>);
+  bool isElementwise = plan.isRaw() || !FragmentRegion::looksAcross(op);
   int blocks = isElementwise ? 2 : 16;
   int64_t pieces = 16 / blocks;
   WarpTilePlace tile = locate(code, plan, code.div(code.blockIndex(), pieces)).tile;

@@ -38,9 +38,13 @@ WarpGemmPlan WarpGemmPlan::make(kernel::GemmOp op, GPUEmission &emission) {
     return plan;
   auto yield = cast<kernel::YieldOp>(op.getResult().front().getTerminator());
   for (auto [tensor, result] : llvm::zip_equal(yield.getValues(), op.getOutputs())) {
-    GemmOutput output{tensor, emission.getArgument(result),
+    GemmOutput output{tensor,
+                      emission.getArgument(result),
                       cast<RankedTensorType>(tensor.getType()).getElementType(),
-                      *FragmentRegion::findColumns(op, tensor), false, {}};
+                      *FragmentRegion::findColumns(op, tensor),
+                      false,
+                      {}};
+    output.heads = countHeads(tensor);
     output.isStaged = output.element.isBF16() && output.columns.width % 8 == 0 &&
                       emission.getAlignment(output.argument) % 16 == 0;
     auto range = llvm::find_if(

@@ -54,7 +54,13 @@ void WarpResult::runRange(const GemmRange &range, const WarpTilePlace &tile,
     const GemmOutput &output = plan.outputs[index];
     auto value = [&](Cell cell) { return region.get(output.tensor, cell); };
     Value pointer = getGroup(places[index], output.element, width, tile.group);
-    if (area && output.isStaged)
+    if (output.heads)
+      storeHeadNumbers(code, pointer, plan.m, output.heads, width / output.heads, row, pair, 0, 2,
+                       [&](Cell cell) {
+                         return region.getHeadSum(output.tensor.getDefiningOp<lm::RowDotOp>(),
+                                                  cell);
+                       });
+    else if (area && output.isStaged)
       storeRows(pointer, width, tile, column, thread, area, value);
     else
       storePairs(code, pointer, output.element, plan.m, width, row, pair, value, {2, blocks});

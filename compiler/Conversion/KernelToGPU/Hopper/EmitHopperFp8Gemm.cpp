@@ -15,6 +15,7 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/Conversion/KernelToGPU/EmitKernels.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/ByteTranspose.h"
+#include "compiler/Conversion/KernelToGPU/Hopper/GemmPlan.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/OperandCopy.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/ProductKernel.h"
 #include "compiler/Conversion/KernelToGPU/Hopper/TileStore.h"
@@ -258,6 +259,8 @@ std::string smelt::whyNotFp8Gemm(kernel::GemmOp op, const GPUEmission &emission)
   if (op.getM() % tileRows && !op.getResult().front().getOps<lm::RMSNormOp>().empty())
     return "a norm of rows that do not fill the tiles";
   auto yield = cast<kernel::YieldOp>(op.getResult().front().getTerminator());
+  if (llvm::any_of(yield.getValues(), countHeads))
+    return "an output is a number per row and head";
   for (Value output : yield.getValues())
     if (*FragmentRegion::findColumns(op, output) != ColumnRange{0, op.getN()})
       return "an output covers a part of the columns";

@@ -91,6 +91,8 @@ private:
             staging->reclaim();
             result->prefetch(place, *staging);
           }
+          if (result)
+            result->prefetchFactors(place, fragment);
           SmallVector<Value> registers = multiply();
           auto product = [&](Cell cell) { return registers[cell.index()]; };
           if (result)

@@ -189,12 +189,82 @@ Value FragmentRegion::getRowValue(Value tensor, Cell cell) {
   return get(tensor, first);
 }
 
+Value FragmentRegion::sumOfQuad(Value sum) {
+  sum = code.fadd(sum, code.shuffleXor(sum, 1));
+  return code.fadd(sum, code.shuffleXor(sum, 2));
+}
+
+/// The first cell of a cell's head and row.
+static Cell getLeader(RankedTensorType heads, Cell cell) {
+  int blocks = int(heads.getDimSize(2) / 8);
+  return {cell.m, cell.n8 / blocks * blocks, cell.h, 0};
+}
+
+Value FragmentRegion::getHeadFactor(RowScaleOp scale, Cell cell) {
+  Value factors = skipCasts(scale.getG());
+  Cell leader = getLeader(typeOf(scale.getX()), cell);
+  std::pair<Value, int> key{factors, leader.index()};
+  if (Value value = early.lookup(key))
+    return value;
+  Value &value = known[key];
+  if (!value) {
+    int64_t heads = typeOf(factors).getDimSize(1), width = typeOf(scale.getX()).getDimSize(2);
+    Value head = code.add(code.div(column, width), 8 * leader.n8 / width);
+    if (op.getN() % tileColumns) // Half a tile may lie beside the product.
+      head = code.select(code.less(head, heads), head, code.i32(heads - 1));
+    Value index = code.add(code.mul(clampedRow(cell.m, cell.h), heads), head);
+    value = loadElement(pointers.lookup(cast<BlockArgument>(factors).getArgNumber() - 1),
+                        typeOf(factors).getElementType(), index);
+  }
+  return value;
+}
+
+void FragmentRegion::prefetchFactors(Value tileRow, Value tileColumn, Value tileGroup) {
+  early.clear();
+  beginTile(tileRow, tileColumn, nullptr, tileGroup);
+  for (auto scale : block.getOps<RowScaleOp>())
+    for (int m = 0; m < 2; ++m)
+      for (int h = 0; h < 2; ++h) {
+        if (isRowVector(scale.getG())) {
+          if (!findColumns(op, scale.getG()))
+            early[{scale.getG(), Cell{m, 0, h, 0}.index()}] = get(scale.getG(), {m, 0, h, 0});
+          continue;
+        }
+        int blocks = int(typeOf(scale.getX()).getDimSize(2) / 8);
+        for (int n8 = 0; n8 < 16; n8 += blocks)
+          early[{skipCasts(scale.getG()), Cell{m, n8, h, 0}.index()}] =
+              getHeadFactor(scale, {m, n8, h, 0});
+      }
+  known.clear();
+}
+
+Value FragmentRegion::getHeadSum(RowDotOp dot, Cell cell) {
+  int blocks = int(typeOf(dot.getA()).getDimSize(2) / 8);
+  auto key = [&](int h) {
+    return std::pair(dot.getResult(), Cell::count + Cell{cell.m, cell.n8, h, 0}.index());
+  };
+  if (Value sum = known.lookup(key(cell.h)))
+    return sum;
+  // Both of the thread's rows together, as their elements come from shared memory.
+  Value sums[2][2] = {};
+  for (int n8 = cell.n8; n8 < cell.n8 + blocks; ++n8)
+    for (int h = 0; h < 2; ++h)
+      for (int p = 0; p < 2; ++p) {
+        Value a = get(dot.getA(), {cell.m, n8, h, p}), b = get(dot.getB(), {cell.m, n8, h, p});
+        Value &sum = sums[h][p];
+        sum = sum ? code.fma(a, b, sum) : code.fmul(a, b);
+      }
+  for (int h = 0; h < 2; ++h)
+    known[key(h)] = sumOfQuad(code.fadd(sums[h][0], sums[h][1]));
+  return known.lookup(key(cell.h));
+}
+
 /// rsqrt(mean(x²) + eps) of the head that the cell is in: 2 shuffles over the quad of threads that
 /// hold its row.
 Value FragmentRegion::getNormFactor(RMSNormOp norm, Cell cell) {
   int64_t head = typeOf(norm.getX()).getDimSize(2);
-  int blocks = int(head / 8), first = cell.n8 / blocks * blocks;
-  Cell leader{cell.m, first, cell.h, 0};
+  Cell leader = getLeader(typeOf(norm.getX()), cell);
+  int blocks = int(head / 8), first = leader.n8;
   Value &factor = known[{norm.getResult(), Cell::count + leader.index()}];
   if (factor)
     return factor;
@@ -206,10 +276,8 @@ Value FragmentRegion::getNormFactor(RMSNormOp norm, Cell cell) {
       sum = sum ? code.fma(x, x, sum) : code.fmul(x, x);
     }
   Value sum = code.fadd(code.fadd(sums[0], sums[1]), code.fadd(sums[2], sums[3]));
-  sum = code.fadd(sum, code.shuffleXor(sum, 1));
-  sum = code.fadd(sum, code.shuffleXor(sum, 2));
-  Value mean =
-      code.fma(sum, code.f32(1.0 / double(head)), code.f32(norm.getEps().convertToDouble()));
+  Value mean = code.fma(sumOfQuad(sum), code.f32(1.0 / double(head)),
+                        code.f32(norm.getEps().convertToDouble()));
   Value result = code.approximate("rsqrt.approx.ftz.f32", mean);
   return known[{norm.getResult(), Cell::count + leader.index()}] = result;
 }
@@ -295,6 +363,8 @@ Value FragmentRegion::get(Value tensor, Cell cell) {
     return scalars.lookup(tensor);
   if (isRowVector(tensor))
     cell = {cell.m, 0, cell.h, 0};
+  if (Value value = early.lookup({tensor, cell.index()}))
+    return value;
   if (Value value = known.lookup({tensor, cell.index()}))
     return value;
   Value value = tensor == block.getArgument(0) ? product(cell) : compute(tensor, cell);
@@ -324,7 +394,9 @@ Value FragmentRegion::compute(Value tensor, Cell cell) {
         return code.fmul(get(scale.getX(), cell), scalars.lookup(scale.getS()));
       })
       .Case([&](RowScaleOp scale) {
-        return code.fmul(get(scale.getX(), cell), getRowValue(scale.getG(), cell));
+        return code.fmul(get(scale.getX(), cell), isRowVector(scale.getG())
+                                                      ? getRowValue(scale.getG(), cell)
+                                                      : getHeadFactor(scale, cell));
       })
       .Case([&](CastOp cast) {
         Value x = get(cast.getX(), cell);

@@ -49,7 +49,10 @@ public:
 
   /// Why the region cannot be evaluated on fragments; empty if it can.
   static std::string whyNot(mlir::kernel::GemmOp op);
-  /// The columns that a tensor of the region covers; nothing if it does not depend on the product.
+  /// The region looks beyond an element's own pair of columns.
+  static bool looksAcross(mlir::kernel::GemmOp op);
+  /// The columns that a tensor of the region covers, or is made of where it is one number per head;
+  /// nothing if it does not depend on the product.
   static std::optional<ColumnRange> findColumns(mlir::kernel::GemmOp op, Value tensor);
 
   /// Sets where the kernel finds an input of the region (global address).
@@ -67,8 +70,14 @@ public:
   /// (in registers, or loaded when asked for). `group` is null for a product without groups.
   void beginTile(Value row, Value column, llvm::function_ref<Value(Cell)> product,
                  Value group = {});
+  /// Before a tile is multiplied: loads the factors of its rows, which are kept until the region
+  /// asks for them. Loads among the multiplications would wait behind TMA's.
+  void prefetchFactors(Value row, Value column, Value group);
   /// An element of a tensor of the region.
   Value get(Value tensor, Cell cell);
+  /// The number of one row and head of an output of lm.row_dot; `cell` is the head's first. All
+  /// threads of the row must ask.
+  Value getHeadSum(mlir::lm::RowDotOp dot, Cell cell);
 
 private:
   Value compute(Value tensor, Cell cell);
@@ -78,6 +87,9 @@ private:
   Value applyUnaryBackward(mlir::lm::UnaryBackwardOp op, Value x, Value dy);
   Value getRowValue(Value tensor, Cell cell);
   Value getNormFactor(mlir::lm::RMSNormOp op, Cell cell);
+  Value getHeadFactor(mlir::lm::RowScaleOp op, Cell cell);
+  /// Of what the quad of threads that hold a row have.
+  Value sumOfQuad(Value sum);
   Value rotate(mlir::lm::RopeOp op, Cell cell);
   Value loadElement(Value pointer, Type type, Value index);
   /// Two neighbours, the first at an even index.
@@ -93,7 +105,7 @@ private:
   llvm::DenseMap<Value, Value> scalars;
   Value row, column, group;
   std::function<Value(Cell)> product;
-  llvm::DenseMap<std::pair<Value, int>, Value> known;
+  llvm::DenseMap<std::pair<Value, int>, Value> known, early;
 };
 
 } // namespace smelt::gpu

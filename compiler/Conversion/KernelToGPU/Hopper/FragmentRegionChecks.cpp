@@ -25,6 +25,10 @@ std::optional<ColumnRange> FragmentRegion::findColumns(kernel::GemmOp op, Value 
       offset += getWidth(part);
     }
   }
+  if (auto dot = dyn_cast<RowDotOp>(definition))
+    for (Value operand : {dot.getA(), dot.getB()})
+      if (auto columns = findColumns(op, operand))
+        return columns;
   for (Value operand : definition->getOperands())
     if (auto columns = findColumns(op, operand); columns && getWidth(operand) == getWidth(tensor))
       return columns;
@@ -37,11 +41,33 @@ static bool fitsHeads(RankedTensorType type) {
   return head == 64 || head == 128;
 }
 
+/// Heads side by side that fill the product's rows.
+static bool coversProduct(kernel::GemmOp gemm, Value heads) {
+  return typeOf(heads).getRank() == 3 && fitsHeads(typeOf(heads)) && gemm.getGroups() == 1 &&
+         FragmentRegion::findColumns(gemm, heads) == ColumnRange{0, gemm.getN()};
+}
+
+static bool isLoadedPerHead(kernel::GemmOp gemm, RowScaleOp scale) {
+  return isPerHead(scale.getG(), scale.getX()) && isa<BlockArgument>(skipCasts(scale.getG())) &&
+         coversProduct(gemm, scale.getX());
+}
+
+/// A sum per row and head, which is an output.
+static bool isStoredPerHead(kernel::GemmOp gemm, RowDotOp dot) {
+  return isPerHead(dot.getResult(), dot.getA()) &&
+         typeOf(dot.getResult()).getElementType().isF32() &&
+         llvm::all_of(dot->getUsers(), llvm::IsaPred<kernel::YieldOp>) &&
+         (coversProduct(gemm, dot.getA()) || coversProduct(gemm, dot.getB()));
+}
+
 static std::string whyNotInput(BlockArgument input) {
   Type element = typeOf(input).getElementType();
   if (!element.isF32() && !element.isBF16())
     return "an input of the region is neither f32 nor bf16";
-  if (!isScalar(input) && !isRowVector(input) && getWidth(input) % 2)
+  bool isFactor = llvm::all_of(input.getUses(), [](OpOperand &use) {
+    return isa<RowScaleOp>(use.getOwner()) && use.getOperandNumber() == 1;
+  });
+  if (!isScalar(input) && !isRowVector(input) && getWidth(input) % 2 && !isFactor)
     return "an input's rows are odd: its pairs are not aligned";
   return "";
 }
@@ -70,7 +96,13 @@ static std::string whyNotOp(kernel::GemmOp gemm, Operation &op) {
                ? ""
                : "lm.broadcast from heads";
   if (auto scale = dyn_cast<RowScaleOp>(op))
-    return isRowVector(scale.getG()) ? "" : "a factor per head is not loaded on fragments";
+    return isRowVector(scale.getG()) || isLoadedPerHead(gemm, scale)
+               ? ""
+               : "a factor per head of a part of the product, or of heads that tiles cut";
+  if (auto dot = dyn_cast<RowDotOp>(op))
+    return isStoredPerHead(gemm, dot) ? ""
+                                      : "a sum per row needs whole rows, a tile has " +
+                                            std::to_string(tileColumns) + " columns";
   if (isa<ReshapeOp>(op))
     return "";
   if (auto norm = dyn_cast<RMSNormOp>(op))
@@ -83,6 +115,10 @@ static std::string whyNotOp(kernel::GemmOp gemm, Operation &op) {
                ? ""
                : "lm.rope of these heads or of positions in documents";
   return name + " is not written for fragments";
+}
+
+bool FragmentRegion::looksAcross(kernel::GemmOp op) {
+  return llvm::any_of(op.getResult().front(), llvm::IsaPred<RMSNormOp, RopeOp, RowDotOp>);
 }
 
 std::string FragmentRegion::whyNot(kernel::GemmOp op) {

@@ -16,6 +16,11 @@ inline bool isRowVector(mlir::Value tensor) {
   mlir::RankedTensorType type = typeOf(tensor);
   return type.getRank() == 1 || (type.getRank() == 2 && type.getDimSize(1) == 1);
 }
+/// One value per row and head of `heads`, [M, H, d].
+inline bool isPerHead(mlir::Value tensor, mlir::Value heads) {
+  mlir::RankedTensorType type = typeOf(tensor), of = typeOf(heads);
+  return of.getRank() == 3 && type.getRank() == 2 && type.getDimSize(1) == of.getDimSize(1);
+}
 /// Elements of one row.
 inline int64_t getWidth(mlir::Value tensor) {
   mlir::RankedTensorType type = typeOf(tensor);

@@ -88,9 +88,11 @@ static bool isTable(BlockArgument input) {
 static std::vector<StagedInput> findStagedInputs(kernel::GemmOp op, const GPUEmission &emission,
                                                  const GemmPlan &plan, const GemmRange &range) {
   std::vector<StagedInput> result;
+  if (llvm::none_of(range.outputs, [&](unsigned i) { return plan.outputs[i].isStaged; }))
+    return {};
   for (unsigned number : range.outputs) {
     const GemmOutput &output = plan.outputs[number];
-    if (!output.isStaged)
+    if (!output.isStaged && !output.heads)
       return {};
     for (unsigned index : output.inputs) {
       auto input = op.getResult().front().getArgument(index + 1);
@@ -163,6 +165,11 @@ static std::vector<GemmRange> findRanges(const GemmPlan &plan) {
   return ranges;
 }
 
+int64_t smelt::gpu::countHeads(Value output) {
+  auto dot = output.getDefiningOp<lm::RowDotOp>();
+  return dot ? dot.getResult().getType().getDimSize(1) : 0;
+}
+
 GemmPlan GemmPlan::make(kernel::GemmOp op, const GPUEmission &emission) {
   GemmPlan plan;
   Value a = findStoredOperand(op, 0), b = findStoredOperand(op, 1);
@@ -176,9 +183,7 @@ GemmPlan GemmPlan::make(kernel::GemmOp op, const GPUEmission &emission) {
   plan.m = op.getM();
   plan.n = op.getN();
   plan.k = op.getK();
-  plan.isElementwise = llvm::none_of(op.getResult().front(), [](Operation &inner) {
-    return isa<lm::RMSNormOp, lm::RopeOp>(inner);
-  });
+  plan.isElementwise = !FragmentRegion::looksAcross(op);
   auto yield = cast<kernel::YieldOp>(op.getResult().front().getTerminator());
   for (auto [tensor, result] : llvm::zip_equal(yield.getValues(), op.getOutputs())) {
     GemmOutput output{tensor,
@@ -187,6 +192,7 @@ GemmPlan GemmPlan::make(kernel::GemmOp op, const GPUEmission &emission) {
                       *FragmentRegion::findColumns(op, tensor),
                       false,
                       {}};
+    output.heads = countHeads(tensor);
     output.isStaged = output.element.isBF16() && output.columns.width % 8 == 0 &&
                       emission.getAlignment(output.argument) % 16 == 0;
     llvm::SmallSetVector<unsigned, 4> inputs;

@@ -16,7 +16,11 @@ struct GemmOutput {
   ColumnRange columns;                ///< Of the product.
   bool isStaged;                      ///< Stored by TMA.
   llvm::SmallVector<unsigned> inputs; ///< Of the region, that it is computed from.
+  int64_t heads = 0;                  ///< Not 0: an f32 number per row and head, of lm.row_dot.
 };
+
+/// Of an output that is one number per row and head; else 0.
+int64_t countHeads(Value output);
 
 /// An input of the result region that comes tile by tile through the staging area.
 struct StagedInput {

@@ -127,8 +127,36 @@ void ResultStage::runRange(const GemmRange &range, const TileCoordinates &tile,
   Value row = code.add(tile.row, thread.row);
   SmallVector<StagingArea::Output> staged;
   std::optional<ColumnRange> current; // Values are kept among outputs of the same columns.
+  // Numbers of rows and heads come first: what they are made of is stored over later.
+  StagingArea::Before before = {};
+  SmallVector<unsigned> numbers;
+  auto storeNumbers = [&](int first, int end) {
+    for (unsigned index : numbers) {
+      const GemmOutput &output = plan.outputs[index];
+      auto dot = output.tensor.getDefiningOp<lm::RowDotOp>();
+      Value pair = code.add(getPlace(output.columns, tile).column, thread.pair);
+      if (current != output.columns)
+        region.beginTile(row, pair, product, tile.group);
+      current = output.columns;
+      storeHeadNumbers(code, places[index], plan.m, output.heads,
+                       output.columns.width / output.heads, row, pair, first, end,
+                       [&](Cell cell) { return region.getHeadSum(dot, cell); });
+    }
+  };
+  for (unsigned index : range.outputs)
+    if (const GemmOutput &output = plan.outputs[index]; output.heads) {
+      numbers.push_back(index);
+      before.run = storeNumbers;
+      for (const StagedInput &input : range.stagedInputs)
+        before.readsInputs |= llvm::is_contained(output.inputs, input.index);
+    }
+  if (!mayStage ||
+      llvm::none_of(range.outputs, [&](unsigned i) { return plan.outputs[i].isStaged; }))
+    storeNumbers(0, extent.rowBlocks);
   for (unsigned index : range.outputs) {
     const GemmOutput &output = plan.outputs[index];
+    if (output.heads)
+      continue;
     StagingArea::Place place = getPlace(output.columns, tile);
     Value pair = code.add(place.column, thread.pair);
     auto begin = [&, row, pair] {
@@ -151,7 +179,7 @@ void ResultStage::runRange(const GemmRange &range, const TileCoordinates &tile,
     }
   }
   if (!staged.empty())
-    staging->store(staged);
+    staging->store(staged, before);
   region.unbindPairs();
 }
 

@@ -30,6 +30,11 @@ public:
   /// Before a tile is multiplied: thread 0 starts to load what the region will read. The staging
   /// area was reclaimed.
   void prefetch(const TileCoordinates &tile, StagingArea &staging);
+  /// Before a tile is multiplied, all threads: loads factors of its rows.
+  void prefetchFactors(const TileCoordinates &tile, const FragmentThread &thread) {
+    region.prefetchFactors(code.add(tile.row, thread.row), code.add(tile.column, thread.pair),
+                           tile.group);
+  }
   /// The parity of the staging area's next input barrier, after this tile.
   Value advanceParity(const TileCoordinates &tile, Value parity);
   /// `staging` is null where outputs are stored as pairs; `extent` of the tile is done.

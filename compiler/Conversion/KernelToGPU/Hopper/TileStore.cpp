@@ -85,6 +85,25 @@ void smelt::gpu::storePairs(CodeBuilder &code, Value pointer, Type element, int6
   }
 }
 
+void smelt::gpu::storeHeadNumbers(CodeBuilder &code, Value pointer, int64_t rows, int64_t heads,
+                                  int64_t width, Value row, Value column, int firstBlock,
+                                  int endBlock, CellValue value) {
+  Value isLeader = code.equal(code.bitAnd(column, 7), 0), firstHead = code.div(column, width);
+  Value base = code.atElement(pointer, row, heads, firstHead, 4);
+  for (int m = firstBlock; m < endBlock; ++m)
+    for (int head = 0; head < tileColumns / width; ++head)
+      for (int h = 0; h < 2; ++h) {
+        Value number = value({m, int(head * width / 8), h, 0}), inside = isLeader;
+        if (rows % tileRows)
+          inside = code.logicalAnd(inside, code.less(code.add(row, 64 * m + 8 * h), rows));
+        if (heads * width % tileColumns)
+          inside = code.logicalAnd(inside, code.less(code.add(firstHead, head), heads));
+        code.ifThen(inside, [&] {
+          code.store(number, code.at(base, ((64 * m + 8 * h) * heads + head) * 4), 4);
+        });
+      }
+}
+
 StagingArea::StagingArea(CodeBuilder &code, Value area, int64_t chunks, Value barrier,
                          Value arrived, const FragmentThread &thread)
     : code(code), area(area), chunks(chunks), barrier(barrier), arrived(arrived), thread(thread) {
@@ -157,7 +176,7 @@ std::pair<Value, Value> StagingArea::readInput(unsigned index, Cell cell) {
   return code.unpackBF16(words.lookup(key(cell.n8, cell.h)));
 }
 
-void StagingArea::store(ArrayRef<Output> outputs) {
+void StagingArea::store(ArrayRef<Output> outputs, Before before) {
   size_t replaced = inputs.isBeside ? 0 : inputs.list.size(), slots = std::max<size_t>(1, replaced);
   for (int64_t first = 0; first < 4; first += chunksPerPass()) {
     words.clear();
@@ -173,10 +192,12 @@ void StagingArea::store(ArrayRef<Output> outputs) {
         if (replaced && number == 0)
           loadPass(first);
       }
-      if (isWaiting && (output.reads || replaced)) {
+      if (isWaiting && (output.reads || replaced || before.readsInputs)) {
         waitBarrier(code, arrived, first ? code.bitXor(parity, 1) : parity);
         isWaiting = false;
       }
+      if (before.run && number == 0)
+        before.run(int(first / 2), int((first + chunksPerPass()) / 2));
       // What later outputs read in the place of an input is read before it is replaced.
       bool keepsInput =
           number < replaced && llvm::any_of(

@@ -46,6 +46,12 @@ void storePair(CodeBuilder &code, Type element, Value low, Value high, Value add
 void storePairs(CodeBuilder &code, Value pointer, Type element, int64_t rows, int64_t columns,
                 Value row, Value column, CellValue value, TileExtent extent = {});
 
+/// Stores numbers of rows and heads to an f32 matrix [rows, heads], by the first thread of each
+/// quad: blocks [firstBlock, endBlock) of 64 rows; `width`: columns of a head; `value` is asked for
+/// the first cell of a head, by all threads.
+void storeHeadNumbers(CodeBuilder &code, Value pointer, int64_t rows, int64_t heads, int64_t width,
+                      Value row, Value column, int firstBlock, int endBlock, CellValue value);
+
 /// Bytes of a 64 × 64 bf16 chunk.
 inline constexpr int64_t chunkBytes = 64 * 64 * 2;
 
@@ -103,9 +109,15 @@ public:
   /// The two neighbours (p = 0, 1) at a cell of input `index`; inside the values of store only.
   std::pair<Value, Value> readInput(unsigned index, Cell cell);
 
+  /// Done in each pass of store before anything is stored over its inputs: `run` is given blocks
+  /// [first, end) of 64 rows.
+  struct Before {
+    llvm::function_ref<void(int first, int end)> run;
+    bool readsInputs;
+  };
   /// Converts and stores a tile of several matrices: those that read inputs come first, or last
   /// where the input lies beside. The area was reclaimed and a barrier passed.
-  void store(llvm::ArrayRef<Output> outputs);
+  void store(llvm::ArrayRef<Output> outputs, Before before = {});
 
 private:
   int64_t chunksPerPass() const { return inputs.countPasses() == 2 ? 2 : chunks; }

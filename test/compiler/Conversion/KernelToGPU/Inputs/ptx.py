@@ -179,7 +179,12 @@ class Kernel:
             bits = int(kind[1:]) // len(values)
             return lambda thread: thread.put(names, [sum((raw(value(thread)) & ((1 << bits) - 1)) << bits * i for i, value in enumerate(values))])
         compute, values = arithmetic(op, parts), [self.operand(text) for text in operands[1:]]
-        return lambda thread: thread.put(names, [compute(*(value(thread) for value in values))])
+        (name,) = names
+
+        def act(thread):
+            thread.registers[name] = compute(*[value(thread) for value in values])
+
+        return act
 
 
 class Thread:
