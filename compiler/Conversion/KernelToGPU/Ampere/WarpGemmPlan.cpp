@@ -36,17 +36,12 @@ WarpGemmPlan WarpGemmPlan::make(kernel::GemmOp op, GPUEmission &emission) {
   plan.splits = llvm::divideCeil(plan.blocks(), plan.blocksPerSplit); // No empty part.
   if (!FragmentRegion::whyNot(op).empty())
     return plan;
-  auto yield = cast<kernel::YieldOp>(op.getResult().front().getTerminator());
-  for (auto [tensor, result] : llvm::zip_equal(yield.getValues(), op.getOutputs())) {
-    GemmOutput output{tensor,
-                      emission.getArgument(result),
-                      cast<RankedTensorType>(tensor.getType()).getElementType(),
-                      *FragmentRegion::findColumns(op, tensor),
-                      false,
-                      {}};
-    output.heads = countHeads(tensor);
-    output.isStaged = output.element.isBF16() && output.columns.width % 8 == 0 &&
-                      emission.getAlignment(output.argument) % 16 == 0;
+  for (unsigned i = 0; i < op.getOutputs().size(); ++i) {
+    GemmOutput output = describeOutput(op, i, emission);
+    if (output.isBeside) {
+      plan.outputs.push_back(output);
+      continue;
+    }
     auto range = llvm::find_if(
         plan.ranges, [&](const GemmRange &known) { return known.columns == output.columns; });
     if (range == plan.ranges.end())

@@ -34,6 +34,8 @@ void WarpResult::run(const WarpTilePlace &tile, const FragmentThread &thread, Ce
     return storePairs(code, getGroup(places[0], code.f32Type(), plan.n, tile.group), code.f32Type(),
                       plan.m, plan.n, code.add(tile.row, thread.row),
                       code.add(tile.column, thread.pair), product, {2, blocks});
+  region.storeBeside(findBeside(plan.outputs, places), code.add(tile.row, thread.row),
+                     code.add(tile.column, thread.pair), tile.group, 2);
   for (const GemmRange &range : plan.ranges) {
     if (range.columns.offset == 0 && range.columns.width == plan.n) {
       runRange(range, tile, thread, product, area, blocks);

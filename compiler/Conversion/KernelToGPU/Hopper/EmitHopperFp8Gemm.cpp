@@ -261,6 +261,8 @@ std::string smelt::whyNotFp8Gemm(kernel::GemmOp op, const GPUEmission &emission)
   auto yield = cast<kernel::YieldOp>(op.getResult().front().getTerminator());
   if (llvm::any_of(yield.getValues(), countHeads))
     return "an output is a number per row and head";
+  if (llvm::any_of(yield.getValues(), [&](Value v) { return FragmentRegion::isBeside(op, v); }))
+    return "an output does not depend on the product";
   for (Value output : yield.getValues())
     if (*FragmentRegion::findColumns(op, output) != ColumnRange{0, op.getN()})
       return "an output covers a part of the columns";

@@ -91,8 +91,10 @@ private:
             staging->reclaim();
             result->prefetch(place, *staging);
           }
-          if (result)
+          if (result) {
             result->prefetchFactors(place, fragment);
+            result->storeBeside(place, fragment);
+          }
           SmallVector<Value> registers = multiply();
           auto product = [&](Cell cell) { return registers[cell.index()]; };
           if (result)
@@ -146,6 +148,7 @@ void emitSum(kernel::GemmOp op, GPUEmission &emission, const GemmPlan &plan, int
       place.group ? code.atElement(pointer, place.group, plan.m * plan.n, code.i32(0), 4) : pointer;
   SplitSums sums(code, {plan.m, plan.n, plan.groups, plan.splits}, first, row, column);
   auto load = [&](Cell cell) { return sums.get(cell); };
+  result.storeBeside(place, fragment, {2, blocks});
   result.run(place, fragment, load, nullptr, Value(), {2, blocks});
   function.finish({plan.tiles() * pieces, 1, 1});
 }

@@ -211,6 +211,7 @@ void emitSum(kernel::GemmOp op, GPUEmission &emission, const GemmPlan &plan,
   };
   TileCoordinates where{Value(), code.mul(rowPiece, 64), code.mul(columnPiece, pieceColumns),
                         Value()};
+  result.storeBeside(where, fragment, {1, pieceColumns / 8});
   result.run(where, fragment, product, nullptr, Value(), {1, pieceColumns / 8});
   function.finish({countTiles(plan.m, 64) * piecesN, 1, 1});
 }

@@ -238,6 +238,93 @@ void FragmentRegion::prefetchFactors(Value tileRow, Value tileColumn, Value tile
   known.clear();
 }
 
+SmallVector<Value> FragmentRegion::loadRow(BlockArgument input, Value index, int64_t count) {
+  Value pointer = pointers.lookup(input.getArgNumber() - 1);
+  Type element = typeOf(input).getElementType();
+  int64_t width = getWidth(input);
+  Value first = code.mul(index, width);
+  SmallVector<Value> numbers;
+  for (int64_t i = 0; i < count;) {
+    if (width % 2 || i + 1 == count) {
+      numbers.push_back(loadElement(pointer, element, code.add(first, i++)));
+      continue;
+    }
+    auto [low, high] = loadPair(pointer, element, code.add(first, i));
+    numbers.append({low, high});
+    i += 2;
+  }
+  return numbers;
+}
+
+Value FragmentRegion::addRow(RowDotOp dot, Cell cell) {
+  auto input = cast<BlockArgument>(skipCasts(dot.getA()));
+  Value sum;
+  for (Value number : loadRow(input, clampedRow(cell.m, cell.h), getWidth(input)))
+    sum = sum ? code.fadd(sum, number) : number;
+  auto times = dot.getB().getDefiningOp<ConstantOp>().getValue().getSplatValue<APFloat>();
+  return times.isExactlyValue(1) ? sum : code.fmul(sum, code.f32(times.convertToDouble()));
+}
+
+void FragmentRegion::computeGates(GateOp gate, Value pointer, int rowBlocks,
+                                  SmallVectorImpl<NumberStore> &stores) {
+  auto weights = cast<BlockArgument>(skipCasts(gate.getW()));
+  Value source = skipCasts(gate.getX()), factor;
+  if (auto scale = source.getDefiningOp<RowScaleOp>())
+    source = skipCasts(scale.getX()), factor = scale.getG();
+  int64_t gates = typeOf(weights).getDimSize(0), features = typeOf(weights).getDimSize(1);
+  SmallVector<SmallVector<Value>> rows;
+  for (int m = 0; m < rowBlocks; ++m)
+    for (int h = 0; h < 2; ++h)
+      rows.push_back(loadRow(cast<BlockArgument>(source), clampedRow(m, h), features));
+  // A quad of threads has a row: gates 0, 4 …, 1, 5 … and so on.
+  Value quad = code.shiftRight(column, 1);
+  for (int64_t first = 0; first < gates; first += 4) {
+    Value number = code.add(quad, first), isGate = code.less(number, gates);
+    SmallVector<Value> w =
+        loadRow(weights, code.select(isGate, number, code.i32(gates - 1)), features);
+    for (int m = 0; m < rowBlocks; ++m)
+      for (int h = 0; h < 2; ++h) {
+        Value sum;
+        for (auto [x, y] : llvm::zip_equal(rows[2 * m + h], w))
+          sum = sum ? code.fma(x, y, sum) : code.fmul(x, y);
+        if (factor)
+          sum = code.fmul(sum, get(factor, {m, 0, h, 0}));
+        Value r = code.add(row, 64 * m + 8 * h);
+        stores.push_back({applyUnary(UnaryKind::sigmoid, sum),
+                          code.atElement(pointer, r, gates, number, 4), isGate, r});
+      }
+  }
+}
+
+void FragmentRegion::storeBeside(ArrayRef<std::pair<Value, Value>> outputs, Value tileRow,
+                                 Value tileColumn, Value tileGroup, int rowBlocks) {
+  if (outputs.empty())
+    return;
+  code.ifThen(code.less(tileColumn, 8), [&] {
+    beginTile(tileRow, tileColumn, nullptr, tileGroup);
+    SmallVector<NumberStore> stores; // All loads first: none passes a store.
+    for (auto [output, pointer] : outputs) {
+      if (auto gate = output.getDefiningOp<GateOp>()) {
+        computeGates(gate, pointer, rowBlocks, stores);
+        continue;
+      }
+      for (int m = 0; m < rowBlocks; ++m)
+        for (int h = 0; h < 2; ++h) {
+          Value r = code.add(row, 64 * m + 8 * h);
+          stores.push_back({get(output, {m, 0, h, 0}), code.at(pointer, code.mul(r, 4)),
+                            code.equal(tileColumn, 0), r});
+        }
+    }
+    for (const NumberStore &store : stores) {
+      Value inside = store.isMine;
+      if (op.getM() % tileRows)
+        inside = code.logicalAnd(inside, code.less(store.row, op.getM()));
+      code.ifThen(inside, [&] { code.store(store.value, store.address, 4); });
+    }
+  });
+  known.clear();
+}
+
 Value FragmentRegion::getHeadSum(RowDotOp dot, Cell cell) {
   int blocks = int(typeOf(dot.getA()).getDimSize(2) / 8);
   auto key = [&](int h) {
@@ -393,6 +480,7 @@ Value FragmentRegion::compute(Value tensor, Cell cell) {
       .Case([&](ScaleOp scale) {
         return code.fmul(get(scale.getX(), cell), scalars.lookup(scale.getS()));
       })
+      .Case([&](RowDotOp dot) { return addRow(dot, cell); })
       .Case([&](RowScaleOp scale) {
         return code.fmul(get(scale.getX(), cell), isRowVector(scale.getG())
                                                       ? getRowValue(scale.getG(), cell)

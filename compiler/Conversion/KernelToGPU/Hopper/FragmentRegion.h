@@ -78,6 +78,12 @@ public:
   /// The number of one row and head of an output of lm.row_dot; `cell` is the head's first. All
   /// threads of the row must ask.
   Value getHeadSum(mlir::lm::RowDotOp dot, Cell cell);
+  /// Whether an output of the region is made of its inputs alone: a number per row, or gates.
+  static bool isBeside(mlir::kernel::GemmOp op, Value output) { return !findColumns(op, output); }
+  /// Stores such outputs, f32 at their pointers, of the thread's rows in `rowBlocks` blocks of 64;
+  /// by the threads that have columns 0 to 7 of the product.
+  void storeBeside(llvm::ArrayRef<std::pair<Value, Value>> outputs, Value row, Value column,
+                   Value group, int rowBlocks);
 
 private:
   Value compute(Value tensor, Cell cell);
@@ -88,6 +94,15 @@ private:
   Value getRowValue(Value tensor, Cell cell);
   Value getNormFactor(mlir::lm::RMSNormOp op, Cell cell);
   Value getHeadFactor(mlir::lm::RowScaleOp op, Cell cell);
+  /// Of an input with few numbers a row.
+  Value addRow(mlir::lm::RowDotOp op, Cell cell);
+  /// The first `count` numbers of row `index` of an input.
+  llvm::SmallVector<Value> loadRow(mlir::BlockArgument input, Value index, int64_t count);
+  struct NumberStore {
+    Value value, address, isMine, row;
+  };
+  void computeGates(mlir::lm::GateOp op, Value pointer, int rowBlocks,
+                    llvm::SmallVectorImpl<NumberStore> &stores);
   /// Of what the quad of threads that hold a row have.
   Value sumOfQuad(Value sum);
   Value rotate(mlir::lm::RopeOp op, Cell cell);

@@ -60,12 +60,39 @@ static bool isStoredPerHead(kernel::GemmOp gemm, RowDotOp dot) {
          (coversProduct(gemm, dot.getA()) || coversProduct(gemm, dot.getB()));
 }
 
+/// An input of the region; the product is none.
+static BlockArgument findInput(Value value) {
+  auto argument = dyn_cast<BlockArgument>(skipCasts(value));
+  return argument && argument.getArgNumber() > 0 ? argument : BlockArgument();
+}
+
+/// The sum of a few numbers a row.
+static bool addsInput(RowDotOp dot) {
+  auto ones = dot.getB().getDefiningOp<ConstantOp>();
+  return isRowVector(dot.getResult()) && findInput(dot.getA()) && ones &&
+         ones.getValue().isSplat() && typeOf(dot.getA()).getRank() == 2 &&
+         getWidth(dot.getA()) <= 64;
+}
+
+/// Gates of the first features of an input, or of one whose rows have a factor.
+static bool isGateOfInputs(kernel::GemmOp gemm, GateOp gate) {
+  Value x = skipCasts(gate.getX());
+  if (auto scale = x.getDefiningOp<RowScaleOp>())
+    x = isRowVector(scale.getG()) && !FragmentRegion::findColumns(gemm, scale.getG()) ? scale.getX()
+                                                                                      : Value();
+  return x && findInput(x) && findInput(gate.getW()) && gemm.getGroups() == 1 &&
+         typeOf(gate.getResult()).getElementType().isF32() &&
+         typeOf(gate.getW()).getDimSize(1) <= 64 &&
+         llvm::all_of(gate->getUsers(), llvm::IsaPred<kernel::YieldOp>);
+}
+
 static std::string whyNotInput(BlockArgument input) {
   Type element = typeOf(input).getElementType();
   if (!element.isF32() && !element.isBF16())
     return "an input of the region is neither f32 nor bf16";
   bool isFactor = llvm::all_of(input.getUses(), [](OpOperand &use) {
-    return isa<RowScaleOp>(use.getOwner()) && use.getOperandNumber() == 1;
+    return (isa<RowScaleOp, GateOp>(use.getOwner()) && use.getOperandNumber() == 1) ||
+           isa<RowDotOp>(use.getOwner());
   });
   if (!isScalar(input) && !isRowVector(input) && getWidth(input) % 2 && !isFactor)
     return "an input's rows are odd: its pairs are not aligned";
@@ -100,9 +127,12 @@ static std::string whyNotOp(kernel::GemmOp gemm, Operation &op) {
                ? ""
                : "a factor per head of a part of the product, or of heads that tiles cut";
   if (auto dot = dyn_cast<RowDotOp>(op))
-    return isStoredPerHead(gemm, dot) ? ""
-                                      : "a sum per row needs whole rows, a tile has " +
-                                            std::to_string(tileColumns) + " columns";
+    return isStoredPerHead(gemm, dot) || addsInput(dot)
+               ? ""
+               : "a sum per row needs whole rows, a tile has " + std::to_string(tileColumns) +
+                     " columns";
+  if (auto gate = dyn_cast<GateOp>(op))
+    return isGateOfInputs(gemm, gate) ? "" : "a gate of the product, or of too many features";
   if (isa<ReshapeOp>(op))
     return "";
   if (auto norm = dyn_cast<RMSNormOp>(op))
@@ -118,7 +148,10 @@ static std::string whyNotOp(kernel::GemmOp gemm, Operation &op) {
 }
 
 bool FragmentRegion::looksAcross(kernel::GemmOp op) {
-  return llvm::any_of(op.getResult().front(), llvm::IsaPred<RMSNormOp, RopeOp, RowDotOp>);
+  return llvm::any_of(op.getResult().front(), [](Operation &inner) {
+    auto dot = dyn_cast<RowDotOp>(inner);
+    return isa<RMSNormOp, RopeOp>(inner) || (dot && !addsInput(dot));
+  });
 }
 
 std::string FragmentRegion::whyNot(kernel::GemmOp op) {
@@ -129,13 +162,18 @@ std::string FragmentRegion::whyNot(kernel::GemmOp op) {
     if (std::string reason = whyNotOp(op, inner); !reason.empty())
       return reason;
   auto yield = cast<kernel::YieldOp>(op.getResult().front().getTerminator());
+  bool storesProduct = false;
   for (Value output : yield.getValues()) {
     auto columns = findColumns(op, output);
+    bool isNumber = isRowVector(output) && typeOf(output).getElementType().isF32();
+    if (!columns && op.getGroups() == 1 && (isNumber || output.getDefiningOp<GateOp>()))
+      continue;
     if (!columns)
       return "an output does not depend on the product";
+    storesProduct = true;
     bool whole = columns->offset == 0 && columns->width == op.getN();
     if (!whole && (columns->offset % tileColumns || columns->width % tileColumns))
       return "a part of the product begins or ends inside a tile";
   }
-  return "";
+  return storesProduct ? "" : "no output depends on the product";
 }

@@ -152,12 +152,13 @@ static size_t stageInputs(kernel::GemmOp op, const GPUEmission &emission, GemmPl
 static std::vector<GemmRange> findRanges(const GemmPlan &plan) {
   std::set<int64_t> bounds;
   for (const GemmOutput &output : plan.outputs)
-    bounds.insert({output.columns.offset, output.columns.offset + output.columns.width});
+    if (!output.isBeside)
+      bounds.insert({output.columns.offset, output.columns.offset + output.columns.width});
   std::vector<GemmRange> ranges;
   for (auto bound = bounds.begin(); std::next(bound) != bounds.end(); ++bound) {
     GemmRange range{{*bound, *std::next(bound) - *bound}, {}, {}, false};
     for (auto [index, output] : llvm::enumerate(plan.outputs))
-      if (output.columns.overlaps(range.columns))
+      if (!output.isBeside && output.columns.overlaps(range.columns))
         range.outputs.push_back(index);
     if (!range.outputs.empty())
       ranges.push_back(std::move(range));
@@ -167,7 +168,32 @@ static std::vector<GemmRange> findRanges(const GemmPlan &plan) {
 
 int64_t smelt::gpu::countHeads(Value output) {
   auto dot = output.getDefiningOp<lm::RowDotOp>();
-  return dot ? dot.getResult().getType().getDimSize(1) : 0;
+  return dot && dot.getA().getType().getRank() == 3 ? dot.getResult().getType().getDimSize(1) : 0;
+}
+
+SmallVector<std::pair<Value, Value>> smelt::gpu::findBeside(ArrayRef<GemmOutput> outputs,
+                                                            ArrayRef<Value> places) {
+  SmallVector<std::pair<Value, Value>> beside;
+  for (auto [output, place] : llvm::zip_equal(outputs, places))
+    if (output.isBeside)
+      beside.push_back({output.tensor, place});
+  return beside;
+}
+
+GemmOutput smelt::gpu::describeOutput(kernel::GemmOp op, unsigned index,
+                                      const GPUEmission &emission) {
+  auto yield = cast<kernel::YieldOp>(op.getResult().front().getTerminator());
+  GemmOutput output;
+  output.tensor = yield.getValues()[index];
+  output.argument = emission.getArgument(op.getOutputs()[index]);
+  output.element = cast<RankedTensorType>(output.tensor.getType()).getElementType();
+  output.heads = countHeads(output.tensor);
+  output.isBeside = FragmentRegion::isBeside(op, output.tensor);
+  if (!output.isBeside)
+    output.columns = *FragmentRegion::findColumns(op, output.tensor);
+  output.isStaged = !output.isBeside && output.element.isBF16() && output.columns.width % 8 == 0 &&
+                    emission.getAlignment(output.argument) % 16 == 0;
+  return output;
 }
 
 GemmPlan GemmPlan::make(kernel::GemmOp op, const GPUEmission &emission) {
@@ -184,19 +210,10 @@ GemmPlan GemmPlan::make(kernel::GemmOp op, const GPUEmission &emission) {
   plan.n = op.getN();
   plan.k = op.getK();
   plan.isElementwise = !FragmentRegion::looksAcross(op);
-  auto yield = cast<kernel::YieldOp>(op.getResult().front().getTerminator());
-  for (auto [tensor, result] : llvm::zip_equal(yield.getValues(), op.getOutputs())) {
-    GemmOutput output{tensor,
-                      emission.getArgument(result),
-                      cast<RankedTensorType>(tensor.getType()).getElementType(),
-                      *FragmentRegion::findColumns(op, tensor),
-                      false,
-                      {}};
-    output.heads = countHeads(tensor);
-    output.isStaged = output.element.isBF16() && output.columns.width % 8 == 0 &&
-                      emission.getAlignment(output.argument) % 16 == 0;
+  for (unsigned i = 0; i < op.getOutputs().size(); ++i) {
+    GemmOutput output = describeOutput(op, i, emission);
     llvm::SmallSetVector<unsigned, 4> inputs;
-    collectInputs(tensor, inputs);
+    collectInputs(output.tensor, inputs);
     output.inputs.assign(inputs.begin(), inputs.end());
     plan.outputs.push_back(output);
   }

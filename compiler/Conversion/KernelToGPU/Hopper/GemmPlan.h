@@ -11,16 +11,22 @@ namespace smelt::gpu {
 /// One output of the result region.
 struct GemmOutput {
   Value tensor;                       ///< As the region yields it.
-  uint32_t argument;                  ///< The kernel's buffer.
+  uint32_t argument = 0;              ///< The kernel's buffer.
   Type element;                       ///< f32 or bf16.
   ColumnRange columns;                ///< Of the product.
-  bool isStaged;                      ///< Stored by TMA.
+  bool isStaged = false;              ///< Stored by TMA.
   llvm::SmallVector<unsigned> inputs; ///< Of the region, that it is computed from.
   int64_t heads = 0;                  ///< Not 0: an f32 number per row and head, of lm.row_dot.
+  bool isBeside = false; ///< Made of inputs alone; it has no columns and belongs to no range.
 };
 
 /// Of an output that is one number per row and head; else 0.
 int64_t countHeads(Value output);
+/// Those that are made of inputs alone, with their places.
+llvm::SmallVector<std::pair<Value, Value>> findBeside(llvm::ArrayRef<GemmOutput> outputs,
+                                                      llvm::ArrayRef<Value> places);
+/// What is known of an output before it is known how it is stored.
+GemmOutput describeOutput(mlir::kernel::GemmOp op, unsigned index, const GPUEmission &emission);
 
 /// An input of the result region that comes tile by tile through the staging area.
 struct StagedInput {

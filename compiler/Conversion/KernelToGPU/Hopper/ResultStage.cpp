@@ -78,6 +78,12 @@ Value ResultStage::advanceParity(const TileCoordinates &tile, Value parity) {
   return result;
 }
 
+void ResultStage::storeBeside(const TileCoordinates &tile, const FragmentThread &thread,
+                              TileExtent extent) {
+  region.storeBeside(findBeside(plan.outputs, places), code.add(tile.row, thread.row),
+                     code.add(tile.column, thread.pair), tile.group, extent.rowBlocks);
+}
+
 void ResultStage::run(const TileCoordinates &tile, const FragmentThread &thread, CellValue product,
                       StagingArea *staging, Value parity, TileExtent extent) {
   for (const GemmRange &range : plan.ranges)

@@ -35,6 +35,10 @@ public:
     region.prefetchFactors(code.add(tile.row, thread.row), code.add(tile.column, thread.pair),
                            tile.group);
   }
+  /// Stores what no product is needed for: before the tile is multiplied, where there is such a
+  /// time.
+  void storeBeside(const TileCoordinates &tile, const FragmentThread &thread,
+                   TileExtent extent = {});
   /// The parity of the staging area's next input barrier, after this tile.
   Value advanceParity(const TileCoordinates &tile, Value parity);
   /// `staging` is null where outputs are stored as pairs; `extent` of the tile is done.
