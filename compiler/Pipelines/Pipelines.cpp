@@ -57,6 +57,8 @@ void smelt::buildToKernelPipeline(OpPassManager &passes, const PipelineOptions &
   functions.addPass(createFormKernelsPass());
   if (usesTensorCores(options)) {
     functions.addPass(createSumAttentionGradientsPass());
+    if (options.normFactors && options.fuse)
+      functions.addPass(createTakeNormsAsFactorsPass());
     functions.addPass(createCopyMatricesPass());
   }
   if (options.fuse) {
@@ -120,6 +122,10 @@ struct PhaseOptions : PassPipelineOptions<PhaseOptions> {
   Option<bool> fuse{*this, "fuse",
                     llvm::cl::desc("Fuse ops into kernels; off: one lm op per kernel"),
                     llvm::cl::init(true)};
+  Option<bool> normFactors{*this, "norm-factors",
+                           llvm::cl::desc("Norms as factors of the rows of the products that read "
+                                          "them, where tensor cores multiply"),
+                           llvm::cl::init(true)};
   Option<std::string> cpu{*this, "cpu", llvm::cl::desc("CPU that kernels are planned for"),
                           llvm::cl::init("host")};
   Option<std::string> activations{*this, "activations",
@@ -135,6 +141,7 @@ void registerPhase(llvm::StringRef phase, llvm::StringRef description) {
       [phase](OpPassManager &passes, const PhaseOptions &options) {
         smelt::PipelineOptions chosen;
         chosen.fuse = options.fuse;
+        chosen.normFactors = options.normFactors;
         chosen.cpu = options.cpu;
         chosen.activations = options.activations;
         chosen.gpu = options.gpu;

@@ -17,6 +17,8 @@ namespace smelt {
 struct PipelineOptions {
   /// Off: one lm op per kernel, nothing fused. For fused-versus-unfused tests and benchmarks.
   bool fuse = true;
+  /// Where tensor cores multiply: norms as factors of the rows of the products that read them.
+  bool normFactors = true;
   /// "host", or LLVM's name of the CPU that kernels are planned for.
   std::string cpu = "host";
   /// How values are stored between kernels: "f32" or "bf16"; empty: bf16 on GPUs, f32 on the CPU.

@@ -92,9 +92,9 @@ void addTarget(CLI::App &app, CompileOptions &options) {
       ->check([](const std::string &target) {
         bool known = !target.starts_with("sm_") || target == "sm_80" || target == "sm_90" ||
                      target == "sm_90a";
-        return known ? std::string()
-                     : "no GPU target is called '" + target +
-                           "'; there are sm_80, sm_90 and sm_90a";
+        return known
+                   ? std::string()
+                   : "no GPU target is called '" + target + "'; there are sm_80, sm_90 and sm_90a";
       })
       ->capture_default_str();
 }
@@ -102,10 +102,14 @@ void addTarget(CLI::App &app, CompileOptions &options) {
 void addCompileOptions(CLI::App &app, CompileOptions &options) {
   addOverrides(app, options);
   addTarget(app, options);
-  app.add_option("--activations", options.activations,
-                 "How values are stored between kernels (default: f32 on the CPU, bf16 on GPUs); sums "
-                 "and what is inside a kernel are f32")
+  app.add_option(
+         "--activations", options.activations,
+         "How values are stored between kernels (default: f32 on the CPU, bf16 on GPUs); sums "
+         "and what is inside a kernel are f32")
       ->check(CLI::IsMember({"f32", "bf16"}));
+  app.add_flag(
+      "--stored-norms", options.storedNorms,
+      "On GPUs: store norms, instead of giving the products that read them a factor per row");
   app.add_option("--dump-dir", options.dumpDirectory,
                  "Write the IR after every phase into this folder")
       ->type_name("DIR");

@@ -21,14 +21,16 @@ struct CompileOptions {
   std::string input;                  ///< A spec (.json), or IR text with --compile-from.
   std::vector<std::string> overrides; ///< --set key.path=value, in order.
   std::string precision;              ///< "f32": nothing is rounded; empty: what the spec says.
-  std::string activations;            ///< Storage between kernels: "f32", "bf16"; empty: the target's.
-  std::string target = "cpu";         ///< "cpu" (this machine), "cpu:NAME" (LLVM's name of a CPU), "sm_90a" ….
-  std::string from = "spec";          ///< First phase to run is the one after this.
-  std::string to = "bundle";          ///< Last phase to run.
+  std::string activations; ///< Storage between kernels: "f32", "bf16"; empty: the target's.
+  std::string target =
+      "cpu"; ///< "cpu" (this machine), "cpu:NAME" (LLVM's name of a CPU), "sm_90a" ….
+  std::string from = "spec"; ///< First phase to run is the one after this.
+  std::string to = "bundle"; ///< Last phase to run.
   std::string
       output; ///< Bundle folder, or file for IR; empty: named after the spec, or standard output.
   std::string dumpDirectory; ///< When set, the IR after every phase is written here.
   int64_t ranks = 1;         ///< Processes that share each step.
+  bool storedNorms = false;  ///< No norms as factors of the rows of products.
   bool remarks = false;      ///< Print missed-optimisation remarks.
 };
 

@@ -91,6 +91,7 @@ int Session::runTo(Phase last) {
     pipeline.ranks = options_.ranks;
     pipeline.remarks = options_.remarks;
     pipeline.activations = options_.activations;
+    pipeline.normFactors = !options_.storedNorms;
     if (!buildPhasePipeline(passes, nameOf(next), pipeline) || failed(passes.run(*module_)))
       return 1;
     phase_ = next;

@@ -79,6 +79,35 @@ def SumAttentionGradientsPass : Pass<"smelt-sum-attention-gradients", "::mlir::f
        Statistic<"gated", "gated", "Number of those whose output passes through factors per head">];
 }
 
+def TakeNormsAsFactorsPass : Pass<"smelt-take-norms-as-factors", "::mlir::func::FuncOp"> {
+  let summary = "Products take x and a factor per row instead of norm(x), which is not stored";
+  let description = [{
+    After kernels are formed. norm(x) = r·x has a factor per row: norm(x)·w = r·(x·w), and yᵀ·norm(x) = (r·y)ᵀ·x. Squares are added in parts where x is made,
+    128 (or 64) columns each: a tile of a product that makes x has these. Done where products and gates alone read the norm, and where what a weight's gradient
+    multiplies it with is read by products alone.
+
+    ```mlir
+    // before
+    %n = kernel.rowwise(%x) {rms_norm}
+    %h = kernel.gemm a(%n) b(%w) …
+    %dw = kernel.gemm a(%dh) b(%n) {transpose_a} …
+    %dn = kernel.gemm a(%dh) b(%w) …
+    // after
+    %s = kernel.rowwise(%x) {reshape, row_dot}             // Σ x² of each part
+    %r = kernel.rowwise(%s) {row_dot, scale, add, sqrt, reciprocal}
+    %p = kernel.gemm a(%x) b(%w) …
+    %h = kernel.rowwise(%p, %r) {row_scale}
+    %y = kernel.rowwise(%dh, %r) {row_scale}
+    %dw = kernel.gemm a(%y) b(%x) {transpose_a} …
+    %q = kernel.gemm a(%y) b(%w) …
+    %dn = kernel.rowwise(%q, %r) {reciprocal, row_scale}
+    ```
+  }];
+  let dependentDialects = ["::mlir::lm::LMDialect", "::mlir::kernel::KernelDialect"];
+  let options = [Option<"part", "part", "int64_t", "0", "Columns whose squares are added together (0: 128, or 64)">];
+  let statistics = [Statistic<"taken", "taken", "Number of norms taken as factors">];
+}
+
 class FusionPass<string flag> : Pass<flag, "::mlir::func::FuncOp"> {
   let statistics = [Statistic<"candidates", "candidates", "Number of kernels looked at">,
                     Statistic<"fused", "fused", "Number of kernels fused">,

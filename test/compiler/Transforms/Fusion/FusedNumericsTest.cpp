@@ -10,6 +10,7 @@
 #include "compiler/Conversion/KernelToGPU/LowerKernelsToGPU.h"
 #include "compiler/Reference/Interpreter.h"
 #include "compiler/Transforms/Fusion/Passes.h"
+#include "compiler/Transforms/Precision/Passes.h"
 #include "dialects/Train/TrainOps.h"
 #include <cmath>
 #include <gtest/gtest.h>
@@ -41,8 +42,8 @@ struct Outcome {
 };
 
 /// Runs every program once: training twice (accumulation), then the update, then the others.
-Outcome runAll(ModuleOp module) {
-  std::mt19937_64 random(7);
+Outcome runAll(ModuleOp module, unsigned seed = 7) {
+  std::mt19937_64 random(seed);
   auto draw = [&](ArrayRef<int64_t> shape) {
     Tensor tensor = Tensor::filled(shape, 0.0);
     for (double &value : tensor.values)
@@ -115,6 +116,9 @@ void fuseForHopper(OpPassManager &functions) {
   options.whyNotFastGemm = smelt::whyNotHopperGemm;
   options.whyNotFastAttention = smelt::whyNotHopperAttention;
   functions.addPass(smelt::createSumAttentionGradientsPass());
+  smelt::TakeNormsAsFactorsPassOptions parts;
+  parts.part = 4; // Of narrow models.
+  functions.addPass(smelt::createTakeNormsAsFactorsPass(parts));
   smelt::buildFusionPipeline(functions, options);
 }
 
@@ -134,6 +138,16 @@ void checkSpec(const Steps &steps) {
   OwningOpRef<ModuleOp> fused = plain->clone();
   makeKernels(*fused, fuseAll, /*outline=*/true);
   expectSame(runAll(*fused), expected);
+  OwningOpRef<ModuleOp> factored = plain->clone();
+  makeKernels(
+      *factored,
+      [&](OpPassManager &functions) {
+        smelt::TakeNormsAsFactorsPassOptions parts;
+        parts.part = 8;
+        functions.addPass(smelt::createTakeNormsAsFactorsPass(parts));
+      },
+      /*outline=*/false);
+  expectSame(runAll(*factored), expected);
   OwningOpRef<ModuleOp> hopper = plain->clone();
   prepareForHopper(*hopper);
   makeKernels(*hopper, fuseForHopper, /*outline=*/true);
@@ -255,6 +269,61 @@ TEST(FusedNumerics, RandomSpecs) {
     if (HasFatalFailure())
       return;
   }
+}
+
+/// Norms of whole rows.
+int countNorms(ModuleOp module) {
+  int count = 0;
+  module.walk([&](lm::RMSNormOp norm) { count += norm.getX().getType().getRank() == 2; });
+  return count;
+}
+
+/// Root of the mean square of what gradients differ by, each relative to its own size.
+double measureError(const Outcome &outcome, const Outcome &expected) {
+  double sum = 0;
+  for (const auto &[name, want] : expected.gradients) {
+    const Tensor &have = outcome.gradients.at(name);
+    double off = 0, size = 1e-12;
+    for (int64_t i = 0; i < want.getNumElements(); ++i)
+      off += (have(i) - want(i)) * (have(i) - want(i)), size += want(i) * want(i);
+    sum += off / size;
+  }
+  return std::sqrt(sum / double(expected.gradients.size()));
+}
+
+/// With activations in bf16, x is rounded where it is stored, norm(x) no longer.
+TEST(FusedNumerics, NormsAsFactorsRoundNoMore) {
+  OwningOpRef<ModuleOp> plain = importAndDifferentiate(getContext(), makeSpec({}));
+  ASSERT_TRUE(plain);
+  constexpr unsigned draws = 16;
+  double errors[2] = {};
+  int norms[2];
+  for (bool factors : {false, true}) {
+    OwningOpRef<ModuleOp> module = plain->clone();
+    prepareForHopper(*module);
+    auto round = [&](OpPassManager &functions) {
+      smelt::TakeNormsAsFactorsPassOptions parts;
+      parts.part = 8;
+      if (factors)
+        functions.addPass(smelt::createTakeNormsAsFactorsPass(parts));
+      smelt::FusionOptions options;
+      options.whyNotFastGemm = smelt::whyNotHopperGemm;
+      smelt::buildFusionPipeline(functions, options);
+      smelt::ChooseStoragePassOptions storage;
+      storage.activations = "bf16";
+      functions.addPass(smelt::createChooseStoragePass(storage));
+    };
+    makeKernels(*module, round, /*outline=*/false);
+    norms[factors] = countNorms(*module);
+    for (unsigned seed = 0; seed < draws; ++seed)
+      errors[factors] +=
+          std::log(measureError(runAll(*module, seed), runAll(*plain, seed))) / draws;
+    errors[factors] = std::exp(errors[factors]);
+  }
+  EXPECT_LT(norms[true], norms[false]);
+  EXPECT_GT(errors[false], 1e-3); // It does round.
+  EXPECT_LT(errors[true], errors[false]);
+  RecordProperty("errors", std::to_string(errors[false]) + " " + std::to_string(errors[true]));
 }
 
 /// Each pass alone, so that a defect of one is not hidden by another that came first.
