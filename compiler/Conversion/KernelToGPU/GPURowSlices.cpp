@@ -41,7 +41,7 @@ void collectCuts(const GPURowProgram &program, Value value, std::set<int64_t> &c
         cuts.insert(begin), begin += program.getFeatures(part);
       return;
     }
-    if (!isa<CastOp, ReshapeOp, QuantizeOp, ScaleOp>(op))
+    if (!isa<CastOp, ReshapeOp, QuantizeOp, ScaleOp, RowScaleOp>(op))
       return;
     value = op->getOperand(0);
   }

@@ -27,6 +27,31 @@ func.func private @heads(%x: tensor<8x2x128xbf16>, %dy: tensor<8x2x128xbf16>, %z
   return %0 : tensor<8x512xbf16>
 }
 
+// So too where the whole row has a factor.
+// CHECK-LABEL: .visible .entry smelt_scaled(
+// CHECK: .reqntid 256
+// CHECK-NOT: bar.sync
+// CHECK-COUNT-10: shfl.sync.bfly
+// CHECK-NOT: shfl.sync
+// CHECK-NOT: bar.sync
+// CHECK: ret;
+func.func private @scaled(%x: tensor<8x2x128xbf16>, %dy: tensor<8x2x128xbf16>, %z: tensor<8x2x128xbf16>, %r: tensor<8xf32>) -> tensor<8x512xbf16> {
+  %0 = kernel.rowwise(%x, %dy, %z, %r) : (tensor<8x2x128xbf16>, tensor<8x2x128xbf16>, tensor<8x2x128xbf16>, tensor<8xf32>) -> tensor<8x512xbf16> {
+    ^bb0(%a: tensor<8x2x128xbf16>, %b: tensor<8x2x128xbf16>, %c: tensor<8x2x128xbf16>, %f: tensor<8xf32>):
+    %1 = lm.cast %a : tensor<8x2x128xbf16> -> tensor<8x2x128xf32>
+    %2 = lm.cast %b : tensor<8x2x128xbf16> -> tensor<8x2x128xf32>
+    %3 = lm.rms_norm_backward %1, %2 {eps = 1.0e-6 : f64} : tensor<8x2x128xf32>
+    %4 = lm.reshape %3 : tensor<8x2x128xf32> -> tensor<8x256xf32>
+    %5 = lm.cast %c : tensor<8x2x128xbf16> -> tensor<8x2x128xf32>
+    %6 = lm.reshape %5 : tensor<8x2x128xf32> -> tensor<8x256xf32>
+    %7 = lm.concat %4, %6 : (tensor<8x256xf32>, tensor<8x256xf32>) -> tensor<8x512xf32>
+    %8 = lm.row_scale %7, %f : tensor<8x512xf32>, tensor<8xf32>
+    %9 = lm.cast %8 : tensor<8x512xf32> -> tensor<8x512xbf16>
+    kernel.yield %9 : tensor<8x512xbf16>
+  }
+  return %0 : tensor<8x512xbf16>
+}
+
 // Sixteen bits of token: two passes of two launches, the starts, whole pieces, the table.
 // CHECK-LABEL: .visible .entry smelt_table(
 // CHECK: match.any.sync.b32
