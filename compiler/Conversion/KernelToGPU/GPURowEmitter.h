@@ -159,8 +159,8 @@ private:
   /// The mask of shifted features: none, all, or a condition per chunk.
   enum class Cover { None, All, Some };
   Cover coverShift(mlir::Operation *op, const GPUChunk &chunk, Value &mask);
-  /// Features of row `from` where `mask` holds (null: everywhere), else of `row`: of a stored tensor
-  /// by one load.
+  /// Features of row `from` where `mask` holds (null: everywhere), else of `row`: of a stored
+  /// tensor by one load.
   Values getMovedFeatures(Value x, Value row, Value from, Value mask, const GPUChunk &chunk);
   Values computeReplaceAdjoint(Value dy, Value row, Value mask, const Neighbour &earlier,
                                const Neighbour &later, const GPUChunk &chunk);

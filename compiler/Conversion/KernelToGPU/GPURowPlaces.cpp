@@ -191,9 +191,7 @@ template <typename OpT> Shift describe(OpT op) {
 /// What `x` is read from, if it is a stored tensor, or one widened or in another shape.
 static BlockArgument findStored(Value x) {
   while (Operation *op = x.getDefiningOp()) {
-    auto widened = dyn_cast<CastOp>(op);
-    bool same = isa<ReshapeOp>(op) || (widened && getElementTypeOrSelf(op->getOperand(0)).getIntOrFloatBitWidth() <=
-                                                     getElementTypeOrSelf(x).getIntOrFloatBitWidth());
+    bool same = isa<ReshapeOp>(op) || (isa<CastOp>(op) && getElementTypeOrSelf(x).isF32());
     if (!same)
       return {};
     x = op->getOperand(0);

@@ -104,7 +104,8 @@ def TakeNormsAsFactorsPass : Pass<"smelt-take-norms-as-factors", "::mlir::func::
     ```
   }];
   let dependentDialects = ["::mlir::lm::LMDialect", "::mlir::kernel::KernelDialect"];
-  let options = [Option<"part", "part", "int64_t", "0", "Columns whose squares are added together (0: 128, or 64)">];
+  let options = [Option<"part", "part", "int64_t", "0",
+                        "Columns whose squares are added together (0: 128, or 64)">];
   let statistics = [Statistic<"taken", "taken", "Number of norms taken as factors">];
 }
 
