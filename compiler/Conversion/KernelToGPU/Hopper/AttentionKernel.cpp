@@ -70,7 +70,7 @@ void AttentionKernel::releaseStored(const Ring &ring, Value stage) {
 }
 
 void AttentionKernel::release(const Ring &ring, Value stage) {
-  NVVM::SyncWarpOp::create(code.builder, code.loc, code.i32(-1));
+  code.syncWarp();
   code.ifThen(code.equal(fragment.lane, 0), [&] { arriveBarrier(code, ring.empty(stage)); });
 }
 

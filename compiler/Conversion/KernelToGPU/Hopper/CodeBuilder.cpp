@@ -185,6 +185,8 @@ Value CodeBuilder::uniform(Value x) {
 
 Value CodeBuilder::elected() { return NVVM::ElectSyncOp::create(builder, loc, i1(), Value()); }
 
+void CodeBuilder::syncWarp() { NVVM::SyncWarpOp::create(builder, loc, i32(-1)); }
+
 void CodeBuilder::barrier(Value id, int64_t threads) {
   NVVM::BarrierOp::create(builder, loc, Type(), id, i32(threads), NVVM::BarrierReductionAttr(),
                           Value());

@@ -167,11 +167,14 @@ private:
           part = waitMultiply(code, 0, part, words);
         }
       }
-      if (m == 1)
+      if (m == 1) {
+        if (fromRegisters) // Lanes have read A themselves.
+          code.syncWarp();
         code.ifThen(code.equal(fragment.lane, 0), [&] {
           for (int64_t i = 0; i < together; ++i)
             arriveBarrier(code, ring->empty(at[i].stage));
         });
+      }
       for (auto [i, value] : llvm::enumerate(unpackAccumulator(code, part)))
         sums.push_back(code.fadd(state[2 + m * 64 + i], value));
     }

@@ -23,12 +23,14 @@ func.func private @dx(%g: tensor<300x512xf8E5M2>, %w: tensor<512x128xf8E4M3FN>) 
   return %0 : tensor<300x128xbf16>
 }
 
-// A weight's gradient: rows of g are k. Fragments of gᵀ come through ldmatrix and are sorted byte by byte; only x is transposed before.
+// A weight's gradient: rows of g are k. Fragments of gᵀ come through ldmatrix and are sorted byte by byte; only x is transposed before. A
+// warp's lanes have read a stage before one of them releases it.
 // CHECK-LABEL: .entry smelt_dw_1(
 // CHECK-DAG: cp.async.bulk.tensor.5d.shared::cluster.global
 // CHECK-DAG: ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16
 // CHECK-DAG: prmt.b32
 // CHECK-DAG: wgmma.mma_async.sync.aligned.m64n128k32.f32.e5m2.e4m3 {{.*}}}, {%r
+// CHECK-DAG: bar.warp.sync
 func.func private @dw(%g: tensor<256x512xf8E5M2>, %x: tensor<256x128xf8E4M3FN>) -> tensor<512x128xf32> {
   %0 = kernel.gemm a(%g) b(%x) result() {transpose_a} : (tensor<256x512xf8E5M2>, tensor<256x128xf8E4M3FN>) -> tensor<512x128xf32>
     a { ^bb0(%a: tensor<256x512xf8E5M2>): kernel.yield %a : tensor<256x512xf8E5M2> }

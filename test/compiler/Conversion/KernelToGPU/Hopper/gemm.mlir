@@ -3,6 +3,7 @@
 // RUN: gpu_kernels %s %t | FileCheck %s --check-prefix=RESOURCES --allow-empty
 // RUN: FileCheck %s < %t/kernels.ptx
 // RUN: FileCheck %s --check-prefix=JSON < %t/kernels.json
+// RUN: FileCheck %s --check-prefix=QUEUE < %t/kernels.ptx
 
 // Where ptxas is there: nothing is spilled, and no warp-group product is made serial.
 // RESOURCES-NOT: {{[1-9][0-9]*}} spilled
@@ -20,6 +21,14 @@
 // CHECK-DAG: wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16
 // CHECK-DAG: stmatrix
 // CHECK-DAG: cp.async.bulk.tensor.2d.global.shared::cta
+// Every thread that has read a tile's number says so before anything else: one lane's arrival would not order the others' reads before the
+// producer's next store.
+// QUEUE-LABEL: .entry smelt_up(
+// QUEUE: mov.b32 [[GROUP:%r[0-9]+]], 128;
+// QUEUE-NEXT: mbarrier.init.shared.b64 {{.*}}, [[GROUP]];
+// QUEUE: ld.shared.b32 [[NUMBER:%r[0-9]+]], [
+// QUEUE-NEXT: shfl.sync.idx.b32 {{%r[0-9]+}}, [[NUMBER]], 0, 31, -1;
+// QUEUE-NEXT: mbarrier.arrive.shared.b64
 func.func private @up(%a: tensor<300x64xbf16>, %b: tensor<256x64xbf16>) -> tensor<300x256xbf16> {
   %0 = kernel.gemm a(%a) b(%b) result() {transpose_b} : (tensor<300x64xbf16>, tensor<256x64xbf16>) -> tensor<300x256xbf16>
     a { ^bb0(%x: tensor<300x64xbf16>): kernel.yield %x : tensor<300x64xbf16> }
