@@ -74,35 +74,56 @@ std::string HeadPlan::match(kernel::GemmOp op, const GPUEmission &emission, Head
   return "";
 }
 
-std::string HeadPlan::matchResult(kernel::GemmOp op, const GPUEmission &emission, HeadPlan &plan) {
-  Block &block = op.getResult().front();
-  plan.op = op;
+namespace {
+/// The result region's ops, one after the other; each member says why the form is another one, or
+/// fills in its part of the plan.
+class RegionMatcher {
+public:
+  RegionMatcher(kernel::GemmOp op, HeadPlan &plan) : block(op.getResult().front()), plan(plan) {}
+
+  std::string matchLogits();
+  std::string matchSums();
+  /// A tensor that the region yields, and the op's result.
+  std::string matchOutput(Value tensor, Value output);
+  std::string matchLossGradient(const GPUEmission &emission);
+  std::string matchScalars();
+
+private:
+  Block &block;
+  HeadPlan &plan;
+  SoftcapOp softcap;
+  Value capped; ///< What the softcap takes.
+  BlockArgument targets;
+  CrossEntropyBackwardOp backward;
+};
+} // namespace
+
+std::string RegionMatcher::matchLogits() {
   for (auto loss : block.getOps<CrossEntropyOp>())
     plan.loss = loss;
   if (!plan.loss)
     return "the result has no cross-entropy";
-  plan.rows = op.getM();
-  plan.columns = op.getN();
-  plan.depth = op.getK();
   Value z = plan.loss.getLogits();
-  auto softcap = z.getDefiningOp<SoftcapOp>();
+  softcap = z.getDefiningOp<SoftcapOp>();
   if (softcap) {
     plan.softcap = softcap.getKind();
     plan.amplitude = softcap.getAmplitude().convertToDouble();
     plan.temperature = softcap.getTemperature().convertToDouble();
     z = softcap.getX();
   }
-  Value logitsOfGradient = z;
+  capped = z;
   if (auto scale = z.getDefiningOp<ScaleOp>()) {
     plan.scale = scale.getS();
     z = scale.getX();
   }
-  if (z != block.getArgument(0))
-    return "the logits are more than a scaled product under a softcap";
-  auto targets = dyn_cast<BlockArgument>(plan.loss.getTargets());
+  return z == block.getArgument(0) ? ""
+                                   : "the logits are more than a scaled product under a softcap";
+}
+
+std::string RegionMatcher::matchSums() {
+  targets = dyn_cast<BlockArgument>(plan.loss.getTargets());
   if (!targets)
     return "the targets are computed";
-  CrossEntropyBackwardOp backward;
   for (Operation &inner : block.without_terminator()) {
     if (auto found = dyn_cast<CrossEntropyBackwardOp>(inner))
       backward = found;
@@ -111,51 +132,79 @@ std::string HeadPlan::matchResult(kernel::GemmOp op, const GPUEmission &emission
     if (isa<CountOp>(inner) && inner.getOperand(0) != targets)
       return "other targets are counted";
   }
-  auto yield = cast<kernel::YieldOp>(block.getTerminator());
-  for (auto [tensor, output] : llvm::zip_equal(yield.getValues(), op.getOutputs())) {
-    if (isScalar(tensor)) {
-      plan.scalars.push_back({tensor, output});
-      continue;
-    }
-    Value inner = tensor;
-    auto element = cast<RankedTensorType>(tensor.getType()).getElementType();
-    if (auto quantize = inner.getDefiningOp<QuantizeOp>()) {
-      plan.gradientScale = quantize.getScale().convertToDouble();
-      inner = quantize.getX();
-    } else if (auto cast = inner.getDefiningOp<CastOp>()) {
-      inner = cast.getX();
-    }
-    if (auto curve = inner.getDefiningOp<SoftcapBackwardOp>(); curve && plan.softcap) {
-      if (curve.getX() != logitsOfGradient || curve.getKind() != *plan.softcap ||
-          curve.getAmplitude() != softcap.getAmplitude() ||
-          curve.getTemperature() != softcap.getTemperature())
-        return "the gradient is of another softcap";
-      inner = curve.getDy();
-    } else if (plan.softcap) {
-      return "a result is neither a scalar nor the gradient of the product";
-    }
-    if (!backward || inner != backward.getDlogits() || plan.gradient)
-      return "a result is neither a scalar nor the gradient of the product";
-    if (element.isF32())
-      return "the gradient is stored in f32";
-    plan.gradient = output;
-    plan.gradientElement = element;
+  return "";
+}
+
+std::string RegionMatcher::matchOutput(Value tensor, Value output) {
+  if (isScalar(tensor)) {
+    plan.scalars.push_back({tensor, output});
+    return "";
   }
-  if (plan.gradient) {
-    if (backward.getLogits() != plan.loss.getLogits() || backward.getTargets() != targets ||
-        backward.getLse() != plan.loss.getLse())
-      return "the gradient is of another loss";
-    plan.lossGradient = getSplat(backward.getDloss());
-    if (!plan.lossGradient || dependsOnLoss(plan.lossGradient))
-      return "the loss's gradient is not one number known before the loss";
-    if (plan.columns % 8 || emission.getAlignment(emission.getArgument(plan.gradient)) % 16)
-      return "the gradient's rows are no multiple of 16 bytes";
+  Value inner = tensor;
+  auto element = cast<RankedTensorType>(tensor.getType()).getElementType();
+  if (auto quantize = inner.getDefiningOp<QuantizeOp>()) {
+    plan.gradientScale = quantize.getScale().convertToDouble();
+    inner = quantize.getX();
+  } else if (auto cast = inner.getDefiningOp<CastOp>()) {
+    inner = cast.getX();
   }
+  if (auto curve = inner.getDefiningOp<SoftcapBackwardOp>(); curve && softcap) {
+    if (curve.getX() != capped || curve.getKind() != softcap.getKind() ||
+        curve.getAmplitude() != softcap.getAmplitude() ||
+        curve.getTemperature() != softcap.getTemperature())
+      return "the gradient is of another softcap";
+    inner = curve.getDy();
+  } else if (softcap) {
+    return "a result is neither a scalar nor the gradient of the product";
+  }
+  if (!backward || inner != backward.getDlogits() || plan.gradient)
+    return "a result is neither a scalar nor the gradient of the product";
+  if (element.isF32())
+    return "the gradient is stored in f32";
+  plan.gradient = output;
+  plan.gradientElement = element;
+  return "";
+}
+
+std::string RegionMatcher::matchLossGradient(const GPUEmission &emission) {
+  if (!plan.gradient)
+    return "";
+  if (backward.getLogits() != plan.loss.getLogits() || backward.getTargets() != targets ||
+      backward.getLse() != plan.loss.getLse())
+    return "the gradient is of another loss";
+  plan.lossGradient = getSplat(backward.getDloss());
+  if (!plan.lossGradient || dependsOnLoss(plan.lossGradient))
+    return "the loss's gradient is not one number known before the loss";
+  if (plan.columns % 8 || emission.getAlignment(emission.getArgument(plan.gradient)) % 16)
+    return "the gradient's rows are no multiple of 16 bytes";
+  return "";
+}
+
+std::string RegionMatcher::matchScalars() {
   for (Operation &inner : block.without_terminator())
     if (inner.getNumResults() == 1 && isScalar(inner.getResult(0)) && !isa<SumOp, CountOp>(inner) &&
         !isScalarOp(&inner))
       return inner.getName().getStringRef().str() + " on scalars is not written for the head";
   return "";
+}
+
+std::string HeadPlan::matchResult(kernel::GemmOp op, const GPUEmission &emission, HeadPlan &plan) {
+  plan.op = op;
+  plan.rows = op.getM();
+  plan.columns = op.getN();
+  plan.depth = op.getK();
+  RegionMatcher region(op, plan);
+  if (std::string reason = region.matchLogits(); !reason.empty())
+    return reason;
+  if (std::string reason = region.matchSums(); !reason.empty())
+    return reason;
+  auto yield = cast<kernel::YieldOp>(op.getResult().front().getTerminator());
+  for (auto [tensor, output] : llvm::zip_equal(yield.getValues(), op.getOutputs()))
+    if (std::string reason = region.matchOutput(tensor, output); !reason.empty())
+      return reason;
+  if (std::string reason = region.matchLossGradient(emission); !reason.empty())
+    return reason;
+  return region.matchScalars();
 }
 
 //===----------------------------------------------------------------------===//
