@@ -10,6 +10,11 @@ namespace smelt::runtime {
 /// memory. All but `abort` is called by the thread that made it.
 class StreamCollective : public Collective {
 public:
+  /// Memory for an arena of `bytes`, as these collectives like it best; empty where that is none in
+  /// particular. All ranks call it, once, with the same number.
+  virtual StatusOr<std::shared_ptr<void>> allocateArena(uint64_t /*bytes*/) {
+    return std::shared_ptr<void>();
+  }
   /// Puts the collective into `stream` (the driver's; perhaps under capture), its buffers at
   /// `arena`. Nobody waits.
   virtual Status start(const DeviceCollective &collective, uint64_t arena, void *stream) = 0;

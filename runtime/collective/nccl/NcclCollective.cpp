@@ -1,9 +1,11 @@
 #include "runtime/collective/nccl/NcclCollective.h"
 #include "runtime/collective/nccl/NcclCommunicator.h"
+#include "runtime/collective/nccl/NcclWindows.h"
 #include "runtime/device/cuda/Handles.h"
 
 #include <algorithm>
 #include <optional>
+#include <thread>
 #include <vector>
 
 namespace smelt::runtime {
@@ -28,7 +30,7 @@ class NcclCollective final : public StreamCollective {
 public:
   NcclCollective(const Library &library, const cuda::Driver &driver, Peers &peers)
       : library_(library), driver_(driver), rank_(peers.rank()), size_(peers.size()),
-        communicator_(library, peers) {}
+        windows_(library, driver, peers), communicator_(library, peers) {}
 
   Status open(std::chrono::milliseconds patience, int blocks);
 
@@ -36,11 +38,22 @@ public:
   int size() const override { return size_; }
   std::string version() const override { return "NCCL " + library_.version; }
 
+  StatusOr<std::shared_ptr<void>> allocateArena(uint64_t bytes) override {
+    return windows_.share(bytes, blocks_, patience_, stream_.get());
+  }
   Status start(const DeviceCollective &collective, uint64_t arena, void *stream) override;
   Status startBroadcast(std::span<const DeviceRange> ranges, int root, uint64_t arena,
                         void *stream) override;
-  Status check() override { return communicator_.check(); }
-  void abort() override { communicator_.abort(); }
+  Status check() override {
+    SMELT_RETURN_IF_ERROR(communicator_.check());
+    return windows_.areThere() ? windows_.communicator().check() : Status::ok();
+  }
+  /// Side by side: what waits in a window waits until the process ends, and so does its abort.
+  void abort() override {
+    std::thread windows([this] { windows_.communicator().abort(); });
+    communicator_.abort();
+    windows.join();
+  }
 
   Status allReduce(std::span<std::byte> data, DType type) override;
   Status reduceScatter(std::span<const std::byte> from, std::span<std::byte> to,
@@ -80,11 +93,16 @@ private:
   int rank_, size_;
   cuda::OwnedMemory scratch_;
   cuda::OwnedStream stream_;
+  std::chrono::milliseconds patience_{0};
+  int blocks_ = 0;
+  Windows windows_;
   CommunicatorOwner communicator_;
 };
 
 Status NcclCollective::open(std::chrono::milliseconds patience, int blocks) {
-  SMELT_RETURN_IF_ERROR(communicator_.connect(patience, blocks));
+  patience_ = patience;
+  blocks_ = blocks;
+  SMELT_RETURN_IF_ERROR(communicator_.connect({patience, blocks}));
   cuda::DevicePointer memory = 0;
   SMELT_RETURN_IF_ERROR(
       driver_.check(driver_.memAlloc(&memory, kScratch), concat("cuMemAlloc(", kScratch, ")")));
@@ -113,7 +131,9 @@ Status NcclCollective::start(const DeviceCollective &collective, uint64_t arena,
   for (const DeviceRange &buffer : collective.buffers)
     if (buffer.bytes % (collective.kind == CollectiveKind::AllReduce ? element : element * parts))
       return internalError("a collective of ", buffer.bytes, " bytes on ", size_, " ranks");
-  return communicator_.runGroup("a collective", [&](Communicator communicator) {
+  CommunicatorOwner &owner =
+      windows_.takes(collective, arena) ? windows_.communicator() : communicator_;
+  return owner.runGroup("a collective", [&](Communicator communicator) {
     Result result = kSuccess;
     auto call = [&](const DeviceRange &buffer) {
       auto *whole = reinterpret_cast<std::byte *>(arena + buffer.offset);

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 namespace smelt::runtime::nccl {
@@ -19,9 +20,19 @@ public:
   /// In order if it still works, else by an abort.
   ~CommunicatorOwner();
 
-  /// Rank 0 makes the id, the others get it as a word; a new one for every attempt. `blocks`: the
-  /// most of a collective, 0: as many as NCCL wants.
-  Status connect(std::chrono::milliseconds patience, int blocks);
+  struct Connecting {
+    std::chrono::milliseconds patience{0};
+    int blocks = 0; ///< The most of a collective; 0: as many as NCCL wants.
+    /// Rank 0 makes the id, the others get it as this word; a new one for every attempt.
+    const char *word = "nccl/id";
+    std::optional<int> policy = {}; ///< With windows (WindowConfig).
+  };
+  Status connect(const Connecting &how);
+  /// Memory of ncclMemAlloc, of as many bytes on every rank, which all register; it goes after this
+  /// communicator.
+  Status registerWindow(void *memory, size_t bytes);
+  /// While it is a trial, nobody looks for a lost rank behind a failure.
+  void setTrial(bool trial) { isTrial_ = trial; }
   /// Runs `body`'s calls (Result(Communicator)…) as one group: one message.
   template <typename Body> Status runGroup(const char *what, Body body) {
     SMELT_RETURN_IF_ERROR(checkUse());
@@ -49,6 +60,8 @@ private:
   std::thread::id owner_ = std::this_thread::get_id();
   std::chrono::milliseconds patience_{0};
   Communicator communicator_ = nullptr;
+  Window window_ = nullptr;
+  bool isTrial_ = false;
   std::mutex ending_;
   std::atomic<bool> aborted_ = false, failed_ = false;
 };

@@ -41,27 +41,7 @@ public:
 
   std::string description() const override { return concat("cuda:", ordinal_, ": ", name_); }
 
-  Status allocateArena(uint64_t bytes) override {
-    if (arena_)
-      return internalError("the arena is allocated already");
-    DevicePointer pointer = 0;
-    uint64_t wanted = std::max<uint64_t>(bytes, 256);
-    Result result = driver_->memAlloc(&pointer, wanted);
-    if (result != kSuccess) {
-      size_t free = 0, total = 0;
-      (void)driver_->memGetInfo(&free, &total);
-      auto mebibytes = [](uint64_t bytes) { return concat(bytes >> 20, " MiB"); };
-      if (result == kOutOfMemory)
-        return usageError(name_, " has too little free memory: the bundle needs ",
-                          mebibytes(wanted), ", ", mebibytes(free), " of ", mebibytes(total),
-                          " are free");
-      return internalError(driver_->describe(concat("cuMemAlloc(", wanted, " bytes)"), result));
-    }
-    arena_ = {driver_, pointer};
-    bytes_ = bytes;
-    return driver_->check(driver_->memsetD8Async(pointer, 0, wanted, stream_.get()),
-                          "cuMemsetD8Async");
-  }
+  Status allocateArena(uint64_t bytes) override;
 
   Status copyIn(uint64_t offset, std::span<const std::byte> from) override {
     DeviceWrite write = {offset, from};
@@ -71,7 +51,7 @@ public:
 
   Status copyOut(uint64_t offset, std::span<std::byte> to) override {
     SMELT_RETURN_IF_ERROR(checkRange(offset, to.size()));
-    SMELT_RETURN_IF_ERROR(staging_.copyOut(to, arena_.get() + offset, stream_.get()));
+    SMELT_RETURN_IF_ERROR(staging_.copyOut(to, arena_ + offset, stream_.get()));
     return checkWhole();
   }
 
@@ -79,7 +59,7 @@ public:
     std::vector<Readbacks::Part> parts;
     for (const DeviceRange &range : ranges) {
       SMELT_RETURN_IF_ERROR(checkRange(range.offset, range.bytes));
-      parts.push_back({arena_.get() + range.offset, range.bytes});
+      parts.push_back({arena_ + range.offset, range.bytes});
     }
     SMELT_ASSIGN_OR_RETURN(size_t index, readbacks_.start(parts, stream_.get()));
     return DeviceRead{index};
@@ -163,7 +143,9 @@ private:
   Staging staging_;
   Uploads uploads_;
   Readbacks readbacks_;
-  OwnedMemory arena_;
+  DevicePointer arena_ = 0;
+  OwnedMemory ownArena_;              ///< Its owner,
+  std::shared_ptr<void> sharedArena_; ///< or what collectives gave.
   uint64_t bytes_ = 0;
   KernelModule module_;
   std::vector<OwnedGraphExec> programs_;
@@ -173,11 +155,36 @@ private:
   std::atomic<bool> abandoned_ = false;
 };
 
+Status CudaDevice::allocateArena(uint64_t bytes) {
+  if (arena_)
+    return internalError("the arena is allocated already");
+  uint64_t wanted = std::max<uint64_t>(bytes, 256);
+  if (collective_) {
+    SMELT_ASSIGN_OR_RETURN(sharedArena_, collective_->allocateArena(wanted));
+    arena_ = reinterpret_cast<uintptr_t>(sharedArena_.get());
+  }
+  if (!arena_) {
+    Result result = driver_->memAlloc(&arena_, wanted);
+    if (result == kOutOfMemory) {
+      size_t free = 0, total = 0;
+      (void)driver_->memGetInfo(&free, &total);
+      auto mebibytes = [](uint64_t bytes) { return concat(bytes >> 20, " MiB"); };
+      return usageError(name_, " has too little free memory: the bundle needs ", mebibytes(wanted),
+                        ", ", mebibytes(free), " of ", mebibytes(total), " are free");
+    }
+    SMELT_RETURN_IF_ERROR(driver_->check(result, concat("cuMemAlloc(", wanted, " bytes)")));
+    ownArena_ = {driver_, arena_};
+  }
+  bytes_ = bytes;
+  return driver_->check(driver_->memsetD8Async(arena_, 0, wanted, stream_.get()),
+                        "cuMemsetD8Async");
+}
+
 Status CudaDevice::copyInTogether(std::span<const DeviceWrite> writes) {
   std::vector<Uploads::Part> parts;
   for (const DeviceWrite &write : writes) {
     SMELT_RETURN_IF_ERROR(checkRange(write.offset, write.from.size()));
-    DevicePointer to = arena_.get() + write.offset;
+    DevicePointer to = arena_ + write.offset;
     unsigned word = 0;
     if (write.from.size() != sizeof(word) || write.offset % sizeof(word)) {
       if (!write.from.empty())
@@ -234,13 +241,12 @@ Status CudaDevice::capture(const std::vector<DeviceEntry> &entries) {
     SMELT_RETURN_IF_ERROR(lanes.wait(entry.wait));
     if (entry.collective) {
       SMELT_RETURN_IF_ERROR(lanes.startCollective(entry.onLane, [&](Stream stream) {
-        return collective_->start(*entry.collective, arena_.get(), stream);
+        return collective_->start(*entry.collective, arena_, stream);
       }));
       continue;
     }
     for (size_t i = 0; i < module_.countParts(entry.launch); ++i) {
-      SMELT_ASSIGN_OR_RETURN(PreparedLaunch prepared,
-                             module_.prepare(entry.launch, i, arena_.get()));
+      SMELT_ASSIGN_OR_RETURN(PreparedLaunch prepared, module_.prepare(entry.launch, i, arena_));
       SMELT_RETURN_IF_ERROR(prepared.start(*driver_, stream_.get()));
     }
   }
@@ -284,7 +290,7 @@ CudaDevice::runTimedEntries(const std::vector<DeviceEntry> &entries) {
     }
     const DeviceLaunch &launch = entries[i].launch;
     for (size_t part = 0; part < module_.countParts(launch); ++part) {
-      SMELT_ASSIGN_OR_RETURN(PreparedLaunch each, module_.prepare(launch, part, arena_.get()));
+      SMELT_ASSIGN_OR_RETURN(PreparedLaunch each, module_.prepare(launch, part, arena_));
       prepared.push_back(std::move(each));
       times.push_back({i, part, 0, 0});
     }
@@ -311,8 +317,8 @@ CudaDevice::runTimedEntries(const std::vector<DeviceEntry> &entries) {
       continue;
     }
     SMELT_RETURN_IF_ERROR(lanes.startCollective(entry.onLane, [&](Stream stream) {
-      return startTimed(
-          i, stream, [&] { return collective_->start(*entry.collective, arena_.get(), stream); });
+      return startTimed(i, stream,
+                        [&] { return collective_->start(*entry.collective, arena_, stream); });
     }));
   }
   SMELT_RETURN_IF_ERROR(lanes.join());
@@ -334,7 +340,7 @@ CudaDevice::runTimedEntries(const std::vector<DeviceEntry> &entries) {
 StatusOr<std::vector<ProductTime>> CudaDevice::timeProduct(const DeviceLaunch &launch,
                                                            uint64_t workspaceBytes, int rounds) {
   SMELT_RETURN_IF_ERROR(checkEntries({{launch}}));
-  return cuda::timeProduct(*driver_, module_, launch, arena_.get(), workspaceBytes, rounds,
+  return cuda::timeProduct(*driver_, module_, launch, arena_, workspaceBytes, rounds,
                            stream_.get());
 }
 
@@ -343,7 +349,7 @@ Status CudaDevice::broadcast(std::span<const DeviceRange> ranges, int root) {
     return internalError("a broadcast, but no ranks");
   for (const DeviceRange &range : ranges)
     SMELT_RETURN_IF_ERROR(checkRange(range.offset, range.bytes));
-  return collective_->startBroadcast(ranges, root, arena_.get(), stream_.get());
+  return collective_->startBroadcast(ranges, root, arena_, stream_.get());
 }
 
 void CudaDevice::abandon() {

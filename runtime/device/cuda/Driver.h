@@ -34,6 +34,7 @@ namespace smelt::runtime::cuda {
   X(streamCreateWithPriority, "cuStreamCreateWithPriority", (Stream *, unsigned, int))             \
   X(streamDestroy, "cuStreamDestroy_v2", (Stream))                                                 \
   X(streamSynchronize, "cuStreamSynchronize", (Stream))                                            \
+  X(streamQuery, "cuStreamQuery", (Stream))                                                        \
   X(streamWaitEvent, "cuStreamWaitEvent", (Stream, Event, unsigned))                               \
   X(streamBeginCapture, "cuStreamBeginCapture_v2", (Stream, int))                                  \
   X(streamEndCapture, "cuStreamEndCapture", (Stream, Graph *))                                     \

@@ -12,7 +12,7 @@
 namespace smelt::runtime::cuda {
 
 using Result = int; // CUresult
-inline constexpr Result kSuccess = 0, kOutOfMemory = 2, kNoBinaryForGpu = 209;
+inline constexpr Result kSuccess = 0, kOutOfMemory = 2, kNoBinaryForGpu = 209, kNotReady = 600;
 
 using DeviceHandle = int;
 using DevicePointer = unsigned long long;

@@ -76,6 +76,7 @@ Result cuStreamCreateWithPriority(void **stream, unsigned flags, int priority) {
 }
 Result cuStreamDestroy_v2(void *stream) { return 0; }
 Result cuStreamSynchronize(void *stream) { return 0; }
+Result cuStreamQuery(void *stream) { return 0; }
 Result cuStreamWaitEvent(void *stream, void *event, unsigned flags) { return 0; }
 Result cuStreamBeginCapture_v2(void *stream, int mode) { return 0; }
 Result cuStreamEndCapture(void *stream, void **graph) { return *graph = &token, 0; }
