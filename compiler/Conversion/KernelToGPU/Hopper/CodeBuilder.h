@@ -120,8 +120,8 @@ public:
   Value uniform(Value x);
   /// One thread of a converged warp.
   Value elected();
-  /// All lanes of a warp are here, and what they read and wrote in shared memory is done: an arrival
-  /// of one of them then stands for all. (A shuffle orders no memory.)
+  /// All lanes of a warp are here, and what they read and wrote in shared memory is done: an
+  /// arrival of one of them then stands for all. (A shuffle orders no memory.)
   void syncWarp();
   /// bar.sync / bar.arrive on a named barrier.
   void barrier(Value id, int64_t threads);
