@@ -138,18 +138,19 @@ std::vector<std::byte> makeMessage(const Message &message, int pattern, int rank
   auto *values = reinterpret_cast<float *>(data.data());
   for (uint64_t i = 0; i < message.bytes / sizeof(float); ++i)
     for (int other = rank < 0 ? 0 : rank; other <= (rank < 0 ? size - 1 : rank); ++other)
-      values[i] += static_cast<float>((i * 7 + static_cast<uint64_t>(other * 3 + pattern)) % 251);
+      values[i] += static_cast<float>(
+          (static_cast<uint32_t>(i) * 7 + static_cast<uint32_t>(other * 3 + pattern)) % 251);
   return data;
 }
 
-/// Every byte, on three patterns.
+/// Every byte, of two patterns.
 StatusOr<uint64_t> countWrong(Device &device, const RankGroup &group, const Message &message,
                               DeviceProgram program) {
   uint64_t part = message.bytes / static_cast<uint64_t>(group.size()), wrong = 0;
   bool isGather = message.kind == CollectiveKind::AllGather;
   uint64_t from = isGather ? 0 : part * static_cast<uint64_t>(group.rank());
   std::vector<std::byte> result(isGather ? message.bytes : part);
-  for (int pattern = 1; pattern <= 3; ++pattern) {
+  for (int pattern = 1; pattern <= 2; ++pattern) {
     std::vector<std::byte> own = makeMessage(message, pattern, group.rank(), group.size());
     SMELT_RETURN_IF_ERROR(device.copyIn(0, own));
     SMELT_RETURN_IF_ERROR(device.run(program));
