@@ -1,6 +1,6 @@
-"""measure.py RANKS STEPS BOUND NAME=STEP,... [--no-pytorch] [--only=losses|steps] [--same-documents] [--patience=SECONDS]: what tools/bench/scaling/run
-prepared, on a machine with RANKS GPUs, in the folder of its bundles. NAME.log.txt is the record's log; without it the record's own program is
-left out. With --same-documents all ranks time the same packed documents, so that none has more to do than another.
+"""measure.py RANKS STEPS BOUND NAME=STEP,... [--no-pytorch] [--only=losses|steps] [--same-documents] [--rounds=N] [--patience=SECONDS]: what
+tools/bench/scaling/run prepared, on a machine with RANKS GPUs, in the folder of its bundles. NAME.log.txt is the record's log; without it the
+record's own program is left out. With --same-documents all ranks time the same packed documents, so that none has more to do than another.
 
 While PyTorch compiles (at most 210 seconds), losses are compared and ranks are lost; then, with nothing else on the machine, the steps of
 each record are timed, Smelt's and PyTorch's one after the other. No part can spoil another: each has a limit, and its output is a file of its own
@@ -26,7 +26,7 @@ for folder in (out, scratch):
 PLACES = {"short": {"10": 1, "700": 2, "1400": 3}, "medium": {"0": 1, "2767": 14, "5534": 27}}
 given = dict(word.partition("=")[::2] for word in sys.argv if word.startswith("--"))
 OPTIONS = ["--same-documents"] if "--same-documents" in given else []
-ROUNDS = {"medium": ["--steps", "2", "--rounds", "8"]}
+ROUNDS = {"medium": ["--steps", "2", "--rounds", given.get("--rounds", "8")], "short": ["--rounds", given.get("--rounds", "12")]}
 
 
 def start(name, command, **more):
