@@ -15,13 +15,11 @@ Value GPUBuilder::log(Value x) {
   return mulf(intrinsic("llvm.nvvm.lg2.approx.f", f32(), {x}), number(0.6931471805599453));
 }
 
-Value GPUBuilder::sigmoid(Value x) {
-  return divf(number(1), addf(number(1), exp(negf(x))));
-}
+Value GPUBuilder::sigmoid(Value x) { return reciprocal(addf(number(1), exp(negf(x)))); }
 
 Value GPUBuilder::tanh(Value x) {
   // (e^2x − 1)/(e^2x + 1) = 1 − 2/(e^2x + 1); for small x the odd series, where that cancels.
-  Value far = subf(number(1), divf(number(2), addf(exp(mulf(x, number(2))), number(1))));
+  Value far = fma(number(-2), reciprocal(addf(exp(mulf(x, number(2))), number(1))), number(1));
   Value square = mulf(x, x);
   Value series = number(-17.0 / 315);
   series = fma(series, square, number(2.0 / 15));
@@ -36,7 +34,7 @@ Value GPUBuilder::erf(Value x) {
   // Abramowitz and Stegun 7.1.26.
   Value zero = number(0), negative = compare(arith::CmpFPredicate::OLT, x, zero);
   Value absolute = select(negative, negf(x), x);
-  Value t = divf(number(1), fma(number(0.3275911), absolute, number(1)));
+  Value t = reciprocal(fma(number(0.3275911), absolute, number(1)));
   Value p = number(1.061405429);
   for (double c : {-1.453152027, 1.421413741, -0.284496736, 0.254829592})
     p = fma(p, t, number(c));

@@ -76,8 +76,11 @@ public:
   }
   Value greaterf(Value x, Value y) { return compare(mlir::arith::CmpFPredicate::OGT, x, y); }
   Value sqrt(Value x) { return mlir::LLVM::SqrtOp::create(b, x); }
-  /// 1/sqrt(x), each step correctly rounded.
-  Value rsqrt(Value x) { return divf(number(1), sqrt(x)); }
+  /// 1/sqrt(x) to 2^-22.9: one instruction of the special function unit instead of a square root
+  /// and a division, each with Newton steps and a branch.
+  Value rsqrt(Value x) { return intrinsic("llvm.nvvm.rsqrt.approx.f", f32(), {x}); }
+  /// 1/x to 1 ulp, 0 beyond 2^126.
+  Value reciprocal(Value x) { return intrinsic("llvm.nvvm.rcp.approx.ftz.f", f32(), {x}); }
   /// 2^x by the special function unit: 2 ulp.
   Value exp2(Value x) { return intrinsic("llvm.nvvm.ex2.approx.f32", f32(), {x}); }
   Value exp(Value x);

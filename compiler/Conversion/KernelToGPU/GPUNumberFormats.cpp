@@ -157,6 +157,19 @@ SmallVector<Value> GPUBuilder::loadNumbers(Value pointer, Type type, unsigned co
   if (count == 1)
     return {asNumber(load(pointer, type, size))};
   Values numbers;
+  if (type.isBF16() && count % 2 == 0) { // An instruction a number: the halves of words.
+    Type word = i32();
+    Value words =
+        load(pointer, count == 2 ? word : VectorType::get({count / 2}, word), size * count);
+    for (unsigned i = 0; i < count / 2; ++i) {
+      Value pair = count == 2 ? words : LLVM::ExtractElementOp::create(b, words, integer(i));
+      Value low = arith::ShLIOp::create(b, pair, integer(16)),
+            high = arith::AndIOp::create(b, pair, integer(int32_t(0xffff0000)));
+      for (Value bits : {low, high})
+        numbers.push_back(arith::BitcastOp::create(b, f32(), bits));
+    }
+    return numbers;
+  }
   Value vector = load(pointer, VectorType::get({count}, type), size * count);
   for (unsigned i = 0; i < count; ++i)
     numbers.push_back(asNumber(LLVM::ExtractElementOp::create(b, vector, integer(i))));

@@ -32,7 +32,7 @@ Value GPURowEmitter::applyUnary(UnaryKind kind, Value x) {
   case UnaryKind::sqrt:
     return g.sqrt(x);
   case UnaryKind::reciprocal:
-    return g.divf(g.number(1), x);
+    return g.reciprocal(x);
   case UnaryKind::step:
     return g.select(g.compare(arith::CmpFPredicate::OGE, x, zero), g.number(1), zero);
   }

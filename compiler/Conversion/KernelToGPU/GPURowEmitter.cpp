@@ -86,25 +86,35 @@ Value GPURowEmitter::getUniform(Value value) {
   return made;
 }
 
-Value GPURowEmitter::getRowBase(Value pointer, Type element, Value row, int64_t stride) {
-  std::pair<void *, void *> key{pointer.getAsOpaquePointer(), row.getAsOpaquePointer()};
-  Value &base = scopes[1]->bases[key];
-  if (!base)
-    base = atRowLevel(
-        [&] { return g.offset(pointer, element, g.mul(g.widen(row), g.integer64(stride))); });
-  return base;
+Value GPURowEmitter::getRowStart(Value row, int64_t rows, int64_t stride) {
+  bool isShort = program.isFlat() || rows * stride < (int64_t(1) << 31);
+  std::tuple<void *, int64_t, bool> key{row.getAsOpaquePointer(), stride, isShort};
+  Value &start = scopes[1]->starts[key];
+  if (!start)
+    start = atRowLevel(
+        [&] { return isShort ? g.mul(row, stride) : g.mul(g.widen(row), g.integer64(stride)); });
+  return start;
 }
 
-SmallVector<Value> GPURowEmitter::loadChunk(Value base, Type element, int64_t alignment,
-                                            int64_t stride, const GPUChunk &chunk) {
-  unsigned bytes = element.getIntOrFloatBitWidth() / 8 * chunk.count;
-  bool aligned = stride % chunk.count == 0 && alignment % bytes == 0;
-  return g.loadNumbers(g.offset(base, element, first(chunk)), element, chunk.count, aligned);
+Value GPURowEmitter::getPlace(Value pointer, Type element, Value start, const GPUChunk &chunk) {
+  Value place = pointer;
+  if (start.getType().isInteger(32)) {
+    // One addition for all tensors of a stride, and one instruction from there to each address.
+    place = g.offset(place, element, chunk.dynamic ? g.add(start, chunk.dynamic) : start);
+  } else {
+    place = g.offset(place, element, start);
+    if (chunk.dynamic)
+      place = g.offset(place, element, chunk.dynamic);
+  }
+  return chunk.offset ? g.offset(place, element, g.integer(chunk.offset)) : place;
 }
 
-SmallVector<Value> GPURowEmitter::loadMemory(Value pointer, Type element, int64_t alignment,
-                                             Value row, int64_t stride, const GPUChunk &chunk) {
-  return loadChunk(getRowBase(pointer, element, row, stride), element, alignment, stride, chunk);
+SmallVector<Value> GPURowEmitter::loadChunk(const GPURowSource &source, Value start,
+                                            const GPUChunk &chunk) {
+  unsigned bytes = source.element.getIntOrFloatBitWidth() / 8 * chunk.count;
+  bool aligned = source.stride % chunk.count == 0 && source.alignment % bytes == 0;
+  return g.loadNumbers(getPlace(source.pointer, source.element, start, chunk), source.element,
+                       chunk.count, aligned);
 }
 
 SmallVector<Value> GPURowEmitter::computeArgument(BlockArgument argument, Value row,
@@ -112,7 +122,7 @@ SmallVector<Value> GPURowEmitter::computeArgument(BlockArgument argument, Value 
   const GPURowSource &source = sources[argument.getArgNumber()];
   if (source.load)
     return source.load(row, chunk);
-  return loadMemory(source.pointer, source.element, source.alignment, row, source.stride, chunk);
+  return loadChunk(source, getRowStart(row, countRows(argument), source.stride), chunk);
 }
 
 SmallVector<Value> GPURowEmitter::computeTable(ConstantOp op, Value row, const GPUChunk &chunk) {
@@ -136,7 +146,8 @@ SmallVector<Value> GPURowEmitter::computeTable(ConstantOp op, Value row, const G
       return LLVM::AddressOfOp::create(b, global);
     });
   Type element = cast<RankedTensorType>(op.getResult().getType()).getElementType();
-  return loadMemory(address, element, 16, row, program.getFeatures(op.getResult()), chunk);
+  GPURowSource source{address, element, program.getFeatures(op.getResult()), 16, {}};
+  return loadChunk(source, getRowStart(row, countRows(op.getResult()), source.stride), chunk);
 }
 
 SmallVector<Value> GPURowEmitter::compute(Value value, Value row, const GPUChunk &chunk) {
@@ -206,26 +217,22 @@ void GPURowEmitter::storeRow(Value row) {
       byFeatures[program.getFeatures(value)].push_back(i);
   for (auto &[features, results] : byFeatures)
     forChunks(0, features, [&, &results = results](const GPUChunk &chunk, Value valid) {
-      storeResults(results, row, chunk, valid);
+      // All values of these features first: a result may lie on what another one reads.
+      SmallVector<Values> values;
+      for (unsigned i : results)
+        values.push_back(
+            getForStore(program.getTerminator()->getOperand(i), sinks[i].element, row, chunk));
+      storeResults(results, values, row, chunk, valid);
     });
 }
 
-void GPURowEmitter::storeResults(ArrayRef<unsigned> results, Value row, const GPUChunk &chunk,
-                                 Value valid) {
-  // All values of these features first: a result may lie on what another one reads.
-  SmallVector<Values> values;
-  for (unsigned i : results)
-    values.push_back(
-        getForStore(program.getTerminator()->getOperand(i), sinks[i].element, row, chunk));
+void GPURowEmitter::storeResults(ArrayRef<unsigned> results, ArrayRef<Values> values, Value row,
+                                 const GPUChunk &chunk, Value valid) {
+  for (unsigned i : results) // Not first under the condition: other chunks use it, too.
+    getRowStart(row, program.getRows(), sinks[i].stride);
   auto store = [&] {
-    for (auto [i, numbers] : llvm::zip(results, values)) {
-      const GPURowSink &sink = sinks[i];
-      Value base =
-          g.offset(sink.pointer, sink.element, g.mul(g.widen(row), g.integer64(sink.stride)));
-      unsigned bytes = sink.element.getIntOrFloatBitWidth() / 8 * chunk.count;
-      g.storeNumbers(numbers, g.offset(base, sink.element, first(chunk)), sink.element,
-                     sink.stride % chunk.count == 0 && sink.alignment % bytes == 0);
-    }
+    for (auto [i, numbers] : llvm::zip(results, values))
+      storeNumbers(i, numbers, row, chunk);
   };
   if (valid)
     g.when(valid, store);
@@ -233,17 +240,21 @@ void GPURowEmitter::storeResults(ArrayRef<unsigned> results, Value row, const GP
     store();
 }
 
+void GPURowEmitter::storeNumbers(unsigned result, ArrayRef<Value> numbers, Value row,
+                                 const GPUChunk &chunk) {
+  const GPURowSink &sink = sinks[result];
+  unsigned bytes = sink.element.getIntOrFloatBitWidth() / 8 * chunk.count;
+  Value start = getRowStart(row, program.getRows(), sink.stride);
+  g.storeNumbers(numbers, getPlace(sink.pointer, sink.element, start, chunk), sink.element,
+                 sink.stride % chunk.count == 0 && sink.alignment % bytes == 0);
+}
+
 void GPURowEmitter::storeChunk(Value row, const GPUChunk &chunk) {
   SmallVector<Values> values;
   for (auto [value, sink] : llvm::zip(program.getTerminator()->getOperands(), sinks))
     values.push_back(getForStore(value, sink.element, row, chunk));
-  for (auto [sink, numbers] : llvm::zip(sinks, values)) {
-    Value base =
-        g.offset(sink.pointer, sink.element, g.mul(g.widen(row), g.integer64(sink.stride)));
-    unsigned bytes = sink.element.getIntOrFloatBitWidth() / 8 * chunk.count;
-    g.storeNumbers(numbers, g.offset(base, sink.element, first(chunk)), sink.element,
-                   sink.stride % chunk.count == 0 && sink.alignment % bytes == 0);
-  }
+  for (auto [i, numbers] : llvm::enumerate(values))
+    storeNumbers(i, numbers, row, chunk);
 }
 
 int64_t GPURowEmitter::countAccumulators(Operation *sum) const {

@@ -46,10 +46,11 @@ struct GPUChunk {
   }
 };
 
-/// The threads that share a row: 1, a warp, or a block.
+/// The threads that share a row: 1, a part of a warp (heads: GPURowSlices.h), a warp, or a block.
 struct GPURowGroup {
   int64_t size = 1;
   mlir::Value lane;    ///< i32, below `size`; null for size 1.
+  mlir::Value inWarp;  ///< i32, which of a warp's groups; null where a warp is no more than one.
   mlir::Value scratch; ///< !llvm.ptr<3> to 2·(size / 32) floats, for groups beyond a warp.
 };
 
@@ -110,6 +111,7 @@ private:
     int64_t staticSegment = 0;
     Value position; ///< First feature within the segment, i32.
     int64_t low = 0, high = 0; ///< Bounds of the position.
+    GPUChunk inSegment;        ///< The chunk as one of a row that is the segment.
   };
   struct Neighbour {
     Value row, valid;
@@ -148,13 +150,14 @@ private:
   Values computeLoss(mlir::Operation *op, unsigned result, Value row, const GPUChunk &chunk);
   Values computeSoftcap(mlir::Operation *op, Value row, const GPUChunk &chunk);
   Value computeInteger(mlir::Operation *op, Value row);
-  Values loadMemory(Value pointer, mlir::Type element, int64_t alignment, Value row,
-                    int64_t stride, const GPUChunk &chunk);
-  /// Where a row of a stored tensor begins.
-  Value getRowBase(Value pointer, mlir::Type element, Value row, int64_t stride);
-  /// A chunk of the row that begins at `base`.
-  Values loadChunk(Value base, mlir::Type element, int64_t alignment, int64_t stride,
-                   const GPUChunk &chunk);
+  static int64_t countRows(Value value) {
+    return mlir::cast<mlir::RankedTensorType>(value.getType()).getDimSize(0);
+  }
+  /// The number of a row's first element in a tensor of `rows`: i32 where it fits, else i64.
+  Value getRowStart(Value row, int64_t rows, int64_t stride);
+  /// A chunk's address in the row that starts at element `start`.
+  Value getPlace(Value pointer, mlir::Type element, Value start, const GPUChunk &chunk);
+  Values loadChunk(const GPURowSource &source, Value start, const GPUChunk &chunk);
 
   /// The mask of shifted features: none, all, or a condition per chunk.
   enum class Cover { None, All, Some };
@@ -172,9 +175,10 @@ private:
   /// Deals a row's features to the group's threads; `valid` (may be null: always) says whether the
   /// thread has one. Threads without one see some other chunk.
   void forChunks(int64_t offset, int64_t features, ChunkBody body);
-  /// Sums (or maxima) over features [offset, offset + width) of what `terms` gives, for all threads
-  /// of the group.
-  enum class Fold { Add, Max };
+  /// Sums, maxima or sums of products over features [offset, offset + width), for all threads of
+  /// the group. `terms` gives a number per feature and fold, fold after fold; for Dot, first all
+  /// left and then all right ones.
+  enum class Fold { Add, Max, Dot };
   Values reduce(int64_t offset, int64_t width, llvm::ArrayRef<Fold> folds,
                 llvm::function_ref<Values(const GPUChunk &)> terms);
   Value reduceGroup(Value value, Fold fold);
@@ -187,7 +191,10 @@ private:
   GPUChunk inSlice(const GPUChunk &chunk, const GPUChunk &slice);
   /// The results and sums of one part of a program's slices, of its head `number`.
   Values storePart(const GPURowSlices &slices, size_t part, Value row, Value number);
-  void storeResults(llvm::ArrayRef<unsigned> results, Value row, const GPUChunk &chunk, Value valid);
+  void storeResults(llvm::ArrayRef<unsigned> results, llvm::ArrayRef<Values> values, Value row,
+                    const GPUChunk &chunk, Value valid);
+  void storeNumbers(unsigned result, llvm::ArrayRef<Value> numbers, Value row,
+                    const GPUChunk &chunk);
 
   const GPURowProgram &program;
   mlir::ImplicitLocOpBuilder &b;

@@ -41,7 +41,7 @@ Shape chooseShape(const GPURowProgram &program, const GPURowSlices &slices,
     int64_t all = llvm::divideCeil(rows * slices.units, 8);
     int64_t blocks = std::min(all, 8 * target.multiprocessors);
     blocks -= blocks < all && blocks * 8 % slices.units == 0;
-    return {256, 32, 8, blocks, 8};
+    return {256, slices.getGroup(), 8, blocks, 8};
   }
   if (width < 32)
     return {128, 1, 128, limit(llvm::divideCeil(rows, 128))};
@@ -117,8 +117,10 @@ private:
       group.lane = g.add(g.mul(block, shape.threads), thread);
     } else if (shape.group == 1) {
       firstRow = g.add(g.mul(block, shape.rowsPerBlock), thread);
-    } else if (shape.group == 32) {
-      group.lane = g.rem(thread, 32);
+    } else if (shape.group <= 32) {
+      group.lane = g.rem(thread, shape.group);
+      if (shape.group < 32)
+        group.inWarp = g.div(g.rem(thread, 32), shape.group);
       firstRow = g.add(g.mul(block, shape.rowsPerBlock), g.div(thread, 32));
     } else {
       group.lane = thread;

@@ -20,12 +20,16 @@ GPURowEmitter::Place GPURowEmitter::locate(const GPUChunk &chunk, int64_t width)
     place.segment = g.add(chunk.head.number, chunk.head.first);
     place.position = g.add(chunk.head.position, chunk.head.offset);
     place.low = chunk.head.low, place.high = chunk.head.high;
+    place.inSegment = {chunk.head.position, chunk.head.offset, place.low,
+                       place.high,          chunk.count,       {}};
     return place;
   }
   if (chunk.low / width == (chunk.high - 1) / width) { // All within one known segment.
     place.staticSegment = chunk.low / width;
     int64_t begin = place.staticSegment * width;
-    place.position = first(chunk.shifted(-begin));
+    place.inSegment = chunk.shifted(-begin);
+    place.inSegment.head = {};
+    place.position = first(place.inSegment);
     place.low = chunk.low - begin, place.high = chunk.high - begin;
     return place;
   }
@@ -33,6 +37,7 @@ GPURowEmitter::Place GPURowEmitter::locate(const GPUChunk &chunk, int64_t width)
   place.segment = g.div(at, width);
   place.position = g.rem(at, width);
   place.low = 0, place.high = width;
+  place.inSegment = GPUChunk::at(place.position, 0, width, chunk.count);
   return place;
 }
 
@@ -88,12 +93,10 @@ void GPURowEmitter::forChunks(int64_t offset, int64_t features, ChunkBody body) 
 }
 
 Value GPURowEmitter::reduceGroup(Value value, Fold fold) {
-  auto combine = [&](Value x, Value y) { return fold == Fold::Add ? g.addf(x, y) : g.maxf(x, y); };
-  if (group.size == 1)
-    return value;
-  for (int mask = 16; mask; mask /= 2)
-    value = combine(value, g.shuffleXor(value, mask));
-  if (group.size == 32)
+  auto combine = [&](Value x, Value y) { return fold == Fold::Max ? g.maxf(x, y) : g.addf(x, y); };
+  for (int64_t mask = std::min<int64_t>(group.size, 32) / 2; mask; mask /= 2)
+    value = combine(value, g.shuffleXor(value, int(mask)));
+  if (group.size <= 32)
     return value;
   // One number a warp through shared memory; everybody adds them in order.
   int64_t warps = group.size / 32;
@@ -112,20 +115,25 @@ Value GPURowEmitter::reduceGroup(Value value, Fold fold) {
 SmallVector<Value> GPURowEmitter::reduce(int64_t offset, int64_t width, ArrayRef<Fold> folds,
                                          llvm::function_ref<Values(const GPUChunk &)> terms) {
   // The lowest finite number, not −∞: differences of two of them are numbers.
-  auto neutral = [&](Fold fold) { return g.number(fold == Fold::Add ? 0 : -3.0e38); };
+  auto neutral = [&](Fold fold) { return g.number(fold == Fold::Max ? -3.0e38 : 0); };
   Values sums;
   for (Fold fold : folds)
     sums.push_back(neutral(fold));
   unsigned count = width % program.getVector() == 0 ? program.getVector() : 1;
   auto accumulate = [&](const GPUChunk &chunk, Value valid, ValueRange before) {
-    Values terms_ = terms(slice ? inSlice(chunk, *slice) : chunk),
-           after; // count terms of each fold, one fold after the other.
+    Values given = terms(slice ? inSlice(chunk, *slice) : chunk), after;
+    ArrayRef<Value> rest = given;
+    auto take = [&] {
+      ArrayRef<Value> numbers = rest.take_front(chunk.count);
+      rest = rest.drop_front(chunk.count);
+      return numbers;
+    };
     for (auto [i, fold] : llvm::enumerate(folds)) {
       Value sum = before[i];
-      for (unsigned j = 0; j < chunk.count; ++j) {
-        Value term = terms_[i * chunk.count + j];
-        sum = fold == Fold::Add ? g.addf(sum, term) : g.maxf(sum, term);
-      }
+      ArrayRef<Value> xs = take(), ys = fold == Fold::Dot ? take() : xs;
+      for (auto [x, y] : llvm::zip_equal(xs, ys))
+        sum = fold == Fold::Dot ? g.fma(x, y, sum)
+                                : (fold == Fold::Add ? g.addf(sum, x) : g.maxf(sum, x));
       after.push_back(valid ? g.select(valid, sum, before[i]) : sum);
     }
     return after;

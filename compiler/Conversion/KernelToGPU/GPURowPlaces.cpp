@@ -19,8 +19,8 @@ SmallVector<Value> GPURowEmitter::computeRope(RopeOp op, Value row, const GPUChu
   bool knownFirst = place.high <= half;
   if (knownFirst || place.low >= half) {
     partner = chunk.shifted(knownFirst ? half : -half);
-    cosine = GPUChunk::at(knownFirst ? place.position : g.add(place.position, -half), 0, half,
-                          chunk.count);
+    cosine = knownFirst ? place.inSegment : place.inSegment.shifted(-half);
+    cosine.low = 0, cosine.high = half;
   } else {
     isFirst = g.less(place.position, half);
     Value by = g.select(isFirst, g.integer(half), g.integer(-half));
@@ -206,10 +206,9 @@ SmallVector<Value> GPURowEmitter::getMovedFeatures(Value x, Value row, Value fro
   BlockArgument stored = findStored(x);
   if (stored && !sources[stored.getArgNumber()].load) {
     const GPURowSource &source = sources[stored.getArgNumber()];
-    Value own = getRowBase(source.pointer, source.element, row, source.stride),
-          moved = getRowBase(source.pointer, source.element, from, source.stride);
-    return loadChunk(g.select(mask, moved, own), source.element, source.alignment, source.stride,
-                     chunk);
+    Value own = getRowStart(row, countRows(stored), source.stride),
+          moved = getRowStart(from, countRows(stored), source.stride);
+    return loadChunk(source, g.select(mask, moved, own), chunk);
   }
   Values result = get(x, row, chunk);
   for (auto [mine, other] : llvm::zip(result, get(x, from, chunk)))

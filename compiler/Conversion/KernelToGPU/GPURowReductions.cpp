@@ -12,24 +12,25 @@ SmallVector<Value> GPURowEmitter::computeNorm(Operation *op, Value row, const GP
   Value x = op->getOperand(0);
   int64_t width = program.getSegment(x), segments = program.getFeatures(x) / width;
   double eps = (forward ? forward.getEps() : backward.getEps()).convertToDouble();
-  const SegmentValues &factors = getSegments(op, row, chunk, segments, [&](int64_t segment) -> Values {
-    SmallVector<Fold> folds(forward ? 1 : 2, Fold::Add);
-    Values sums = reduce(segment * width, width, folds, [&](const GPUChunk &at) {
-      Values xs = get(x, row, at), terms;
-      for (Value each : xs)
-        terms.push_back(g.mulf(each, each));
-      if (backward)
-        for (auto [each, dy] : llvm::zip(xs, get(backward.getDy(), row, at)))
-          terms.push_back(g.mulf(each, dy));
-      return terms;
-    });
-    Value mean = g.mulf(sums[0], g.number(1.0 / width));
-    Value r = g.rsqrt(g.addf(mean, g.number(eps)));
-    if (forward)
-      return {r};
-    // dx = r·dy − x·(r³·Σ x·dy / width)
-    return {r, g.mulf(g.mulf(r, g.mulf(r, r)), g.mulf(sums[1], g.number(1.0 / width)))};
-  });
+  const SegmentValues &factors =
+      getSegments(op, row, chunk, segments, [&](int64_t segment) -> Values {
+        SmallVector<Fold> folds(forward ? 1 : 2, Fold::Dot);
+        Values sums = reduce(segment * width, width, folds, [&](const GPUChunk &at) {
+          Values xs = get(x, row, at), terms(xs);
+          terms.append(xs);
+          if (backward) {
+            terms.append(xs);
+            terms.append(get(backward.getDy(), row, at));
+          }
+          return terms;
+        });
+        Value mean = g.mulf(sums[0], g.number(1.0 / width));
+        Value r = g.rsqrt(g.addf(mean, g.number(eps)));
+        if (forward)
+          return {r};
+        // dx = r·dy − x·(r³·Σ x·dy / width)
+        return {r, g.mulf(g.mulf(r, g.mulf(r, r)), g.mulf(sums[1], g.number(1.0 / width)))};
+      });
   Place place = segments == 1 ? Place() : locate(chunk, width);
   Value r = choose(factors[0], place);
   Values xs = get(x, row, chunk), results;
@@ -40,7 +41,7 @@ SmallVector<Value> GPURowEmitter::computeNorm(Operation *op, Value row, const GP
   }
   Value c = choose(factors[1], place);
   for (auto [each, dy] : llvm::zip(xs, get(backward.getDy(), row, chunk)))
-    results.push_back(g.subf(g.mulf(r, dy), g.mulf(each, c)));
+    results.push_back(g.fma(r, dy, g.negf(g.mulf(each, c))));
   return results;
 }
 
@@ -48,10 +49,9 @@ SmallVector<Value> GPURowEmitter::computeRowDot(RowDotOp op, Value row, const GP
   int64_t features = program.getFeatures(op.getA()),
           segments = program.getFeatures(op.getResult()), width = features / segments;
   const SegmentValues &sums = getSegments(op, row, chunk, segments, [&](int64_t segment) {
-    return reduce(segment * width, width, {Fold::Add}, [&](const GPUChunk &at) {
-      Values terms;
-      for (auto [a, b] : llvm::zip(get(op.getA(), row, at), get(op.getB(), row, at)))
-        terms.push_back(g.mulf(a, b));
+    return reduce(segment * width, width, {Fold::Dot}, [&](const GPUChunk &at) {
+      Values terms = get(op.getA(), row, at);
+      terms.append(get(op.getB(), row, at));
       return terms;
     });
   });
@@ -70,10 +70,9 @@ SmallVector<Value> GPURowEmitter::computeGate(Operation *op, Value row, const GP
   if (isa<GateOp>(op)) {
     const SegmentValues &values = getSegments(op, row, chunk, gates, [&](int64_t gate) -> Values {
       Value weightRow = g.integer(gate);
-      Values sums = reduce(0, width, {Fold::Add}, [&](const GPUChunk &at) {
-        Values terms;
-        for (auto [a, b] : llvm::zip(get(x, row, at), get(w, weightRow, at)))
-          terms.push_back(g.mulf(a, b));
+      Values sums = reduce(0, width, {Fold::Dot}, [&](const GPUChunk &at) {
+        Values terms = get(x, row, at);
+        terms.append(get(w, weightRow, at));
         return terms;
       });
       return {g.sigmoid(sums[0])};

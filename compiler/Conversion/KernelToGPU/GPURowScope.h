@@ -13,7 +13,7 @@ struct GPURowEmitter::Scope {
   std::map<ChunkKey, Values> chunks; ///< By value, row, dynamic part, offset, count.
   std::map<std::tuple<void *, void *, int64_t>, SegmentValues> segments; ///< By op, row, slice.
   std::map<void *, Value> sliceStarts;                                   ///< By dynamic part.
-  std::map<std::pair<void *, void *>, Value> bases;            ///< By pointer, row.
+  std::map<std::tuple<void *, int64_t, bool>, Value> starts; ///< By row, stride, whether i32.
   std::map<std::tuple<void *, int64_t, void *>, Neighbour> neighbours;
   std::map<void *, Value> uniforms;
   std::map<std::pair<int64_t, int64_t>, Value> lanes; ///< By features a thread, and remainder.

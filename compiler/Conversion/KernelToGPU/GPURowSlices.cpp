@@ -82,6 +82,9 @@ GPURowSlices::GPURowSlices(const GPURowProgram &program) {
     if (isa<ConcatOp>(op) && !seen.count(&op)) // Its parts would meet within one unit.
       return;
   width = found, units = 0;
+  // Two chunks a lane at least: one of each half.
+  int64_t lanes = llvm::bit_floor(uint64_t(width / 2 / program.getVector()));
+  together = 32 / std::clamp<int64_t>(lanes, 1, 32);
   for (auto &[features, begins] : cuts)
     for (auto it = begins.begin(); it != begins.end(); ++it) {
       int64_t end = std::next(it) == begins.end() ? features : *std::next(it);
@@ -92,8 +95,12 @@ GPURowSlices::GPURowSlices(const GPURowProgram &program) {
       for (auto [i, sum] : llvm::enumerate(program.getSums()))
         if (program.getFeatures(sum->getOperand(0)) == features)
           part.sums.push_back(i);
-      units += part.heads;
     }
+  for (const Part &part : parts)
+    while (part.heads % together)
+      together /= 2;
+  for (const Part &part : parts)
+    units += part.heads / together;
 }
 
 GPUChunk GPURowEmitter::inSlice(const GPUChunk &chunk, const GPUChunk &slice) {
@@ -115,6 +122,13 @@ SmallVector<Value> GPURowEmitter::storePart(const GPURowSlices &slices, size_t i
   whole.head.width = slices.width, whole.head.first = part.begin / slices.width;
   whole.head.number = number;
   Values sums(program.getSums().size(), g.number(0));
+  // Everything is read before the first store, behind which no load would pass.
+  struct Store {
+    GPUChunk chunk;
+    Value valid;
+    SmallVector<Values> values;
+  };
+  SmallVector<Store> stores;
   forChunks(0, slices.width, [&](const GPUChunk &features, Value valid) {
     GPUChunk chunk = inSlice(features, whole);
     for (unsigned i : part.sums) {
@@ -127,8 +141,13 @@ SmallVector<Value> GPURowEmitter::storePart(const GPURowSlices &slices, size_t i
         after = ys.empty() ? g.addf(after, x) : g.fma(x, ys[j], after);
       sums[i] = valid ? g.select(valid, after, sums[i]) : after;
     }
-    storeResults(part.results, row, chunk, valid);
+    Store &store = stores.emplace_back(Store{chunk, valid, {}});
+    for (unsigned i : part.results)
+      store.values.push_back(
+          getForStore(program.getTerminator()->getOperand(i), sinks[i].element, row, chunk));
   });
+  for (const Store &store : stores)
+    storeResults(part.results, store.values, row, store.chunk, store.valid);
   return sums;
 }
 
@@ -136,11 +155,14 @@ SmallVector<Value> GPURowEmitter::storeSlice(const GPURowSlices &slices, Value r
   SmallVector<Type> types(std::max<size_t>(program.getSums().size(), 1), g.f32());
   auto emit = [&](auto &&self, size_t part, int64_t first) -> Values {
     auto here = [&] {
-      Values sums = storePart(slices, part, row, g.add(unit, -first));
+      Value number = g.mul(g.add(unit, -first), slices.together);
+      if (group.inWarp)
+        number = g.add(number, group.inWarp);
+      Values sums = storePart(slices, part, row, number);
       sums.resize(types.size(), sums.empty() ? g.number(0) : sums.back());
       return sums;
     };
-    int64_t next = first + slices.parts[part].heads;
+    int64_t next = first + slices.parts[part].heads / slices.together;
     if (part + 1 == slices.parts.size())
       return here();
     return g.choose(g.less(unit, next), types, here, [&] { return self(self, part + 1, next); });

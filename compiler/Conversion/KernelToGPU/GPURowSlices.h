@@ -1,8 +1,9 @@
 //===- GPURowSlices.h - Rows dealt to warps head by head --------*- C++ -*-===//
 //
 // A region whose norms, rotations and shifts stay within heads needs no threads that share a row: a
-// warp takes one head of one result (or part of a concat) of one row, a unit. Reductions are a
-// warp's own, and every number is read once.
+// warp takes a few heads of one result (or part of a concat) of one row, a unit, and each group of
+// its lanes one of them. A lane has features of both halves of its head, so the two that a rotation
+// joins are its own: reductions are a group's, and every number is read once.
 //
 //===----------------------------------------------------------------------===//
 #ifndef SMELT_COMPILER_CONVERSION_KERNELTOGPU_GPUROWSLICES_H
@@ -21,7 +22,11 @@ struct GPURowSlices {
     llvm::SmallVector<unsigned> sums;    ///< Of the program's getSums().
   };
   llvm::SmallVector<Part> parts;
-  int64_t units = 1; ///< Heads of all parts.
+  int64_t together = 1; ///< Heads of a unit, which divides every part's.
+  int64_t units = 1;    ///< Of all parts.
+
+  /// Lanes that share a head.
+  int64_t getGroup() const { return 32 / together; }
 
   explicit GPURowSlices(const GPURowProgram &program);
 };

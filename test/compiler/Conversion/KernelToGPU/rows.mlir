@@ -6,6 +6,7 @@
 // CHECK-LABEL: llvm.func @smelt_norm(
 // CHECK-SAME: %[[X:.*]]: !llvm.ptr<1>, %[[Y:.*]]: !llvm.ptr<1>)
 // CHECK-SAME: nvvm.kernel
+// CHECK-NOT: arith.extsi
 // CHECK: llvm.load {{.*}} {alignment = 16 : i64} : !llvm.ptr<1> -> vector<4xf32>
 // CHECK-NOT: llvm.load
 // CHECK-COUNT-5: nvvm.shfl.sync bfly
@@ -20,9 +21,22 @@ func.func private @norm(%x: tensor<8x128xf32>) -> tensor<8x128xf32> {
   return %0 : tensor<8x128xf32>
 }
 
-// bf16 is read as bf16 and rounded once, at the store.
+// Element numbers take 64 bits only where a tensor has more than 2³¹ of them.
+// CHECK-LABEL: llvm.func @smelt_many(
+// CHECK: %[[ROW:.*]] = arith.extsi {{.*}} : i32 to i64
+// CHECK: arith.muli %[[ROW]], {{.*}} : i64
+func.func private @many(%x: tensor<3000000x768xf32>) -> tensor<3000000x768xf32> {
+  %0 = kernel.rowwise(%x) : (tensor<3000000x768xf32>) -> tensor<3000000x768xf32> {
+    ^bb0(%a: tensor<3000000x768xf32>):
+    %1 = lm.rms_norm %a {eps = 1.0e-6 : f64} : tensor<3000000x768xf32>
+    kernel.yield %1 : tensor<3000000x768xf32>
+  }
+  return %0 : tensor<3000000x768xf32>
+}
+
+// bf16 is read as halves of words and rounded once, at the store.
 // CHECK-LABEL: llvm.func @smelt_half(
-// CHECK: llvm.load {{.*}} {alignment = 8 : i64} : !llvm.ptr<1> -> vector<4xbf16>
+// CHECK: llvm.load {{.*}} {alignment = 8 : i64} : !llvm.ptr<1> -> vector<2xi32>
 // CHECK: arith.truncf {{.*}} : f32 to bf16
 // CHECK: llvm.store {{.*}} {alignment = 8 : i64} : vector<4xbf16>, !llvm.ptr<1>
 func.func private @half(%x: tensor<8x128xbf16>) -> tensor<8x128xbf16> {

@@ -1,13 +1,14 @@
-// Rows made of heads: a warp a head. Table gradients: a stable sort, no atomics.
+// Rows made of heads: a warp takes as many as it has lanes for, a lane eight features of one, and reads each number once. Table gradients: a stable sort, no atomics.
 // REQUIRES: gpu-codegen
 // RUN: gpu_kernels %s %t sm_90a
 // RUN: FileCheck %s < %t/kernels.ptx
 
-// Two sums over a head of the first part by one warp; the second part is a copy; no row is shared.
+// Two sums over each of the two heads of the first part by sixteen lanes; the second part is a copy; no row is shared. All loads of a unit
+// come before its stores.
 // CHECK-LABEL: .visible .entry smelt_heads(
 // CHECK: .reqntid 256
 // CHECK-NOT: bar.sync
-// CHECK-COUNT-10: shfl.sync.bfly
+// CHECK-COUNT-8: shfl.sync.bfly
 // CHECK-NOT: shfl.sync
 // CHECK-NOT: bar.sync
 // CHECK: ret;
@@ -31,7 +32,7 @@ func.func private @heads(%x: tensor<8x2x128xbf16>, %dy: tensor<8x2x128xbf16>, %z
 // CHECK-LABEL: .visible .entry smelt_scaled(
 // CHECK: .reqntid 256
 // CHECK-NOT: bar.sync
-// CHECK-COUNT-10: shfl.sync.bfly
+// CHECK-COUNT-8: shfl.sync.bfly
 // CHECK-NOT: shfl.sync
 // CHECK-NOT: bar.sync
 // CHECK: ret;
@@ -50,6 +51,23 @@ func.func private @scaled(%x: tensor<8x2x128xbf16>, %dy: tensor<8x2x128xbf16>, %
     kernel.yield %9 : tensor<8x512xbf16>
   }
   return %0 : tensor<8x512xbf16>
+}
+
+// Three heads: none shares a warp with another.
+// CHECK-LABEL: .visible .entry smelt_three(
+// CHECK-COUNT-10: shfl.sync.bfly
+// CHECK-NOT: shfl.sync
+// CHECK: ret;
+func.func private @three(%x: tensor<8x3x128xbf16>, %dy: tensor<8x3x128xbf16>) -> tensor<8x3x128xbf16> {
+  %0 = kernel.rowwise(%x, %dy) : (tensor<8x3x128xbf16>, tensor<8x3x128xbf16>) -> tensor<8x3x128xbf16> {
+    ^bb0(%a: tensor<8x3x128xbf16>, %b: tensor<8x3x128xbf16>):
+    %1 = lm.cast %a : tensor<8x3x128xbf16> -> tensor<8x3x128xf32>
+    %2 = lm.cast %b : tensor<8x3x128xbf16> -> tensor<8x3x128xf32>
+    %3 = lm.rms_norm_backward %1, %2 {eps = 1.0e-6 : f64} : tensor<8x3x128xf32>
+    %4 = lm.cast %3 : tensor<8x3x128xf32> -> tensor<8x3x128xbf16>
+    kernel.yield %4 : tensor<8x3x128xbf16>
+  }
+  return %0 : tensor<8x3x128xbf16>
 }
 
 // Sixteen bits of token: two passes of two launches, the starts, whole pieces, the table.

@@ -22,7 +22,7 @@ def norm_backward(x, dy):
 
 
 def expect(shape, dk, k, table, starts):
-    """Gradients of all heads before the norm; features 32–63 and 96–127 of a row went to the next one of its document."""
+    """Gradients of all heads before the norm; the second and the last quarter of a head went to the next row of its document."""
     rows, heads, width = shape
     result = []
     for t in range(rows):
@@ -30,7 +30,7 @@ def expect(shape, dk, k, table, starts):
             head = lambda x, row: x[(row * heads + h) * width:(row * heads + h + 1) * width]
             gradient = head(dk, t)
             for j in range(width):
-                if j // 32 % 2:
+                if j // (width // 4) % 2:
                     later = t + 1 < rows and starts[t + 1] <= t
                     gradient[j] = (head(dk, t + 1)[j] if later else 0) + (gradient[j] if t == starts[t] else 0)
             result += norm_backward(head(k, t), unrotate(gradient, table[t * width:(t + 1) * width]))
