@@ -2,6 +2,7 @@
 #include "compiler/Transforms/Placement/ArrangeStep.h"
 #include "llvm/ADT/STLExtras.h"
 #include <limits>
+#include <vector>
 
 using namespace smelt;
 
@@ -160,11 +161,65 @@ llvm::SmallVector<double> findTails(llvm::ArrayRef<StepEntry> entries) {
   return tails;
 }
 
+/// The launches that are not fixed and that `entry` comes after.
+llvm::SmallVector<unsigned> findOwn(llvm::ArrayRef<StepEntry> entries,
+                                    const llvm::SmallVector<bool> &isFixed, unsigned entry) {
+  llvm::SmallVector<unsigned> own, open(entries[entry].after);
+  llvm::SmallVector<bool> seen(entries.size(), false);
+  while (!open.empty()) {
+    unsigned next = open.pop_back_val();
+    if (isFixed[next] || seen[next])
+      continue;
+    seen[next] = true;
+    if (!entries[next].isCollective)
+      own.push_back(next);
+    llvm::append_range(open, entries[next].after);
+  }
+  return own;
+}
+
+/// Johnson's rule for two machines, of collectives and the launches that each of them waits for:
+/// first those that take longer than their launches, whose launches are shortest first; then the
+/// others, the longest first, so that what is left when all launches have ended is short. By
+/// launch, how many of these collectives begin no earlier than the first that waits for it.
+llvm::SmallVector<double> findTurns(llvm::ArrayRef<StepEntry> entries, unsigned fixed) {
+  struct Job {
+    llvm::SmallVector<unsigned> launches;
+    double before, own;
+  };
+  llvm::SmallVector<bool> isFixed(entries.size(), false);
+  for (unsigned entry = 0, launches = 0; entry < entries.size(); ++entry)
+    if (!entries[entry].isCollective)
+      isFixed[entry] = launches++ < fixed;
+  std::vector<Job> jobs;
+  for (auto [index, entry] : llvm::enumerate(entries)) {
+    if (!entry.isCollective)
+      continue;
+    Job job{findOwn(entries, isFixed, index), 0, entry.microseconds};
+    for (unsigned launch : job.launches)
+      job.before += entries[launch].microseconds;
+    if (!job.launches.empty())
+      jobs.push_back(std::move(job));
+  }
+  llvm::stable_sort(jobs, [](const Job &a, const Job &b) {
+    bool first = a.before < a.own, second = b.before < b.own;
+    return first != second ? first : first ? a.before < b.before : a.own > b.own;
+  });
+  llvm::SmallVector<double> turns(entries.size(), 0);
+  for (auto [turn, job] : llvm::enumerate(llvm::reverse(jobs)))
+    for (unsigned launch : job.launches)
+      turns[launch] = static_cast<double>(turn + 1);
+  return turns;
+}
+
 } // namespace
 
 Arrangement smelt::arrangeStep(llvm::ArrayRef<StepEntry> entries, unsigned fixed, bool early) {
-  llvm::SmallVector<double> none(entries.size(), 0), tails = findTails(entries);
-  Arrangement inOrder = Scheduler(entries, fixed, none, early).run(),
-              byTail = Scheduler(entries, fixed, tails, early).run();
-  return byTail.microseconds < inOrder.microseconds ? byTail : inOrder;
+  llvm::SmallVector<double> none(entries.size(), 0);
+  Arrangement best = Scheduler(entries, fixed, none, early).run();
+  for (const auto &rank : {findTails(entries), findTurns(entries, fixed)})
+    if (Arrangement other = Scheduler(entries, fixed, rank, early).run();
+        other.microseconds < best.microseconds)
+      best = std::move(other);
+  return best;
 }

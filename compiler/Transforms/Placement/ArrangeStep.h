@@ -25,10 +25,10 @@ struct Arrangement {
 
 /// List scheduling: the first `fixed` launches keep their order; of the others the one comes next
 /// that can begin soonest, of equals the first, or the one that most must come after (its update
-/// and what gathers it), whichever ends sooner. Collectives begin as soon as they may, one at a
-/// time; of several, that which the earliest entry waits for.
-/// With `early` others come between the fixed ones too, so that collectives after them begin
-/// sooner: those whose collectives have ended long ago.
+/// and what gathers it), or the one whose gather should come first by Johnson's rule, whichever
+/// ends soonest. Collectives begin as soon as they may, one at a time; of several, that which the
+/// earliest entry waits for. With `early` others come between the fixed ones too, so that
+/// collectives after them begin sooner: those whose collectives have ended long ago.
 Arrangement arrangeStep(llvm::ArrayRef<StepEntry> entries, unsigned fixed, bool early);
 
 } // namespace smelt

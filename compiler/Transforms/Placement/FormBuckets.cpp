@@ -27,8 +27,11 @@ int64_t findLastWriter(ProgramOp program, Attribute buffer, const ArenaAccess &a
   return last;
 }
 
-/// Buckets of the buffers of `collectives` in the order in which `writer` finishes them.
-SmallVector<Bucket> form(ArrayRef<Operation *> collectives, ProgramOp writer, const ArenaAccess &access, int64_t bucketBytes) {
+/// Buckets of the buffers of `collectives` in the order in which `writer` finishes them. With
+/// `fullAlone` a buffer that fills a bucket has one of its own: it waits for no other and makes
+/// none wait.
+SmallVector<Bucket> form(ArrayRef<Operation *> collectives, ProgramOp writer,
+                         const ArenaAccess &access, int64_t bucketBytes, bool fullAlone) {
   // By the op without its buffers, and the element type: what may go as one message.
   llvm::MapVector<std::pair<Attribute, Type>, std::pair<Operation *, SmallVector<Ready>>> groups;
   for (Operation *op : collectives) {
@@ -50,16 +53,23 @@ SmallVector<Bucket> form(ArrayRef<Operation *> collectives, ProgramOp writer, co
       sum += access.getBytes(each.buffer);
     constexpr int64_t least = 64 << 10;
     int64_t limit = std::min(bucketBytes, std::max(sum / 8, least));
-    bool open = false;
+    std::optional<size_t> open; // The bucket that takes more.
     for (const Ready &each : all) {
+      int64_t own = access.getBytes(each.buffer);
+      if (fullAlone && own >= limit) {
+        buckets.push_back({like, {each.buffer}, each.when});
+        continue;
+      }
       if (!open) {
+        open = buckets.size();
         buckets.push_back({like, {}, 0});
         bytes = 0;
       }
-      buckets.back().buffers.push_back(each.buffer);
-      buckets.back().ready = each.when;
-      bytes += access.getBytes(each.buffer);
-      open = bytes < limit;
+      buckets[*open].buffers.push_back(each.buffer);
+      buckets[*open].ready = each.when;
+      bytes += own;
+      if (bytes >= limit)
+        open.reset();
     }
   }
   llvm::stable_sort(buckets, [](const Bucket &a, const Bucket &b) { return a.ready < b.ready; });
@@ -73,7 +83,9 @@ void smelt::formBuckets(ProgramOp update, ProgramOp train, const ArenaAccess &ac
   for (Operation &op : body)
     if (isCollective(&op))
       (op.getName().getStringRef() == "exec.all_gather" ? gathers : sums).push_back(&op);
-  SmallVector<Bucket> first = form(sums, train, access, bucketBytes), last = form(gathers, update, access, bucketBytes);
+  // Sums keep their buckets: with other ones NCCL may add in another order.
+  SmallVector<Bucket> first = form(sums, train, access, bucketBytes, false),
+                      last = form(gathers, update, access, bucketBytes, true);
   OpBuilder builder = OpBuilder::atBlockBegin(&body);
   auto write = [&](const Bucket &bucket) { builder.clone(*bucket.like)->setAttr("buffers", builder.getArrayAttr(bucket.buffers)); };
   llvm::for_each(first, write);

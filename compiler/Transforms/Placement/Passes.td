@@ -19,6 +19,7 @@ def PlaceCollectivesPass : Pass<"smelt-place-collectives", "::mlir::ModuleOp"> {
     What a launch or collective computes does not change, nor do the buckets depend on where they are placed: the sums are the same bits.
     Before, in each update program, the buckets of its sums are formed anew in the order in which the backward pass finishes the gradients, and those of
     its gathers in the order in which it finishes the weights: a bucket that has `bucket-bytes`, or an eighth of all (but 64 KiB), takes no more.
+    A weight that has so many bytes itself is gathered alone: it waits for no other one, and no other one for it.
 
     On a GPU a collective takes multiprocessors from the launches beside it: `exec.collective_blocks` on the module, which the communicator is told.
 

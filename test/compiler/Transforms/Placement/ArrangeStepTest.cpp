@@ -53,6 +53,33 @@ TEST(ArrangeStepTest, CollectivesAfterOneLaunchCountTogether) {
   EXPECT_EQ(arrangement.microseconds, 210);
 }
 
+TEST(ArrangeStepTest, TheLastGatherIsTheShortest) {
+  // Three updates of 30, 20 and 2 µs; their weights take 1, 15 and 8 µs to gather. By what must
+  // come after each the second goes first and the third last: 160. By Johnson's rule the third,
+  // whose gather takes longer than its update, goes first and the first last: only its gather is
+  // left.
+  llvm::SmallVector<StepEntry> entries = {
+      launch(100),         launch(30, {0}), collective(1, {1}), launch(20, {0}),
+      collective(15, {3}), launch(2, {0}),  collective(8, {5})};
+  Arrangement arrangement = arrangeStep(entries, 1, false);
+  expectRight(entries, arrangement);
+  EXPECT_EQ(arrangement.begin[5], 100);
+  EXPECT_EQ(arrangement.begin[3], 102);
+  EXPECT_EQ(arrangement.begin[1], 122);
+  EXPECT_EQ(arrangement.microseconds, 153);
+}
+
+TEST(ArrangeStepTest, AllLaunchesOfAGatherTakeItsTurn) {
+  // Two launches one after the other and a gather of 9; a launch of 20 and a gather of 2, which the
+  // order of the list and what comes after would begin first.
+  llvm::SmallVector<StepEntry> entries = {launch(100),    launch(20, {0}), collective(2, {1}),
+                                          launch(3, {0}), launch(3, {3}),  collective(9, {4})};
+  Arrangement arrangement = arrangeStep(entries, 1, false);
+  expectRight(entries, arrangement);
+  EXPECT_EQ(arrangement.begin[1], 106);
+  EXPECT_EQ(arrangement.microseconds, 128);
+}
+
 TEST(ArrangeStepTest, UpdatesComeBetweenFixedLaunchesOnlyIfAllowed) {
   // A sum of 20 after the first launch, then 8,000 of other launches; the update's weights take 800
   // to gather.
