@@ -11,8 +11,9 @@ namespace smelt::runtime {
 class StreamCollective : public Collective {
 public:
   /// Memory for an arena of `bytes`, as these collectives like it best; empty where that is none in
-  /// particular. All ranks call it, once, with the same number.
-  virtual StatusOr<std::shared_ptr<void>> allocateArena(uint64_t /*bytes*/) {
+  /// particular. `largestSum`: as Device's. All ranks call it, once, with the same numbers.
+  virtual StatusOr<std::shared_ptr<void>> allocateArena(uint64_t /*bytes*/,
+                                                        uint64_t /*largestSum*/) {
     return std::shared_ptr<void>();
   }
   /// Puts the collective into `stream` (the driver's; perhaps under capture), its buffers at

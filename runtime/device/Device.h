@@ -69,8 +69,9 @@ public:
   /// "cpu: Intel(R) Xeon(R) …, 8 threads"
   virtual std::string description() const = 0;
 
-  /// Allocates the arena, aligned to at least 64 bytes and zeroed. Once per device.
-  virtual Status allocateArena(uint64_t bytes) = 0;
+  /// Allocates the arena, aligned to at least 64 bytes and zeroed. Once per device. `largestSum`:
+  /// bytes of the largest reduce-scatter in it; collectives may take as much beside it.
+  virtual Status allocateArena(uint64_t bytes, uint64_t largestSum = 0) = 0;
   /// After what was started before; `from` may change as soon as this returns.
   virtual Status copyIn(uint64_t offset, std::span<const std::byte> from) = 0;
   /// The same for several places at once. Where the device works beside the host, the bytes travel

@@ -120,8 +120,22 @@ std::optional<DeviceLibrary> Session::libraryOf(const Kernel &kernel) const {
                        workspace ? manifest().buffers[*workspace].offset : 0};
 }
 
+/// Bytes of the largest reduce-scatter of any program.
+static uint64_t largestSum(const Manifest &manifest) {
+  uint64_t most = 0;
+  for (const Program &program : manifest.programs)
+    for (const CollectiveStep &step : program.collectives) {
+      uint64_t bytes = 0;
+      for (uint32_t buffer : step.buffers)
+        bytes += manifest.buffers[buffer].bytes;
+      if (step.kind == CollectiveKind::ReduceScatter)
+        most = std::max(most, bytes);
+    }
+  return most;
+}
+
 Status Session::prepare() {
-  SMELT_RETURN_IF_ERROR(device_->allocateArena(manifest().arenaBytes));
+  SMELT_RETURN_IF_ERROR(device_->allocateArena(manifest().arenaBytes, largestSum(manifest())));
   std::vector<DeviceKernel> kernels;
   for (const Kernel &kernel : manifest().kernels)
     kernels.push_back({kernel.symbol, kernel.gpu, kernel.product, libraryOf(kernel)});

@@ -38,8 +38,8 @@ public:
   int size() const override { return size_; }
   std::string version() const override { return "NCCL " + library_.version; }
 
-  StatusOr<std::shared_ptr<void>> allocateArena(uint64_t bytes) override {
-    return windows_.share(bytes, blocks_, patience_, stream_.get());
+  StatusOr<std::shared_ptr<void>> allocateArena(uint64_t bytes, uint64_t largestSum) override {
+    return windows_.share(bytes, largestSum, blocks_, patience_, stream_.get());
   }
   Status start(const DeviceCollective &collective, uint64_t arena, void *stream) override;
   Status startBroadcast(std::span<const DeviceRange> ranges, int root, uint64_t arena,
@@ -131,8 +131,10 @@ Status NcclCollective::start(const DeviceCollective &collective, uint64_t arena,
   for (const DeviceRange &buffer : collective.buffers)
     if (buffer.bytes % (collective.kind == CollectiveKind::AllReduce ? element : element * parts))
       return internalError("a collective of ", buffer.bytes, " bytes on ", size_, " ranks");
-  CommunicatorOwner &owner =
-      windows_.takes(collective, arena) ? windows_.communicator() : communicator_;
+  bool byWindows = windows_.takes(collective, arena);
+  if (byWindows && windows_.addsCopies(collective))
+    return windows_.addCopies(collective, arena, stream);
+  CommunicatorOwner &owner = byWindows ? windows_.communicator() : communicator_;
   return owner.runGroup("a collective", [&](Communicator communicator) {
     Result result = kSuccess;
     auto call = [&](const DeviceRange &buffer) {

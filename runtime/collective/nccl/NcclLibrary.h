@@ -37,7 +37,8 @@ namespace smelt::runtime::nccl {
   X(Result, memFree, "ncclMemFree", (void *))                                                      \
   X(Result, windowRegister, "ncclCommWindowRegister",                                              \
     (Communicator, void *, size_t, Window *, int))                                                 \
-  X(Result, windowDeregister, "ncclCommWindowDeregister", (Communicator, Window))
+  X(Result, windowDeregister, "ncclCommWindowDeregister", (Communicator, Window))                  \
+  X(Result, allToAll, "ncclAlltoAll", (const void *, void *, size_t, int, Communicator, void *))
 
 struct Library {
 #define SMELT_NCCL_MEMBER(result, name, symbol, parameters) result(*name) parameters = nullptr;

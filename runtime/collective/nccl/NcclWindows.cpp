@@ -14,6 +14,7 @@ using std::chrono::milliseconds;
 namespace {
 constexpr std::pair<const char *, WindowUse> kUses[] = {{"0", WindowUse::Off},
                                                         {"gathers", WindowUse::Gathers},
+                                                        {"copies", WindowUse::Copies},
                                                         {"kernels", WindowUse::Kernels},
                                                         {"all", WindowUse::All}};
 
@@ -29,7 +30,8 @@ WindowUse wantedUse(const Library &library) {
                      " does nothing"));
       return WindowUse::Off;
     }
-  logWarning(concat("SMELT_NCCL_WINDOWS=", word, " does nothing: 0, gathers, kernels or all"));
+  logWarning(
+      concat("SMELT_NCCL_WINDOWS=", word, " does nothing: 0, gathers, copies, kernels or all"));
   return WindowUse::Off;
 }
 
@@ -61,7 +63,8 @@ StatusOr<std::string> Windows::askAll(const char *stage, const std::string &own)
 
 StatusOr<std::string> Windows::allocate(uint64_t bytes) {
   auto parts = static_cast<size_t>(peers_.size());
-  part_ = std::min<uint64_t>(bytes, 4 << 20) / 256 / parts * 256;
+  uint64_t most = use_ == WindowUse::Copies ? std::min(besideAt_, besideBytes_) : bytes;
+  part_ = std::min<uint64_t>(most, 4 << 20) / 256 / parts * 256;
   if (!part_)
     return askAll("memory", "-the arena is too small");
   void *memory = nullptr;
@@ -71,8 +74,8 @@ StatusOr<std::string> Windows::allocate(uint64_t bytes) {
   return askAll("memory", concat("+", hostOf(), " ", bytes));
 }
 
-StatusOr<std::shared_ptr<void>> Windows::share(uint64_t bytes, int blocks, milliseconds patience,
-                                               cuda::Stream stream) {
+StatusOr<std::shared_ptr<void>> Windows::share(uint64_t bytes, uint64_t largestSum, int blocks,
+                                               milliseconds patience, cuda::Stream stream) {
   patience_ = std::min(patience, milliseconds(30000)); // There is a way without.
   if (peers_.size() == 1)
     return std::shared_ptr<void>();
@@ -85,6 +88,12 @@ StatusOr<std::shared_ptr<void>> Windows::share(uint64_t bytes, int blocks, milli
   }
   if (use_ == WindowUse::Off)
     return std::shared_ptr<void>();
+  uint64_t arena = bytes;
+  if (use_ == WindowUse::Copies) {
+    besideAt_ = (arena + 255) / 256 * 256;
+    besideBytes_ = (std::max<uint64_t>(largestSum, 1) + 255) / 256 * 256;
+    bytes = besideAt_ + besideBytes_;
+  }
   SMELT_ASSIGN_OR_RETURN(std::string why, allocate(bytes));
   if (why.empty()) {
     communicator_.setTrial(true);
@@ -104,18 +113,38 @@ StatusOr<std::shared_ptr<void>> Windows::share(uint64_t bytes, int blocks, milli
     return std::shared_ptr<void>();
   }
   if (peers_.rank() == 0)
-    logNote(concat("NCCL: the arena (", bytes >> 20,
+    logNote(concat("NCCL: the arena (", arena >> 20,
                    " MiB) is a window of all ranks; all-gathers by ",
                    use_ == WindowUse::Kernels ? "symmetric kernels" : "copy engines",
-                   use_ == WindowUse::Gathers ? "" : ", sums by symmetric kernels"));
+                   use_ == WindowUse::Gathers  ? ""
+                   : use_ == WindowUse::Copies ? ", sums too, beside it"
+                                               : ", sums by symmetric kernels"));
   return memory_;
 }
 
 bool Windows::takes(const DeviceCollective &collective, uint64_t arena) const {
   if (!memory_ || arena != reinterpret_cast<uintptr_t>(memory_.get()))
     return false;
-  bool hasKernel = collective.type == DType::F32 || collective.type == DType::BF16;
-  return collective.kind == CollectiveKind::AllGather || (use_ != WindowUse::Gathers && hasKernel);
+  if (collective.kind == CollectiveKind::AllGather)
+    return true;
+  auto ranks = static_cast<uint64_t>(peers_.size());
+  uint64_t bytes = 0;
+  bool isWhole = true; // Vectors.
+  for (const DeviceRange &buffer : collective.buffers) {
+    bytes += buffer.bytes;
+    isWhole &= buffer.offset % PartSums::kVector == 0 &&
+               buffer.bytes % (ranks * PartSums::kVector) == 0 && buffer.bytes;
+  }
+  switch (use_) {
+  case WindowUse::Copies:
+    return addsCopies(collective) && PartSums::has(collective.type) && isWhole &&
+           bytes <= besideBytes_;
+  case WindowUse::Kernels:
+  case WindowUse::All:
+    return PartSums::has(collective.type); // So have NCCL's symmetric kernels.
+  default:
+    return false;
+  }
 }
 
 Status Windows::connect(uint64_t bytes, int blocks, cuda::Stream stream) {
@@ -127,7 +156,36 @@ Status Windows::connect(uint64_t bytes, int blocks, cuda::Stream stream) {
   // with each message; after a single one outside of graphs a graph would find a 1 that is old.
   for (unsigned char add : {1, 101})
     SMELT_RETURN_IF_ERROR(tryGather(add, stream));
-  return use_ == WindowUse::Gathers ? Status::ok() : trySums(stream);
+  if (use_ == WindowUse::Gathers)
+    return Status::ok();
+  if (use_ == WindowUse::Copies)
+    SMELT_RETURN_IF_ERROR(sums_.load(driver_));
+  return trySums(stream);
+}
+
+Status Windows::addCopies(const DeviceCollective &collective, uint64_t arena, void *stream) {
+  auto ranks = static_cast<uint64_t>(peers_.size()), rank = static_cast<uint64_t>(peers_.rank());
+  uint64_t beside = reinterpret_cast<uintptr_t>(memory_.get()) + besideAt_, at = beside;
+  SMELT_RETURN_IF_ERROR(communicator_.runGroup("ncclAlltoAll", [&](Communicator communicator) {
+    Result result = kSuccess;
+    for (const DeviceRange &buffer : collective.buffers) {
+      if (result == kSuccess || result == kInProgress)
+        result = library_.allToAll(reinterpret_cast<void *>(arena + buffer.offset),
+                                   reinterpret_cast<void *>(at), buffer.bytes / ranks, kUint8,
+                                   communicator, stream);
+      at += buffer.bytes;
+    }
+    return result;
+  }));
+  at = beside;
+  for (const DeviceRange &buffer : collective.buffers) {
+    uint64_t part = buffer.bytes / ranks;
+    SMELT_RETURN_IF_ERROR(sums_.add(collective.type, at, static_cast<unsigned>(ranks),
+                                    arena + buffer.offset + rank * part, part,
+                                    static_cast<cuda::Stream>(stream)));
+    at += buffer.bytes;
+  }
+  return Status::ok();
 }
 
 Status Windows::tryGather(unsigned char add, cuda::Stream stream) {
@@ -158,17 +216,24 @@ Status Windows::trySums(cuda::Stream stream) {
   auto *whole = static_cast<std::byte *>(memory_.get()), *mine = whole + rank * part_;
   size_t count = part_ / sizeof(float);
   for (bool scatter : {true, false}) {
+    if (!scatter && use_ == WindowUse::Copies)
+      break;
     auto base = reinterpret_cast<cuda::DevicePointer>(memory_.get());
     constexpr unsigned one = 0x3f800000;
     SMELT_RETURN_IF_ERROR(driver_.check(driver_.memsetD32Async(base, one, count * ranks, stream),
                                         "cuMemsetD32Async"));
-    SMELT_RETURN_IF_ERROR(
-        communicator_.runGroup("a sum in a window", [&](Communicator communicator) {
-          if (scatter)
-            return library_.reduceScatter(whole, mine, count, kFloat32, kSum, communicator, stream);
-          return library_.allReduce(whole, whole, count * ranks, kFloat32, kSum, communicator,
-                                    stream);
-        }));
+    if (use_ == WindowUse::Copies)
+      SMELT_RETURN_IF_ERROR(addCopies(
+          {CollectiveKind::ReduceScatter, DType::F32, {{0, part_ * ranks}}}, base, stream));
+    else
+      SMELT_RETURN_IF_ERROR(
+          communicator_.runGroup("a sum in a window", [&](Communicator communicator) {
+            if (scatter)
+              return library_.reduceScatter(whole, mine, count, kFloat32, kSum, communicator,
+                                            stream);
+            return library_.allReduce(whole, whole, count * ranks, kFloat32, kSum, communicator,
+                                      stream);
+          }));
     std::vector<float> sums(scatter ? count : count * ranks);
     SMELT_RETURN_IF_ERROR(
         read(std::as_writable_bytes(std::span(sums)), scatter ? rank * part_ : 0, stream));

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "runtime/collective/nccl/NcclCommunicator.h"
+#include "runtime/collective/nccl/PartSums.h"
 #include "runtime/device/ProgramEntry.h"
 #include "runtime/device/cuda/Handles.h"
 
@@ -21,6 +22,7 @@ namespace smelt::runtime::nccl {
 enum class WindowUse {
   Off,     ///< "0", or unset.
   Gathers, ///< "gathers": all-gathers, by copy engines.
+  Copies,  ///< "copies": and reduce-scatters: parts by copy engines, added by a kernel of ours.
   Kernels, ///< "kernels": all-gathers and sums, by NCCL's symmetric kernels.
   All,     ///< "all": all-gathers by copy engines, sums by kernels.
 };
@@ -31,11 +33,19 @@ public:
       : library_(library), driver_(driver), peers_(peers), communicator_(library, peers) {}
 
   /// Memory for an arena, in a window; empty where rank 0 does not want it or a rank cannot have
-  /// it, which a note says. All ranks call it, once.
-  StatusOr<std::shared_ptr<void>> share(uint64_t bytes, int blocks,
+  /// it, which a note says. All ranks call it, once. `largestSum`: bytes of the largest message
+  /// that will be reduced and scattered; others do not go this way.
+  StatusOr<std::shared_ptr<void>> share(uint64_t bytes, uint64_t largestSum, int blocks,
                                         std::chrono::milliseconds patience, cuda::Stream stream);
-  /// Does the collective go by windows? Then `communicator` does it.
+  /// Does the collective go by windows? Then `communicator` does it, or `addCopies`.
   bool takes(const DeviceCollective &collective, uint64_t arena) const;
+  /// Is it a reduce-scatter that copy engines and a kernel do?
+  bool addsCopies(const DeviceCollective &collective) const {
+    return use_ == WindowUse::Copies && collective.kind == CollectiveKind::ReduceScatter;
+  }
+  /// Puts it into `stream`: copy engines bring every rank's part of the sum beside the arena, then
+  /// a kernel adds them in order of ranks.
+  Status addCopies(const DeviceCollective &collective, uint64_t arena, void *stream);
   CommunicatorOwner &communicator() { return communicator_; }
   bool areThere() const { return memory_ != nullptr; }
 
@@ -54,6 +64,8 @@ private:
   std::chrono::milliseconds patience_{0};
   bool isStuck_ = false;         ///< Work in the stream does not end.
   std::shared_ptr<void> memory_; ///< Goes after the communicator.
+  uint64_t besideAt_ = 0, besideBytes_ = 0; ///< Behind the arena: parts that are to be added.
+  PartSums sums_;
   size_t part_ = 0;              ///< Of a rank, in trials.
   CommunicatorOwner communicator_;
 };

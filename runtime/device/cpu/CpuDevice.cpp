@@ -100,7 +100,7 @@ public:
     return concat("cpu: ", hostCpuModel(), ", ", threads, threads == 1 ? " thread" : " threads");
   }
 
-  Status allocateArena(uint64_t bytes) override {
+  Status allocateArena(uint64_t bytes, uint64_t) override {
     if (arena_.isAllocated())
       return internalError("the arena is allocated already");
     return arena_.allocate(bytes);

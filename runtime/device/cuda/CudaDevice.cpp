@@ -41,7 +41,7 @@ public:
 
   std::string description() const override { return concat("cuda:", ordinal_, ": ", name_); }
 
-  Status allocateArena(uint64_t bytes) override;
+  Status allocateArena(uint64_t bytes, uint64_t largestSum) override;
 
   Status copyIn(uint64_t offset, std::span<const std::byte> from) override {
     DeviceWrite write = {offset, from};
@@ -155,12 +155,12 @@ private:
   std::atomic<bool> abandoned_ = false;
 };
 
-Status CudaDevice::allocateArena(uint64_t bytes) {
+Status CudaDevice::allocateArena(uint64_t bytes, uint64_t largestSum) {
   if (arena_)
     return internalError("the arena is allocated already");
   uint64_t wanted = std::max<uint64_t>(bytes, 256);
   if (collective_) {
-    SMELT_ASSIGN_OR_RETURN(sharedArena_, collective_->allocateArena(wanted));
+    SMELT_ASSIGN_OR_RETURN(sharedArena_, collective_->allocateArena(wanted, largestSum));
     arena_ = reinterpret_cast<uintptr_t>(sharedArena_.get());
   }
   if (!arena_) {

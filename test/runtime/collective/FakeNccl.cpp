@@ -20,7 +20,7 @@
 
 namespace {
 enum { Success = 0, SystemError = 2, InvalidUsage = 5, RemoteError = 6, InProgress = 7 };
-enum Kind { AllReduce, ReduceScatter, AllGather, Broadcast };
+enum Kind { AllReduce, ReduceScatter, AllGather, Broadcast, AllToAll };
 
 struct Id {
   char bytes[128];
@@ -119,7 +119,8 @@ void store(int type, double value, char *to) {
 }
 
 size_t inputBytes(const Communicator &own, const Call &call) {
-  size_t parts = call.kind == ReduceScatter ? static_cast<size_t>(own.size) : 1;
+  bool isWhole = call.kind == ReduceScatter || call.kind == AllToAll;
+  size_t parts = isWhole ? static_cast<size_t>(own.size) : 1;
   return call.count * bytesOf(call.type) * parts;
 }
 
@@ -134,6 +135,11 @@ void take(const Communicator &own, const Call &call, size_t at) {
     for (int other = 0; other < own.size; ++other)
       std::memcpy(call.to + size_t(other) * bytes, own.slotOf(other) + at, bytes);
     *call.to ^= own.window && is("wrong windows") ? 1 : 0;
+    return;
+  case AllToAll:
+    for (int other = 0; other < own.size; ++other)
+      std::memcpy(call.to + size_t(other) * bytes,
+                  own.slotOf(other) + at + size_t(own.rank) * bytes, bytes);
     return;
   case AllReduce:
   case ReduceScatter:
@@ -182,10 +188,12 @@ int ask(Kind kind, const void *from, void *to, size_t count, int type, int root,
   grouped = communicator;
   size_t parts = static_cast<size_t>(communicator->size), bytes = count * bytesOf(type);
   const char *input = static_cast<const char *>(from), *output = static_cast<const char *>(to);
-  bool isWhole = communicator->isInWindow(input, bytes * (kind == ReduceScatter ? parts : 1)) &&
-                 communicator->isInWindow(output, bytes * (kind == AllGather ? parts : 1));
+  bool readsAll = kind == ReduceScatter || kind == AllToAll,
+       writesAll = kind == AllGather || kind == AllToAll;
+  bool isWhole = communicator->isInWindow(input, bytes * (readsAll ? parts : 1)) &&
+                 communicator->isInWindow(output, bytes * (writesAll ? parts : 1));
   if (isWhole)
-    ++(kind == AllGather && communicator->policy == 2 ? byEngine : byKernel);
+    ++(writesAll && communicator->policy == 2 ? byEngine : byKernel);
   forbid(communicator->window && !isWhole, "a message from outside of the window");
   group.push_back(
       {kind, static_cast<const char *>(from), static_cast<char *>(to), count, type, root});
@@ -320,6 +328,10 @@ int ncclReduceScatter(const void *from, void *to, size_t count, int type, int op
 int ncclAllGather(const void *from, void *to, size_t count, int type, Communicator *communicator,
                   void *) {
   return ask(AllGather, from, to, count, type, 0, communicator);
+}
+int ncclAlltoAll(const void *from, void *to, size_t count, int type, Communicator *communicator,
+                 void *) {
+  return ask(AllToAll, from, to, count, type, 0, communicator);
 }
 int ncclBroadcast(const void *from, void *to, size_t count, int type, int root,
                   Communicator *communicator, void *) {

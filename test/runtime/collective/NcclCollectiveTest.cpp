@@ -173,7 +173,7 @@ std::string runInWindows(const char *use, const char *fake, int size, uint64_t m
     ASSERT_TRUE(collective.isOk()) << collective.status().message();
     ASSERT_TRUE((*device)->setCollective(collective->get()).isOk());
     uint64_t whole = 256 * static_cast<uint64_t>(size), rank = static_cast<uint64_t>(group.rank());
-    Status allocated = (*device)->allocateArena((1 << 20) + more * rank);
+    Status allocated = (*device)->allocateArena((1 << 20) + more * rank, whole);
     ASSERT_TRUE(allocated.isOk()) << allocated.message();
     std::vector<std::byte> zeros(whole), all(whole);
     ASSERT_TRUE((*device)->copyOut(0, all).isOk());
@@ -210,8 +210,12 @@ TEST(NcclWindows, WhatGoesByThem) {
     const char *use;
     int engine, kernel; ///< Calls of a rank: two or four to try, and a program's three.
   };
-  for (Case each :
-       {Case{"", 0, 0}, {"0", 0, 0}, {"gathers", 3, 0}, {"kernels", 0, 7}, {"all", 3, 4}})
+  for (Case each : {Case{"", 0, 0},
+                    {"0", 0, 0},
+                    {"gathers", 3, 0},
+                    {"copies", 5, 0},
+                    {"kernels", 0, 7},
+                    {"all", 3, 4}})
     for (int size : {1, 2, 3}) {
       auto before = callsInWindows();
       std::string notes = runInWindows(each.use, "", size);
@@ -244,9 +248,9 @@ TEST(NcclWindows, Refused) {
       std::string::npos);
   EXPECT_NE(noteOf("all", "", 4096).find("rank 1 has another host or another arena than rank 0"),
             std::string::npos);
-  EXPECT_NE(
-      noteOf("some", "").find("SMELT_NCCL_WINDOWS=some does nothing: 0, gathers, kernels or all"),
-      std::string::npos);
+  EXPECT_NE(noteOf("some", "")
+                .find("SMELT_NCCL_WINDOWS=some does nothing: 0, gathers, copies, kernels or all"),
+            std::string::npos);
 }
 
 /// What two ranks say with a library in which `what` is wrong.

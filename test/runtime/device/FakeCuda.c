@@ -1,7 +1,7 @@
 // A libcuda for tests without a GPU: memory is the host's, everything happens at once, kernels do
-// nothing. FAKE_CUDA_GPUS says how many GPUs there are (1). FAKE_CUDA says what is wrong with it:
-// "few" (1 MiB of memory), "other" (another GPU than cubins are for), "damaged" (no image loads),
-// "none" (no GPU).
+// nothing, but for those that add parts in f32 (PartSums). FAKE_CUDA_GPUS says how many GPUs there
+// are (1). FAKE_CUDA says what is wrong with it: "few" (1 MiB of memory), "other" (another GPU than
+// cubins are for), "damaged" (no image loads), "none" (no GPU).
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,8 @@ static int is(const char *what) {
   const char *mode = getenv("FAKE_CUDA");
   return mode && strcmp(mode, what) == 0;
 }
-static int token; // What handles point to.
+static int token;    // What handles point to.
+static int addParts; // The one kernel that works.
 
 Result cuInit(unsigned flags) { return is("none") ? NoDevice : 0; }
 Result cuGetErrorName(Result r, const char **name) {
@@ -102,11 +103,24 @@ Result cuModuleLoadDataEx(void **module, const void *image, unsigned count, int 
 }
 Result cuModuleUnload(void *module) { return 0; }
 Result cuModuleGetFunction(void **function, void *module, const char *name) {
-  return *function = &token, 0;
+  *function = strcmp(name, "smelt_add_parts_f32") == 0 ? &addParts : &token;
+  return 0;
 }
 Result cuFuncSetAttribute(void *function, int which, int value) { return 0; }
 Result cuLaunchKernel(void *function, unsigned x, unsigned y, unsigned z, unsigned bx, unsigned by,
                       unsigned bz, unsigned shared, void *stream, void **parameters, void **extra) {
+  if (function != &addParts)
+    return 0;
+  const float *parts = *(const float **)parameters[0];
+  float *sum = *(float **)parameters[1];
+  uint64_t numbers = 4 * *(const uint64_t *)parameters[2];
+  unsigned count = *(const unsigned *)parameters[3];
+  for (uint64_t i = 0; i < numbers; ++i) {
+    float all = parts[i];
+    for (unsigned part = 1; part < count; ++part)
+      all += parts[part * numbers + i];
+    sum[i] = all;
+  }
   return 0;
 }
 Result cuTensorMapEncodeTiled(void *map, int type, uint32_t rank, void *address,

@@ -207,7 +207,7 @@ Status runRank(const RankEnvironment &environment, int replays) {
               std::chrono::duration<double, std::milli>(Clock::now() - start).count());
   SMELT_RETURN_IF_ERROR(device->setCollective(nccl.get()));
   start = Clock::now();
-  SMELT_RETURN_IF_ERROR(device->allocateArena(kLargest + 256));
+  SMELT_RETURN_IF_ERROR(device->allocateArena(kLargest + 256, kLargest));
   std::printf("rank %d: the arena after %.0f ms\n", group->rank(),
               std::chrono::duration<double, std::milli>(Clock::now() - start).count());
   SMELT_RETURN_IF_ERROR(bench::loadBusyKernel(*device));

@@ -1,0 +1,180 @@
+#include "runtime/collective/nccl/PartSums.h"
+
+#include <algorithm>
+
+namespace smelt::runtime::nccl {
+
+namespace {
+/// A thread adds vectors of 16 bytes, those of all parts at one place before those of the next.
+constexpr const char *kCode = R"(
+.version 7.0
+.target sm_80
+.address_size 64
+
+.visible .entry smelt_add_parts_f32(.param .u64 parts, .param .u64 sum, .param .u64 vectors, .param .u32 count)
+{
+  .reg .pred %p<2>;
+  .reg .b32 %r<24>;
+  .reg .b64 %d<9>;
+  .reg .f32 %f<24>;
+  ld.param.u64 %d0, [parts];
+  ld.param.u64 %d1, [sum];
+  ld.param.u64 %d2, [vectors];
+  ld.param.u32 %r0, [count];
+  cvta.to.global.u64 %d0, %d0;
+  cvta.to.global.u64 %d1, %d1;
+  shl.b64 %d3, %d2, 4; // Bytes of a part.
+  mov.u32 %r1, %ctaid.x;
+  mov.u32 %r2, %ntid.x;
+  mov.u32 %r3, %tid.x;
+  cvt.u64.u32 %d5, %r3;
+  mad.wide.u32 %d4, %r1, %r2, %d5; // The thread's next vector.
+  mov.u32 %r3, %nctaid.x;
+  mul.wide.u32 %d5, %r3, %r2;
+next:
+  setp.ge.u64 %p0, %d4, %d2;
+  @%p0 bra end;
+  shl.b64 %d6, %d4, 4;
+  add.u64 %d7, %d0, %d6;
+  ld.global.v4.f32 {%f0, %f1, %f2, %f3}, [%d7];
+  mov.u32 %r4, 1;
+part:
+  setp.ge.u32 %p0, %r4, %r0;
+  @%p0 bra store;
+  add.u64 %d7, %d7, %d3;
+  ld.global.v4.f32 {%f4, %f5, %f6, %f7}, [%d7];
+  add.rn.f32 %f0, %f0, %f4;
+  add.rn.f32 %f1, %f1, %f5;
+  add.rn.f32 %f2, %f2, %f6;
+  add.rn.f32 %f3, %f3, %f7;
+  add.u32 %r4, %r4, 1;
+  bra part;
+store:
+  add.u64 %d7, %d1, %d6;
+  st.global.v4.f32 [%d7], {%f0, %f1, %f2, %f3};
+  add.u64 %d4, %d4, %d5;
+  bra next;
+end:
+  ret;
+}
+
+.visible .entry smelt_add_parts_bf16(.param .u64 parts, .param .u64 sum, .param .u64 vectors, .param .u32 count)
+{
+  .reg .pred %p<2>;
+  .reg .b32 %r<24>;
+  .reg .b64 %d<9>;
+  .reg .f32 %f<24>;
+  ld.param.u64 %d0, [parts];
+  ld.param.u64 %d1, [sum];
+  ld.param.u64 %d2, [vectors];
+  ld.param.u32 %r0, [count];
+  cvta.to.global.u64 %d0, %d0;
+  cvta.to.global.u64 %d1, %d1;
+  shl.b64 %d3, %d2, 4; // Bytes of a part.
+  mov.u32 %r1, %ctaid.x;
+  mov.u32 %r2, %ntid.x;
+  mov.u32 %r3, %tid.x;
+  cvt.u64.u32 %d5, %r3;
+  mad.wide.u32 %d4, %r1, %r2, %d5; // The thread's next vector.
+  mov.u32 %r3, %nctaid.x;
+  mul.wide.u32 %d5, %r3, %r2;
+next:
+  setp.ge.u64 %p0, %d4, %d2;
+  @%p0 bra end;
+  shl.b64 %d6, %d4, 4;
+  add.u64 %d7, %d0, %d6;
+  ld.global.v4.b32 {%r5, %r6, %r7, %r8}, [%d7];
+  shl.b32 %r12, %r5, 16;
+  and.b32 %r13, %r5, 0xffff0000;
+  shl.b32 %r14, %r6, 16;
+  and.b32 %r15, %r6, 0xffff0000;
+  shl.b32 %r16, %r7, 16;
+  and.b32 %r17, %r7, 0xffff0000;
+  shl.b32 %r18, %r8, 16;
+  and.b32 %r19, %r8, 0xffff0000;
+  mov.b32 %f0, %r12;
+  mov.b32 %f1, %r13;
+  mov.b32 %f2, %r14;
+  mov.b32 %f3, %r15;
+  mov.b32 %f4, %r16;
+  mov.b32 %f5, %r17;
+  mov.b32 %f6, %r18;
+  mov.b32 %f7, %r19;
+  mov.u32 %r4, 1;
+part:
+  setp.ge.u32 %p0, %r4, %r0;
+  @%p0 bra store;
+  add.u64 %d7, %d7, %d3;
+  ld.global.v4.b32 {%r5, %r6, %r7, %r8}, [%d7];
+  shl.b32 %r12, %r5, 16;
+  and.b32 %r13, %r5, 0xffff0000;
+  shl.b32 %r14, %r6, 16;
+  and.b32 %r15, %r6, 0xffff0000;
+  shl.b32 %r16, %r7, 16;
+  and.b32 %r17, %r7, 0xffff0000;
+  shl.b32 %r18, %r8, 16;
+  and.b32 %r19, %r8, 0xffff0000;
+  mov.b32 %f8, %r12;
+  mov.b32 %f9, %r13;
+  mov.b32 %f10, %r14;
+  mov.b32 %f11, %r15;
+  mov.b32 %f12, %r16;
+  mov.b32 %f13, %r17;
+  mov.b32 %f14, %r18;
+  mov.b32 %f15, %r19;
+  add.rn.f32 %f0, %f0, %f8;
+  add.rn.f32 %f1, %f1, %f9;
+  add.rn.f32 %f2, %f2, %f10;
+  add.rn.f32 %f3, %f3, %f11;
+  add.rn.f32 %f4, %f4, %f12;
+  add.rn.f32 %f5, %f5, %f13;
+  add.rn.f32 %f6, %f6, %f14;
+  add.rn.f32 %f7, %f7, %f15;
+  add.u32 %r4, %r4, 1;
+  bra part;
+store:
+  cvt.rn.bf16x2.f32 %r5, %f1, %f0;
+  cvt.rn.bf16x2.f32 %r6, %f3, %f2;
+  cvt.rn.bf16x2.f32 %r7, %f5, %f4;
+  cvt.rn.bf16x2.f32 %r8, %f7, %f6;
+  add.u64 %d7, %d1, %d6;
+  st.global.v4.b32 [%d7], {%r5, %r6, %r7, %r8};
+  add.u64 %d4, %d4, %d5;
+  bra next;
+end:
+  ret;
+}
+)";
+
+constexpr unsigned kThreads = 256;
+constexpr uint64_t kMostBlocks = 1056; ///< Fill the 132 multiprocessors of a Hopper.
+} // namespace
+
+Status PartSums::load(const cuda::Driver &driver) {
+  driver_ = &driver;
+  cuda::Module module = nullptr;
+  SMELT_RETURN_IF_ERROR(driver.check(driver.moduleLoadDataEx(&module, kCode, 0, nullptr, nullptr),
+                                     "cuModuleLoadDataEx(sums)"));
+  module_ = {&driver, module};
+  SMELT_RETURN_IF_ERROR(driver.check(driver.moduleGetFunction(&f32_, module, "smelt_add_parts_f32"),
+                                     "cuModuleGetFunction"));
+  return driver.check(driver.moduleGetFunction(&bf16_, module, "smelt_add_parts_bf16"),
+                      "cuModuleGetFunction");
+}
+
+Status PartSums::add(DType type, cuda::DevicePointer parts, unsigned count, cuda::DevicePointer sum,
+                     uint64_t bytes, cuda::Stream stream) const {
+  if (!has(type) || bytes % kVector || parts % kVector || sum % kVector)
+    return internalError("sums of ", count, " parts of ", bytes, " bytes of ", dtypeName(type));
+  uint64_t vectors = bytes / kVector;
+  if (!vectors)
+    return Status::ok();
+  auto blocks =
+      static_cast<unsigned>(std::min<uint64_t>((vectors + kThreads - 1) / kThreads, kMostBlocks));
+  void *arguments[] = {&parts, &sum, &vectors, &count};
+  return driver_->check(driver_->launchKernel(type == DType::F32 ? f32_ : bf16_, blocks, 1, 1,
+                                              kThreads, 1, 1, 0, stream, arguments, nullptr),
+                        "cuLaunchKernel(sums)");
+}
+
+} // namespace smelt::runtime::nccl
