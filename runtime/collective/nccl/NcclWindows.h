@@ -18,9 +18,10 @@
 
 namespace smelt::runtime::nccl {
 
-/// What goes by windows: SMELT_NCCL_WINDOWS of rank 0.
+/// What goes by windows: SMELT_NCCL_WINDOWS of rank 0; unless set `Copies` for two ranks, `Off` for
+/// more.
 enum class WindowUse {
-  Off,     ///< "0", or unset.
+  Off,     ///< "0".
   Gathers, ///< "gathers": all-gathers, by copy engines.
   Copies,  ///< "copies": and reduce-scatters: parts by copy engines, added by a kernel of ours.
   Kernels, ///< "kernels": all-gathers and sums, by NCCL's symmetric kernels.
