@@ -154,6 +154,14 @@ private:
     mlir::Value row, valid;
   };
   Neighbour getNeighbour(mlir::Value row, int64_t distance, mlir::Value documentStart);
+  struct Shift;
+  /// Which lanes of a chunk of the shifted tensor are shifted.
+  Cover coverShifted(const Shift &shift, const FeatureChunk &chunk, mlir::Value &mask);
+  mlir::Value computeShiftDot(mlir::lm::TokenShiftDotOp op, const Shift &shift, mlir::Value row,
+                              const FeatureChunk &chunk);
+  /// What a neighbour's features are multiplied with in row `at`: scale · gate[at]; 0 unless valid.
+  mlir::Value getShiftCoefficient(const Shift &shift, mlir::Value at, mlir::Value valid,
+                                  const FeatureChunk &chunk);
 
   const RowProgram &program;
   mlir::OpBuilder &b;
