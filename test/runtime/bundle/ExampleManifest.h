@@ -3,6 +3,8 @@
 
 #include "runtime/bundle/Manifest.h"
 
+#include <gtest/gtest.h>
+
 namespace smelt::runtime::test {
 
 inline Manifest exampleManifest() {
@@ -53,6 +55,20 @@ inline Manifest exampleManifest() {
   m.data.sequence = 8;
   m.data.tokenizerFiles = {{"ranks", "gpt2.tiktoken"}};
   return m;
+}
+
+inline uint32_t gradientOf(const Manifest &m) {
+  for (uint32_t i = 0; i < m.buffers.size(); ++i)
+    if (m.buffers[i].kind == BufferKind::Gradient)
+      return i;
+  return 0;
+}
+
+/// Refused, as corrupt, with `message` somewhere in the text.
+inline void expectCorrupt(const Status &status, const std::string &message) {
+  EXPECT_EQ(status.code(), StatusCode::Corrupt) << message;
+  EXPECT_NE(status.message().find(message), std::string::npos)
+      << status.message() << " lacks: " << message;
 }
 
 } // namespace smelt::runtime::test
