@@ -3,6 +3,7 @@
 // are (1). FAKE_CUDA says what is wrong with it: "few" (1 MiB of memory), "other" (another GPU than
 // cubins are for), "damaged" (no image loads), "none" (no GPU).
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -99,6 +100,12 @@ Result cuModuleLoadDataEx(void **module, const void *image, unsigned count, int 
   // The other GPU takes text alone.
   if (is("other") && strncmp(image, ".version", 8) != 0)
     return NoBinary;
+  const char *dump = getenv("FAKE_CUDA_DUMP");
+  if (dump && strncmp(image, ".version", 8) == 0) {
+    FILE *file = fopen(dump, "w");
+    fputs(image, file);
+    fclose(file);
+  }
   return *module = &token, is("damaged") ? InvalidImage : 0;
 }
 Result cuModuleUnload(void *module) { return 0; }

@@ -113,6 +113,12 @@ def arithmetic(op, parts):
     return lambda *operands: INTEGERS[op](*map(read, operands)) & ((1 << bits) - 1)
 
 
+SPECIAL = {
+    "%tid.x": lambda thread: thread.number, "%ctaid.x": lambda thread: thread.block,
+    "%ntid.x": lambda thread: thread.threads, "%nctaid.x": lambda thread: thread.blocks,
+}
+
+
 class Kernel:
     def __init__(self, text, name):
         start = re.search(r"\.entry " + name + r"\(", text).start()
@@ -132,8 +138,8 @@ class Kernel:
 
     def operand(self, text):
         text = text.strip()
-        if text.startswith(("%tid", "%ctaid")):
-            return (lambda thread: thread.number) if text == "%tid.x" else lambda thread: thread.block
+        if text in SPECIAL:
+            return SPECIAL[text]
         if text.startswith("%"):
             return lambda thread: thread.registers[text]
         value = bits_f32(int(text[2:], 16)) if text.startswith("0f") else self.shared[text] if text in self.shared else int(text, 0)
@@ -188,8 +194,9 @@ class Kernel:
 
 
 class Thread:
-    def __init__(self, number_, block, arguments, memory):
-        self.number, self.block, self.arguments, self.memory = number_, block, arguments, memory
+    def __init__(self, number_, threads, block, blocks, arguments, memory):
+        self.number, self.threads, self.block, self.blocks = number_, threads, block, blocks
+        self.arguments, self.memory = arguments, memory
         self.registers, self.at, self.waits, self.loads = {}, 0, None, 0
 
     def put(self, names, values):
@@ -251,13 +258,22 @@ def run_block(kernel, threads):
 def run(text, launch, buffers):
     """Launches an entry of kernels.json on `buffers`, bytearrays in the manifest's order, the workspace last; returns how often memory was
     read or written."""
-    kernel, accesses = Kernel(text, launch["symbol"]), 0
-    arguments = [(p["arguments"][0] + 1 << SPACE) + p["offset"] for p in launch["parameters"]]
-    for block in range(launch["grid"][0]):
+    arguments = [pointer(p["arguments"][0], p["offset"]) for p in launch["parameters"]]
+    return run_entry(text, launch["symbol"], launch["grid"][0], launch["threads"], arguments, buffers)
+
+
+def pointer(buffer, offset=0):
+    return (buffer + 1 << SPACE) + offset
+
+
+def run_entry(text, symbol, blocks, threads, arguments, buffers):
+    """The same of any entry: arguments are integers, or pointers to the buffers."""
+    kernel, accesses = Kernel(text, symbol), 0
+    for block in range(blocks):
         memory = dict(enumerate(buffers, 1)) | {SHARED: bytearray(kernel.shared_bytes)}
-        threads = [Thread(i, block, arguments, memory) for i in range(launch["threads"])]
-        run_block(kernel, threads)
-        accesses += sum(thread.loads for thread in threads)
+        members = [Thread(i, threads, block, blocks, arguments, memory) for i in range(threads)]
+        run_block(kernel, members)
+        accesses += sum(thread.loads for thread in members)
     return accesses
 
 
