@@ -135,6 +135,7 @@ static uint64_t largestSum(const Manifest &manifest) {
 }
 
 Status Session::prepare() {
+  masters_ = manifest().findMasters();
   SMELT_RETURN_IF_ERROR(device_->allocateArena(manifest().arenaBytes, largestSum(manifest())));
   std::vector<DeviceKernel> kernels;
   for (const Kernel &kernel : manifest().kernels)

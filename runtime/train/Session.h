@@ -193,6 +193,7 @@ private:
   Status runSetup();
 
   Bundle bundle_;
+  std::map<std::string, const Buffer *> masters_; ///< The manifest's findMasters.
   std::unique_ptr<Device> device_;
   /// Launches between two places where something else is to be done, and what is to be done first.
   struct Part {

@@ -113,9 +113,8 @@ StatusOr<std::vector<std::byte>> Session::gatherState(const Buffer &buffer) {
 
 StatusOr<Snapshot> Session::snapshotParameters() {
   Snapshot result;
-  std::map<std::string, const Buffer *> masters = manifest().findMasters();
   for (const Buffer &buffer : manifest().buffers) {
-    if (rank() == 0 && buffer.kind == BufferKind::Parameter && !masters.count(buffer.name)) {
+    if (rank() == 0 && buffer.kind == BufferKind::Parameter && !masters_.count(buffer.name)) {
       SMELT_ASSIGN_OR_RETURN(std::vector<std::byte> data, readBuffer(buffer));
       result.add(buffer, std::move(data));
     }
@@ -144,10 +143,9 @@ StatusOr<std::string> Session::hashState() {
     int64_t rows, first;
   };
   std::map<std::string, Entry> entries;
-  std::map<std::string, const Buffer *> masters = manifest().findMasters();
   for (const Buffer &buffer : manifest().buffers)
     if (buffer.kind == BufferKind::State ||
-        (buffer.kind == BufferKind::Parameter && !masters.count(buffer.name))) {
+        (buffer.kind == BufferKind::Parameter && !masters_.count(buffer.name))) {
       int64_t first = 0;
       for (const PartOf &part : buffer.partOf) {
         entries[part.name] = {&buffer, part.rows, first};
@@ -185,9 +183,8 @@ StatusOr<std::string> Session::hashState() {
 //===- A checkpoint -----------------------------------------------------------===//
 
 Status Session::writeParameter(const Buffer &parameter, const TensorView &tensor) {
-  std::map<std::string, const Buffer *> masters = manifest().findMasters();
-  auto found = masters.find(parameter.name);
-  if (found == masters.end())
+  auto found = masters_.find(parameter.name);
+  if (found == masters_.end())
     return device_->copyIn(parameter.offset, tensor.data);
   const Buffer &master = *found->second;
   std::vector<std::byte> rounded(usedBytes(parameter));
@@ -208,9 +205,8 @@ Status Session::writeParameter(const Buffer &parameter, const TensorView &tensor
 }
 
 Status Session::restoreParameter(const Buffer &buffer, const TensorIndex &tensors) {
-  std::map<std::string, const Buffer *> masters = manifest().findMasters();
-  auto master = masters.find(buffer.name);
-  if (master == masters.end())
+  auto master = masters_.find(buffer.name);
+  if (master == masters_.end())
     return restoreBuffer(buffer, buffer.name, tensors);
   const TensorView *tensor = tensors.find(buffer.name);
   if (!tensor || tensor->dtype != master->second->dtype || tensor->shape != buffer.shape)
