@@ -53,7 +53,7 @@ void AttentionKernel::consumeItems(
       carried,
       [&](ValueRange values) {
         waitBarrier(code, ring.full(values[0]), values[1]);
-        Value item = code.uniform(code.load(code.i32Type(), itemPlace(values[0]), 4));
+        Value item = readItem(values[0]);
         SmallVector<Value> passed(values);
         passed.push_back(item);
         return std::pair(order.isItem(code, item), passed);
@@ -62,11 +62,15 @@ void AttentionKernel::consumeItems(
   finishStores();
 }
 
+Value AttentionKernel::readItem(Value stage) {
+  auto read = [&] { return SmallVector<Value>{code.load(code.i32Type(), itemPlace(stage), 4)}; };
+  auto skip = [&] { return SmallVector<Value>{code.i32(0)}; };
+  return code.uniform(code.choose(code.equal(fragment.lane, 0), 1, read, skip)[0]);
+}
+
 void AttentionKernel::releaseStored(const Ring &ring, Value stage) {
-  code.ifThen(fragment.isFirst, [&] {
-    waitStores(code, 0, /*read=*/true);
-    arriveBarrier(code, ring.empty(stage));
-  });
+  code.ifThen(fragment.isFirst, [&] { waitStores(code, 0, /*read=*/true); });
+  code.ifThen(code.equal(fragment.lane, 0), [&] { arriveBarrier(code, ring.empty(stage)); });
 }
 
 void AttentionKernel::release(const Ring &ring, Value stage) {

@@ -44,6 +44,10 @@ protected:
   /// are the position in the ring. Their stores are done when it ends.
   void consumeItems(TileOrder &order, const Ring &ring, ValueRange carried,
                     llvm::function_ref<llvm::SmallVector<Value>(const Item &, ValueRange)> body);
+  /// The item announced there. A warp's lane 0 reads it for all: the same lane arrives when the
+  /// stage is released, and so says itself that it has read (another thread's arrival says that by
+  /// way of a barrier of the group, which is enough but more than racecheck follows).
+  Value readItem(Value stage);
   /// Shared memory for `stages` announced items.
   void allocateItems(int64_t stages) { itemOffset = layout.allocate(4 * stages, 16); }
   Value itemPlace(Value stage) { return code.at(shared, code.add(code.mul(stage, 4), itemOffset)); }
@@ -52,8 +56,8 @@ protected:
   /// itself: products do not keep the warps of a group together, and one that had not seen a stage
   /// full when the producer fills it again would wait for a turn that never comes.
   void release(const Ring &ring, Value stage);
-  /// The group's stores of a tile have read the stage that they went through: the producer may have
-  /// it.
+  /// The same of a stage through which the group's stores of a tile go, when they have read it: the
+  /// group's first thread waits for them.
   void releaseStored(const Ring &ring, Value stage);
   static constexpr int64_t releases = 8; ///< Arrivals at an empty barrier of such a ring.
 

@@ -13,7 +13,7 @@ int64_t AttentionKernel::beginQueryTiles(TileOrder &order, int64_t queryStages, 
                                          int64_t valueStages, int64_t multiprocessors) {
   kOffset = layout.allocate(keyStages * blockBytes(), 1024);
   vOffset = layout.allocate(valueStages * blockBytes(), 1024);
-  q.emplace(code, shared, layout, queryStages, /*releases=*/consumers);
+  q.emplace(code, shared, layout, queryStages, releases);
   k.emplace(code, shared, layout, keyStages, releases);
   v.emplace(code, shared, layout, valueStages, releases);
   firstKeys.emplace(code, shared, layout, 1);

@@ -130,6 +130,20 @@ void CodeBuilder::ifElse(Value condition, llvm::function_ref<void()> then,
   otherwise();
 }
 
+SmallVector<Value> CodeBuilder::choose(Value condition, unsigned count,
+                                       llvm::function_ref<SmallVector<Value>()> then,
+                                       llvm::function_ref<SmallVector<Value>()> otherwise) {
+  SmallVector<Type> types(count, i32Type());
+  auto op = scf::IfOp::create(builder, loc, types, condition, /*addThenBlock=*/true,
+                              /*addElseBlock=*/true);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(op.thenBlock());
+  scf::YieldOp::create(builder, loc, then());
+  builder.setInsertionPointToStart(op.elseBlock());
+  scf::YieldOp::create(builder, loc, otherwise());
+  return SmallVector<Value>(op.getResults());
+}
+
 SmallVector<Value>
 CodeBuilder::loop(Value first, Value end, Value step, ValueRange carried,
                   llvm::function_ref<SmallVector<Value>(Value, ValueRange)> body) {

@@ -100,6 +100,10 @@ public:
   void ifThen(Value condition, llvm::function_ref<void()> then);
   void ifElse(Value condition, llvm::function_ref<void()> then,
               llvm::function_ref<void()> otherwise);
+  /// The i32 values that the branch taken gives, `count` of them.
+  llvm::SmallVector<Value> choose(Value condition, unsigned count,
+                                  llvm::function_ref<llvm::SmallVector<Value>()> then,
+                                  llvm::function_ref<llvm::SmallVector<Value>()> otherwise);
   /// for (iv = first; iv < end; iv += step), unsigned; the body returns the carried values. Returns
   /// those after the loop.
   llvm::SmallVector<Value>

@@ -107,12 +107,8 @@ private:
     Value scores = multiplyKeyBlock(queries, kAt.stage);
     commitMultiply(code);
     // The last tile's output has left its Q buffer: the producer may have it.
-    code.ifThen(fragment.isFirst, [&] {
-      code.ifThen(code.compare(arith::CmpIPredicate::sge, pending, 0), [&] {
-        waitStores(code, 0, /*read=*/true);
-        arriveBarrier(code, q->empty(pending));
-      });
-    });
+    code.ifThen(code.compare(arith::CmpIPredicate::sge, pending, 0),
+                [&] { releaseStored(*q, pending); });
     scores = waitMultiply(code, 0, scores);
     release(*k, kAt.stage);
     SmallVector<Value> visible = softmax->mask(unpackAccumulator(code, scores),

@@ -43,7 +43,7 @@ public:
     qOffset = layout.allocate(queryStages * blockBytes(), 1024);
     gOffset = layout.allocate(gradientStages * blockBytes(), 1024);
     sideOffset = layout.allocate(gradientStages * sideBytes, 128);
-    tiles.emplace(code, shared, layout, keyStages, /*releases=*/consumers);
+    tiles.emplace(code, shared, layout, keyStages, releases);
     q.emplace(code, shared, layout, queryStages, releases);
     gradients.emplace(code, shared, layout, gradientStages, releases);
     keysFull.emplace(code, shared, layout, keyStages);

@@ -111,15 +111,14 @@ private:
     forParts(ring->start(/*producer=*/false), [&](const Part &part, RingPosition at) {
       // The body of a part that there is not must not run, and its position stays.
       auto isThere = code.compare(arith::CmpIPredicate::ne, part.count, 0);
-      auto op = scf::IfOp::create(code.builder, code.loc, TypeRange{code.i32Type(), code.i32Type()},
-                                  isThere, true);
-      OpBuilder::InsertionGuard guard(code.builder);
-      code.builder.setInsertionPointToStart(op.thenBlock());
-      RingPosition end = multiplyPart(part, at, a, b, inGroup);
-      scf::YieldOp::create(code.builder, code.loc, ValueRange{end.stage, end.parity});
-      code.builder.setInsertionPointToStart(op.elseBlock());
-      scf::YieldOp::create(code.builder, code.loc, ValueRange{at.stage, at.parity});
-      return RingPosition{op.getResult(0), op.getResult(1)};
+      SmallVector<Value> end = code.choose(
+          isThere, 2,
+          [&] {
+            RingPosition end = multiplyPart(part, at, a, b, inGroup);
+            return SmallVector<Value>{end.stage, end.parity};
+          },
+          [&] { return SmallVector<Value>{at.stage, at.parity}; });
+      return RingPosition{end[0], end[1]};
     });
   }
 

@@ -36,17 +36,11 @@ void TileQueue::produce(ValueRange carried, Body body) {
   Value grid = code.gridSize(), block = code.blockIndex();
   int64_t most = std::max<int64_t>(1, getGrid() - mayBeLate);
   prompt = code.select(code.less(grid, most), grid, code.i32(most));
-  auto first = scf::IfOp::create(code.builder, code.loc, TypeRange{code.i32Type()},
-                                 code.less(block, prompt), true);
-  {
-    OpBuilder::InsertionGuard guard(code.builder);
-    code.builder.setInsertionPointToStart(first.thenBlock());
-    scf::YieldOp::create(code.builder, code.loc, ValueRange{block});
-    code.builder.setInsertionPointToStart(first.elseBlock());
-    scf::YieldOp::create(code.builder, code.loc, ValueRange{takeNumber()});
-  }
+  Value first = code.choose(
+      code.less(block, prompt), 1, [&] { return SmallVector<Value>{block}; },
+      [&] { return SmallVector<Value>{takeNumber()}; })[0];
   RingPosition slot = ring->start(/*producer=*/true);
-  SmallVector<Value> state{first.getResult(0), slot.stage, slot.parity};
+  SmallVector<Value> state{first, slot.stage, slot.parity};
   state.append(carried.begin(), carried.end());
   state = code.loopWhile(
       state,

@@ -2,11 +2,22 @@
 // REQUIRES: gpu-codegen
 // RUN: gpu_kernels %s %t | FileCheck %s --check-prefix=RESOURCES --allow-empty
 // RUN: FileCheck %s < %t/kernels.ptx
+// RUN: FileCheck %s --check-prefix=ITEMS < %t/kernels.ptx
 // RUN: FileCheck %s --check-prefix=JSON < %t/kernels.json
 
 // Where ptxas is there: nothing is spilled, and no warp-group product is made serial.
 // RESOURCES-NOT: {{[1-9][0-9]*}} spilled
 // RESOURCES-NOT: serialized
+
+// A tile's number is read by the lane that gives its stage back, one a warp: the stage has 8 arrivals, and the other lanes
+// branch past the load to the shuffle.
+// ITEMS-LABEL: .entry smelt_plain(
+// ITEMS: mov.b32 [[WARPS:%r[0-9]+]], 8;
+// ITEMS-NEXT: mbarrier.init.shared.b64 {{.*}}, [[WARPS]];
+// ITEMS: setmaxnreg.inc
+// ITEMS: ld.shared.b32 [[NUMBER:%r[0-9]+]], [
+// ITEMS-NEXT: $L{{.*}}:
+// ITEMS-NEXT: shfl.sync.idx.b32 {{%r[0-9]+}}, [[NUMBER]], 0, 31, -1;
 
 // S = Q·Kᵀ of 64 queries and 64 keys from shared memory, O += P·V with P in registers.
 // CHECK-LABEL: .entry smelt_plain(

@@ -2,6 +2,7 @@
 // REQUIRES: gpu-codegen
 // RUN: gpu_kernels %s %t | FileCheck %s --check-prefix=RESOURCES --allow-empty
 // RUN: FileCheck %s < %t/kernels.ptx
+// RUN: FileCheck %s --check-prefix=ITEMS < %t/kernels.ptx
 // RUN: FileCheck %s --check-prefix=JSON < %t/kernels.json
 
 // Where ptxas is there: no warp-group product is made serial, and nothing is spilled but, of the keys kernel, some 14 words that a tile needs
@@ -15,6 +16,18 @@
 // JSON: "role": "attention backward: queries"
 // JSON: "role": "attention backward: keys"
 // JSON-NOT: "role"
+
+// A tile's number is read by the lane that gives its stage back, as in attention.mlir.
+// ITEMS-LABEL: .entry smelt_shifted_1(
+// ITEMS: setmaxnreg.inc
+// ITEMS: ld.shared.b32 [[NUMBER:%r[0-9]+]], [
+// ITEMS-NEXT: $L{{.*}}:
+// ITEMS-NEXT: shfl.sync.idx.b32 {{%r[0-9]+}}, [[NUMBER]], 0, 31, -1;
+// ITEMS-LABEL: .entry smelt_shifted_2(
+// ITEMS: setmaxnreg.inc
+// ITEMS: ld.shared.b32 [[NUMBER:%r[0-9]+]], [
+// ITEMS-NEXT: $L{{.*}}:
+// ITEMS-NEXT: shfl.sync.idx.b32 {{%r[0-9]+}}, [[NUMBER]], 0, 31, -1;
 
 // A key offset: keys lie in panels of 32 features, and dQ += dS·K is one product over all of them; row 0's own features come by a copy of one
 // row, so that the thread that loads needs no registers for them.
