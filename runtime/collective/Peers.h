@@ -23,6 +23,8 @@ public:
   virtual Status set(const std::string &key, const std::string &value) = 0;
   /// Waits until some rank has set the key.
   virtual StatusOr<std::string> get(const std::string &key) = 0;
+  /// Waits no longer than `patience`: is the key set?
+  virtual bool isSet(const std::string &key, std::chrono::milliseconds patience) = 0;
 
   /// Is a rank lost, or found to be so within `patience`?
   virtual bool anyLost(std::chrono::milliseconds patience) = 0;

@@ -236,6 +236,14 @@ StatusOr<std::string> RankGroup::get(const std::string &key) {
   return connection_->words.at(key);
 }
 
+bool RankGroup::isSet(const std::string &key, milliseconds patience) {
+  connection_->send({MessageKind::Get, key, ""});
+  std::unique_lock lock(connection_->mutex);
+  connection_->changed.wait_for(
+      lock, patience, [&] { return connection_->lost || connection_->words.count(key) > 0; });
+  return connection_->words.count(key) > 0;
+}
+
 Status RankGroup::agree(const std::string &what, const std::string &value) {
   SMELT_RETURN_IF_ERROR(set(concat("agree/", what, "/", rank()), value));
   for (int other = 0; other < size(); ++other) {

@@ -58,6 +58,7 @@ public:
 
   Status set(const std::string &key, const std::string &value) override;
   StatusOr<std::string> get(const std::string &key) override;
+  bool isSet(const std::string &key, std::chrono::milliseconds patience) override;
   Status explain(const std::string &what, std::chrono::milliseconds patience) override;
   /// Fails on every rank, with both values named, unless all ranks have the same `value`; then the
   /// ranks have left.

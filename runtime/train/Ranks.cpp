@@ -26,6 +26,9 @@ public:
     return group_.set("lane/" + key, value);
   }
   StatusOr<std::string> get(const std::string &key) override { return group_.get("lane/" + key); }
+  bool isSet(const std::string &key, std::chrono::milliseconds patience) override {
+    return group_.isSet("lane/" + key, patience);
+  }
   Status explain(const std::string &what, std::chrono::milliseconds patience) override {
     return group_.explain(what, patience);
   }

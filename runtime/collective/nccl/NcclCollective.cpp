@@ -1,11 +1,10 @@
 #include "runtime/collective/nccl/NcclCollective.h"
 #include "runtime/collective/nccl/NcclCommunicator.h"
-#include "runtime/collective/nccl/NcclWindows.h"
+#include "runtime/collective/peer/PeerCopies.h"
 #include "runtime/device/cuda/Handles.h"
 
 #include <algorithm>
 #include <optional>
-#include <thread>
 #include <vector>
 
 namespace smelt::runtime {
@@ -30,7 +29,7 @@ class NcclCollective final : public StreamCollective {
 public:
   NcclCollective(const Library &library, const cuda::Driver &driver, Peers &peers)
       : library_(library), driver_(driver), rank_(peers.rank()), size_(peers.size()),
-        windows_(library, driver, peers), communicator_(library, peers) {}
+        communicator_(library, peers), copies_(driver, peers) {}
 
   Status open(std::chrono::milliseconds patience, int blocks);
 
@@ -39,21 +38,13 @@ public:
   std::string version() const override { return "NCCL " + library_.version; }
 
   StatusOr<std::shared_ptr<void>> allocateArena(uint64_t bytes, uint64_t largestSum) override {
-    return windows_.share(bytes, largestSum, blocks_, patience_, stream_.get());
+    return copies_.share(bytes, largestSum, patience_, stream_.get());
   }
   Status start(const DeviceCollective &collective, uint64_t arena, void *stream) override;
   Status startBroadcast(std::span<const DeviceRange> ranges, int root, uint64_t arena,
                         void *stream) override;
-  Status check() override {
-    SMELT_RETURN_IF_ERROR(communicator_.check());
-    return windows_.areThere() ? windows_.communicator().check() : Status::ok();
-  }
-  /// Side by side: what waits in a window waits until the process ends, and so does its abort.
-  void abort() override {
-    std::thread windows([this] { windows_.communicator().abort(); });
-    communicator_.abort();
-    windows.join();
-  }
+  Status check() override { return communicator_.check(); }
+  void abort() override { communicator_.abort(); }
 
   Status allReduce(std::span<std::byte> data, DType type) override;
   Status reduceScatter(std::span<const std::byte> from, std::span<std::byte> to,
@@ -94,15 +85,13 @@ private:
   cuda::OwnedMemory scratch_;
   cuda::OwnedStream stream_;
   std::chrono::milliseconds patience_{0};
-  int blocks_ = 0;
-  Windows windows_;
   CommunicatorOwner communicator_;
+  peer::PeerCopies copies_;
 };
 
 Status NcclCollective::open(std::chrono::milliseconds patience, int blocks) {
   patience_ = patience;
-  blocks_ = blocks;
-  SMELT_RETURN_IF_ERROR(communicator_.connect({patience, blocks}));
+  SMELT_RETURN_IF_ERROR(communicator_.connect(patience, blocks));
   cuda::DevicePointer memory = 0;
   SMELT_RETURN_IF_ERROR(
       driver_.check(driver_.memAlloc(&memory, kScratch), concat("cuMemAlloc(", kScratch, ")")));
@@ -131,11 +120,11 @@ Status NcclCollective::start(const DeviceCollective &collective, uint64_t arena,
   for (const DeviceRange &buffer : collective.buffers)
     if (buffer.bytes % (collective.kind == CollectiveKind::AllReduce ? element : element * parts))
       return internalError("a collective of ", buffer.bytes, " bytes on ", size_, " ranks");
-  bool byWindows = windows_.takes(collective, arena);
-  if (byWindows && windows_.addsCopies(collective))
-    return windows_.addCopies(collective, arena, stream);
-  CommunicatorOwner &owner = byWindows ? windows_.communicator() : communicator_;
-  return owner.runGroup("a collective", [&](Communicator communicator) {
+  if (copies_.takes(collective, arena)) {
+    SMELT_RETURN_IF_ERROR(communicator_.checkUse());
+    return copies_.start(collective, static_cast<cuda::Stream>(stream));
+  }
+  return communicator_.runGroup("a collective", [&](Communicator communicator) {
     Result result = kSuccess;
     auto call = [&](const DeviceRange &buffer) {
       auto *whole = reinterpret_cast<std::byte *>(arena + buffer.offset);

@@ -7,50 +7,33 @@ namespace smelt::runtime::nccl {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-Status CommunicatorOwner::connect(const Connecting &how) {
-  patience_ = how.patience;
+Status CommunicatorOwner::connect(milliseconds patience, int blocks) {
+  patience_ = patience;
   UniqueId id;
   if (peers_.rank() == 0) {
     SMELT_RETURN_IF_ERROR(take(library_.getUniqueId(&id), "ncclGetUniqueId"));
-    SMELT_RETURN_IF_ERROR(peers_.set(how.word, std::string(id.bytes, sizeof id.bytes)));
+    SMELT_RETURN_IF_ERROR(peers_.set("nccl/id", std::string(id.bytes, sizeof id.bytes)));
   } else {
-    SMELT_ASSIGN_OR_RETURN(std::string word, peers_.get(how.word));
+    SMELT_ASSIGN_OR_RETURN(std::string word, peers_.get("nccl/id"));
     if (word.size() != sizeof id.bytes)
       return internalError("rank 0's NCCL id has ", word.size(), " bytes");
     std::memcpy(id.bytes, word.data(), word.size());
   }
-  WindowConfig wide;
-  Config narrow, &config = how.policy ? wide.common : narrow;
+  Config config;
   config.blocking = 0;
-  if (how.blocks)
-    config.maxBlocks = how.blocks;
-  wide.policy = how.policy.value_or(kUndefined);
+  if (blocks)
+    config.maxBlocks = blocks;
   const char *what = "ncclCommInitRankConfig";
-  {
-    std::lock_guard lock(ending_);
-    SMELT_RETURN_IF_ERROR(checkUse());
-    Result result =
-        library_.commInitRankConfig(&communicator_, peers_.size(), id, peers_.rank(), &config);
-    SMELT_RETURN_IF_ERROR(take(result, what));
-  }
-  return wait(what, how.patience);
-}
-
-Status CommunicatorOwner::registerWindow(void *memory, size_t bytes) {
-  const char *what = "ncclCommWindowRegister";
-  SMELT_RETURN_IF_ERROR(checkUse());
   SMELT_RETURN_IF_ERROR(
-      take(library_.windowRegister(communicator_, memory, bytes, &window_, kSymmetric), what));
-  SMELT_RETURN_IF_ERROR(wait(what, patience_));
-  return window_ ? Status::ok() : internalError(what, ": NCCL has no windows here");
+      take(library_.commInitRankConfig(&communicator_, peers_.size(), id, peers_.rank(), &config),
+           what));
+  return wait(what, patience);
 }
 
 CommunicatorOwner::~CommunicatorOwner() {
   if (!communicator_ || aborted_)
     return;
   const char *what = "ncclCommFinalize";
-  if (window_ && !failed_)
-    (void)take(library_.windowDeregister(communicator_, window_), "ncclCommWindowDeregister");
   bool isWhole = !failed_ && take(library_.commFinalize(communicator_), what).isOk() &&
                  wait(what, milliseconds(5000)).isOk();
   if (isWhole)
@@ -123,8 +106,8 @@ Status CommunicatorOwner::fail(Result result, const char *what) {
   if (last && *last)
     text += concat(": ", last);
   // The cause may be a rank that is gone, which the heartbeat knows better.
-  bool isLater = communicator_ && !isTrial_;
-  return peers_.explain(text, isLater ? peers_.timeout() + milliseconds(2000) : milliseconds(0));
+  return peers_.explain(text,
+                        communicator_ ? peers_.timeout() + milliseconds(2000) : milliseconds(0));
 }
 
 } // namespace smelt::runtime::nccl

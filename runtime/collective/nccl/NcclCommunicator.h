@@ -6,7 +6,6 @@
 
 #include <atomic>
 #include <mutex>
-#include <optional>
 #include <thread>
 
 namespace smelt::runtime::nccl {
@@ -20,19 +19,9 @@ public:
   /// In order if it still works, else by an abort.
   ~CommunicatorOwner();
 
-  struct Connecting {
-    std::chrono::milliseconds patience{0};
-    int blocks = 0; ///< The most of a collective; 0: as many as NCCL wants.
-    /// Rank 0 makes the id, the others get it as this word; a new one for every attempt.
-    const char *word = "nccl/id";
-    std::optional<int> policy = {}; ///< With windows (WindowConfig).
-  };
-  Status connect(const Connecting &how);
-  /// Memory of ncclMemAlloc, of as many bytes on every rank, which all register; it goes after this
-  /// communicator.
-  Status registerWindow(void *memory, size_t bytes);
-  /// While it is a trial, nobody looks for a lost rank behind a failure.
-  void setTrial(bool trial) { isTrial_ = trial; }
+  /// Rank 0 makes the id, the others get it as a word; a new one for every attempt. `blocks`: the
+  /// most of a collective, 0: as many as NCCL wants.
+  Status connect(std::chrono::milliseconds patience, int blocks);
   /// Runs `body`'s calls (Result(Communicator)…) as one group: one message.
   template <typename Body> Status runGroup(const char *what, Body body) {
     SMELT_RETURN_IF_ERROR(checkUse());
@@ -46,9 +35,10 @@ public:
   /// Errors of its own threads.
   Status check();
   void abort();
+  /// That this thread may use it.
+  Status checkUse() const;
 
 private:
-  Status checkUse() const;
   /// Success, or that it has begun.
   Status take(Result result, const char *what);
   StatusOr<Result> ask(Result &state);
@@ -60,8 +50,6 @@ private:
   std::thread::id owner_ = std::this_thread::get_id();
   std::chrono::milliseconds patience_{0};
   Communicator communicator_ = nullptr;
-  Window window_ = nullptr;
-  bool isTrial_ = false;
   std::mutex ending_;
   std::atomic<bool> aborted_ = false, failed_ = false;
 };

@@ -45,12 +45,6 @@ StatusOr<Library> load() {
     missing = symbol;
   SMELT_NCCL_FUNCTIONS(SMELT_NCCL_LOAD)
 #undef SMELT_NCCL_LOAD
-  bool hasWindows = true;
-#define SMELT_NCCL_TRY(result, name, symbol, parameters)                                           \
-  library.name = reinterpret_cast<result(*) parameters>(::dlsym(opened.handle, symbol));           \
-  hasWindows &= library.name != nullptr;
-  SMELT_NCCL_WINDOW_FUNCTIONS(SMELT_NCCL_TRY)
-#undef SMELT_NCCL_TRY
   int version = 0;
   if (library.getVersion && library.getVersion(&version) == kSuccess)
     library.version = concat(version / 10000, ".", version / 100 % 100, ".", version % 100);
@@ -58,7 +52,6 @@ StatusOr<Library> load() {
     return usageError("NCCL at ", library.path, " is too old: ",
                       missing ? concat("it has no ", missing) : concat("it is ", library.version),
                       "; 2.18 or newer is needed");
-  library.hasWindows = hasWindows && version >= static_cast<int>(kWindowVersion);
   return library;
 }
 } // namespace

@@ -31,21 +31,10 @@ namespace smelt::runtime::nccl {
   X(Result, broadcast, "ncclBroadcast",                                                            \
     (const void *, void *, size_t, int, int, Communicator, void *))
 
-/// The same for functions that a library may lack.
-#define SMELT_NCCL_WINDOW_FUNCTIONS(X)                                                             \
-  X(Result, memAlloc, "ncclMemAlloc", (void **, size_t))                                           \
-  X(Result, memFree, "ncclMemFree", (void *))                                                      \
-  X(Result, windowRegister, "ncclCommWindowRegister",                                              \
-    (Communicator, void *, size_t, Window *, int))                                                 \
-  X(Result, windowDeregister, "ncclCommWindowDeregister", (Communicator, Window))                  \
-  X(Result, allToAll, "ncclAlltoAll", (const void *, void *, size_t, int, Communicator, void *))
-
 struct Library {
 #define SMELT_NCCL_MEMBER(result, name, symbol, parameters) result(*name) parameters = nullptr;
   SMELT_NCCL_FUNCTIONS(SMELT_NCCL_MEMBER)
-  SMELT_NCCL_WINDOW_FUNCTIONS(SMELT_NCCL_MEMBER)
 #undef SMELT_NCCL_MEMBER
-  bool hasWindows = false;
   std::string version; ///< "2.28.9"
   std::string path;    ///< For people.
 };

@@ -42,23 +42,4 @@ struct Config {
   int afterwards = kUndefined; ///< 2.18 has padding here, later versions another field.
 };
 
-// Memory of all ranks that each rank maps (2.28).
-using Window = struct OpaqueWindow *;             // ncclWindow_t
-inline constexpr int kSymmetric = 1;              // NCCL_WIN_COLL_SYMMETRIC
-inline constexpr int kPolicyZero = 2;             // NCCL_CTA_POLICY_ZERO
-inline constexpr unsigned kWindowVersion = 22800; ///< Of the fields below, and the least with them.
-
-/// ncclConfig_t as of 2.28.
-struct WindowConfig {
-  Config common = {.size = sizeof(WindowConfig), .version = kWindowVersion};
-  const char *name = nullptr;
-  int collnet = kUndefined;
-  int policy = kUndefined; ///< CTAPolicy: which collectives take multiprocessors.
-  int shrinkShare = kUndefined;
-  int multicastBlocks = kUndefined;
-  int channelsPerPeer = kUndefined;
-  int linkCentric = kUndefined;
-};
-static_assert(sizeof(Config) == 48 && sizeof(WindowConfig) == 80);
-
 } // namespace smelt::runtime::nccl

@@ -32,9 +32,13 @@ StatusOr<Driver> load() {
   if (!driver.name)                                                                                \
     missing = symbol;
   SMELT_CUDA_FUNCTIONS(SMELT_CUDA_LOAD)
+  const char *tooOld = missing;
+  missing = nullptr;
+  SMELT_CUDA_PEER_FUNCTIONS(SMELT_CUDA_LOAD)
 #undef SMELT_CUDA_LOAD
-  if (missing)
-    return usageError("the NVIDIA driver of this machine is too old: libcuda has no ", missing,
+  driver.hasPeers = !missing;
+  if (tooOld)
+    return usageError("the NVIDIA driver of this machine is too old: libcuda has no ", tooOld,
                       "; CUDA 12 or newer is needed");
   if (Result result = driver.init(0); result != kSuccess)
     return usageError("the NVIDIA driver does not start: ", driver.describe("cuInit", result));

@@ -20,6 +20,7 @@ namespace smelt::runtime::cuda {
   X(primaryCtxRetain, "cuDevicePrimaryCtxRetain", (Context *, DeviceHandle))                       \
   X(primaryCtxRelease, "cuDevicePrimaryCtxRelease_v2", (DeviceHandle))                             \
   X(ctxSetCurrent, "cuCtxSetCurrent", (Context))                                                   \
+  X(ctxSynchronize, "cuCtxSynchronize", ())                                                        \
   X(memGetInfo, "cuMemGetInfo_v2", (size_t *, size_t *))                                           \
   X(memAlloc, "cuMemAlloc_v2", (DevicePointer *, size_t))                                          \
   X(memFree, "cuMemFree_v2", (DevicePointer))                                                      \
@@ -58,10 +59,22 @@ namespace smelt::runtime::cuda {
     (TensorMap *, int, uint32_t, void *, const uint64_t *, const uint64_t *, const uint32_t *,     \
      const uint32_t *, int, int, int, int))
 
+/// The same for functions that a driver may lack: memory of other processes, words that streams
+/// wait for (as of CUDA 11.7, the first that a graph may have).
+#define SMELT_CUDA_PEER_FUNCTIONS(X)                                                               \
+  X(ctxGetDevice, "cuCtxGetDevice", (DeviceHandle *))                                              \
+  X(deviceCanAccessPeer, "cuDeviceCanAccessPeer", (int *, DeviceHandle, DeviceHandle))             \
+  X(ipcGetMemHandle, "cuIpcGetMemHandle", (IpcMemory *, DevicePointer))                            \
+  X(ipcOpenMemHandle, "cuIpcOpenMemHandle_v2", (DevicePointer *, IpcMemory, unsigned))             \
+  X(ipcCloseMemHandle, "cuIpcCloseMemHandle", (DevicePointer))                                     \
+  X(streamBatchMemOp, "cuStreamBatchMemOp_v2", (Stream, unsigned, WordOperation *, unsigned))
+
 struct Driver {
 #define SMELT_CUDA_MEMBER(name, symbol, parameters) Result(*name) parameters = nullptr;
   SMELT_CUDA_FUNCTIONS(SMELT_CUDA_MEMBER)
+  SMELT_CUDA_PEER_FUNCTIONS(SMELT_CUDA_MEMBER)
 #undef SMELT_CUDA_MEMBER
+  bool hasPeers = false; ///< All of the latter.
 
   /// "cuMemAlloc_v2(bytes = 12): CUDA_ERROR_OUT_OF_MEMORY, out of memory".
   std::string describe(const std::string &call, Result result) const;

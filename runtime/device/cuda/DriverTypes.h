@@ -34,6 +34,25 @@ struct alignas(64) TensorMap {
   uint64_t opaque[16];
 };
 
+/// CUipcMemHandle: memory of one process for others of the machine.
+struct IpcMemory {
+  char opaque[64] = {};
+};
+inline constexpr unsigned kIpcEnablePeers = 1; ///< On another GPU too.
+
+/// CUstreamBatchMemOpParams: a stream waits for a word, or writes one.
+struct WordOperation {
+  int what = 0;
+  DevicePointer word = 0;
+  uint64_t value = 0;
+  unsigned flags = 0;
+  DevicePointer alias = 0; ///< The driver's.
+  uint64_t padding = 0;
+};
+static_assert(sizeof(IpcMemory) == 64 && sizeof(WordOperation) == 48);
+inline constexpr int kWordWait = 1, kWordWrite = 2;
+inline constexpr unsigned kWordEqual = 1; ///< What it waits for.
+
 inline constexpr unsigned kStreamNonBlocking = 1, kEventDisableTiming = 2;
 inline constexpr int kCaptureThreadLocal = 1;
 inline constexpr int kAttributeMajor = 75, kAttributeMinor = 76, kAttributeMultiprocessors = 16;

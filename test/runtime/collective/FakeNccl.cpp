@@ -2,8 +2,7 @@
 // file, device memory is the host's, streams do everything at once. As with a communicator that
 // does not block, everything is begun and then asked for. FAKE_NCCL says what is wrong with it:
 // "old" (NCCL 2.10), "lone" (no rank ever finds another), "remote" (an error turns up by itself
-// after three messages), "refuses" (a call fails at once), "wrong" (sums are), "no windows" (rank 1
-// registers none), "empty windows" (nobody gets one), "wrong windows" (gathers in them are).
+// after three messages), "refuses" (a call fails at once), "wrong" (sums are).
 #include <atomic>
 #include <cstdint>
 #include <cstdio>
@@ -11,8 +10,6 @@
 #include <cstring>
 #include <deque>
 #include <fcntl.h>
-#include <map>
-#include <mutex>
 #include <string>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -20,7 +17,7 @@
 
 namespace {
 enum { Success = 0, SystemError = 2, InvalidUsage = 5, RemoteError = 6, InProgress = 7 };
-enum Kind { AllReduce, ReduceScatter, AllGather, Broadcast, AllToAll };
+enum Kind { AllReduce, ReduceScatter, AllGather, Broadcast };
 
 struct Id {
   char bytes[128];
@@ -41,8 +38,6 @@ constexpr size_t kSlot = size_t(256) << 20; ///< Of each rank's data; the file i
 struct Shared {
   std::atomic<int> joined;
   std::atomic<uint64_t> posted[kRanks], taken[kRanks]; ///< Messages.
-  std::atomic<uint64_t> window[kRanks];                ///< Bytes that a rank registers.
-  std::atomic<bool> refused;                           ///< A window.
 };
 constexpr size_t kHeader = 4096, kFile = kHeader + kRanks * kSlot;
 
@@ -50,20 +45,6 @@ struct Communicator {
   Shared *shared;
   int rank, size;
   std::deque<Message> pending;
-  int policy = 0;
-  const char *window = nullptr;
-  size_t windowBytes = 0;
-
-  bool isInWindow(const char *from, size_t bytes) const {
-    return window && from >= window && from + bytes <= window + windowBytes;
-  }
-  /// Has every rank registered what this one has?
-  bool haveWindows() const {
-    for (int other = 0; other < size; ++other)
-      if (windowBytes && shared->window[other] != windowBytes)
-        return false;
-    return true;
-  }
 
   char *slotOf(int other) const {
     return reinterpret_cast<char *>(shared) + kHeader + size_t(other) * kSlot;
@@ -75,19 +56,6 @@ struct Communicator {
     return true;
   }
 };
-
-/// How many calls went by copy engines, and by kernels in windows.
-std::atomic<int> byEngine, byKernel;
-
-/// What is registered and not yet given back.
-std::mutex mutex;
-std::map<const void *, int> registered;
-void forbid(bool wrong, const char *what) {
-  if (!wrong)
-    return;
-  std::fprintf(stderr, "fake NCCL: %s\n", what);
-  std::abort();
-}
 
 thread_local Message group;
 thread_local Communicator *grouped = nullptr;
@@ -119,8 +87,7 @@ void store(int type, double value, char *to) {
 }
 
 size_t inputBytes(const Communicator &own, const Call &call) {
-  bool isWhole = call.kind == ReduceScatter || call.kind == AllToAll;
-  size_t parts = isWhole ? static_cast<size_t>(own.size) : 1;
+  size_t parts = call.kind == ReduceScatter ? static_cast<size_t>(own.size) : 1;
   return call.count * bytesOf(call.type) * parts;
 }
 
@@ -134,12 +101,6 @@ void take(const Communicator &own, const Call &call, size_t at) {
   case AllGather:
     for (int other = 0; other < own.size; ++other)
       std::memcpy(call.to + size_t(other) * bytes, own.slotOf(other) + at, bytes);
-    *call.to ^= own.window && is("wrong windows") ? 1 : 0;
-    return;
-  case AllToAll:
-    for (int other = 0; other < own.size; ++other)
-      std::memcpy(call.to + size_t(other) * bytes,
-                  own.slotOf(other) + at + size_t(own.rank) * bytes, bytes);
     return;
   case AllReduce:
   case ReduceScatter:
@@ -186,23 +147,11 @@ int ask(Kind kind, const void *from, void *to, size_t count, int type, int root,
   if (is("refuses"))
     return InvalidUsage;
   grouped = communicator;
-  size_t parts = static_cast<size_t>(communicator->size), bytes = count * bytesOf(type);
-  const char *input = static_cast<const char *>(from), *output = static_cast<const char *>(to);
-  bool readsAll = kind == ReduceScatter || kind == AllToAll,
-       writesAll = kind == AllGather || kind == AllToAll;
-  bool isWhole = communicator->isInWindow(input, bytes * (readsAll ? parts : 1)) &&
-                 communicator->isInWindow(output, bytes * (writesAll ? parts : 1));
-  if (isWhole)
-    ++(writesAll && communicator->policy == 2 ? byEngine : byKernel);
-  forbid(communicator->window && !isWhole, "a message from outside of the window");
   group.push_back(
       {kind, static_cast<const char *>(from), static_cast<char *>(to), count, type, root});
   return Success;
 }
 int end(Communicator *communicator) {
-  std::lock_guard lock(mutex);
-  if (communicator->window)
-    registered.erase(communicator->window);
   ::munmap(communicator->shared, kFile);
   delete communicator;
   return Success;
@@ -239,63 +188,20 @@ int ncclCommInitRankConfig(Communicator **communicator, int size, Id id, int ran
   auto *shared = static_cast<Shared *>(memory);
   if (++shared->joined == size)
     ::unlink(id.bytes + 1);
-  size_t configBytes = 0;
-  std::memcpy(&configBytes, config, sizeof configBytes);
   *communicator = new Communicator{shared, rank, size, {}};
-  if (configBytes >= 80)
-    std::memcpy(&(*communicator)->policy, config + 60, sizeof(int));
   return InProgress;
 }
 int ncclCommGetAsyncError(Communicator *own, int *state) {
-  bool isThere = own->shared->joined >= own->size && !is("lone") && own->haveWindows();
+  bool isThere = own->shared->joined >= own->size && !is("lone");
   if (isThere)
     advance(*own);
-  *state = own->shared->refused || (is("remote") && own->shared->taken[own->rank] >= 3)
-               ? RemoteError
-           : isThere && own->pending.empty() ? Success
-                                             : InProgress;
+  *state = is("remote") && own->shared->taken[own->rank] >= 3 ? RemoteError
+           : isThere && own->pending.empty()                  ? Success
+                                                              : InProgress;
   return Success;
 }
 int ncclCommFinalize(Communicator *) { return Success; }
-int ncclCommDestroy(Communicator *communicator) {
-  forbid(communicator->window, "a communicator goes before its window");
-  return end(communicator);
-}
-int ncclMemAlloc(void **memory, size_t bytes) {
-  *memory = std::aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
-  return *memory ? Success : SystemError;
-}
-int ncclMemFree(void *memory) {
-  std::lock_guard lock(mutex);
-  forbid(registered.count(memory), "memory goes before its window");
-  std::free(memory);
-  return Success;
-}
-int ncclCommWindowRegister(Communicator *own, void *memory, size_t bytes, void **window,
-                           int flags) {
-  if (is("no windows") && own->rank == 1)
-    own->shared->refused = true;
-  if (own->shared->refused || flags != 1)
-    return InvalidUsage;
-  if (is("empty windows"))
-    return Success;
-  std::lock_guard lock(mutex);
-  registered[memory] = 1;
-  *window = memory;
-  own->window = static_cast<const char *>(memory);
-  own->windowBytes = bytes;
-  own->shared->window[own->rank] = bytes;
-  return InProgress;
-}
-int ncclCommWindowDeregister(Communicator *own, void *window) {
-  std::lock_guard lock(mutex);
-  forbid(window != own->window, "another window");
-  registered.erase(window);
-  own->window = nullptr;
-  return Success;
-}
-/// For tests.
-int fakeNcclCalls(int engine) { return engine ? byEngine : byKernel; }
+int ncclCommDestroy(Communicator *communicator) { return end(communicator); }
 int ncclCommAbort(Communicator *communicator) {
   std::fprintf(stderr, "ncclCommAbort of rank %d\n", communicator->rank);
   return end(communicator);
@@ -328,10 +234,6 @@ int ncclReduceScatter(const void *from, void *to, size_t count, int type, int op
 int ncclAllGather(const void *from, void *to, size_t count, int type, Communicator *communicator,
                   void *) {
   return ask(AllGather, from, to, count, type, 0, communicator);
-}
-int ncclAlltoAll(const void *from, void *to, size_t count, int type, Communicator *communicator,
-                 void *) {
-  return ask(AllToAll, from, to, count, type, 0, communicator);
 }
 int ncclBroadcast(const void *from, void *to, size_t count, int type, int root,
                   Communicator *communicator, void *) {

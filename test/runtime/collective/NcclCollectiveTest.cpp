@@ -2,36 +2,23 @@
 // memory is the host's (FakeNccl.cpp, FakeCuda.c).
 #include "runtime/collective/nccl/NcclCollective.h"
 #include "runtime/device/cuda/CudaDevice.h"
+#include "test/runtime/collective/RankData.h"
 #include "test/runtime/collective/RankThreads.h"
 
 #include <atomic>
 #include <cstdlib>
-#include <dlfcn.h>
 
 using namespace smelt::runtime;
 using std::chrono::milliseconds;
 
 namespace {
 
-/// Small whole numbers: sums are exact in bf16 too.
-std::vector<std::byte> makeData(DType type, int rank, size_t count) {
-  std::vector<std::byte> data(count * dtypeBytes(type));
-  for (size_t i = 0; i < count; ++i)
-    storeElement(type, double((i * 7 + rank * 3) % 11), data.data() + i * dtypeBytes(type));
-  return data;
-}
-double sumOf(int size, size_t index) {
-  double sum = 0;
-  for (int rank = 0; rank < size; ++rank)
-    sum += double((index * 7 + rank * 3) % 11);
-  return sum;
-}
-
 class NcclTest : public testing::TestWithParam<int> {
 protected:
   void SetUp() override {
     ::setenv("FAKE_NCCL", "", 1);
-    ::setenv("SMELT_NCCL_WINDOWS", "0", 1);
+    ::setenv("FAKE_CUDA", "", 1);
+    ::setenv("SMELT_COPIES", "0", 1);
   }
 
   void run(const std::function<void(StreamCollective &, Device &, RankGroup &)> &body) {
@@ -74,7 +61,8 @@ TEST_P(NcclTest, HostBuffersOfAnySize) {
   });
 }
 
-/// A program's collectives work in place in the arena; the fake does them when they are captured.
+/// A program's collectives work in place in the arena; the fake NCCL does them when they are
+/// captured.
 TEST_P(NcclTest, ProgramsCollectivesWorkInPlace) {
   run([](StreamCollective &collective, Device &device, RankGroup &group) {
     constexpr uint64_t kPart = 256, kSecond = 1 << 16;
@@ -154,106 +142,6 @@ TEST_P(NcclTest, AnotherThreadIsRefused) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Ranks, NcclTest, testing::Values(1, 2, 3));
-
-/// How many calls the fake has done by copy engines, and by kernels in windows.
-std::pair<int, int> callsInWindows() {
-  static void *library = ::dlopen(SMELT_FAKE_NCCL, RTLD_NOW);
-  static auto *calls = reinterpret_cast<int (*)(int)>(::dlsym(library, "fakeNcclCalls"));
-  return {calls(1), calls(0)};
-}
-
-/// A program's collectives in an arena that the collectives have given; what it is, the notes say.
-std::string runInWindows(const char *use, const char *fake, int size, uint64_t more = 0) {
-  ::setenv("FAKE_NCCL", fake, 1);
-  ::setenv("SMELT_NCCL_WINDOWS", use, 1);
-  testing::internal::CaptureStderr();
-  runRanks(size, [&](RankGroup &group) {
-    auto device = makeCudaDevice();
-    auto collective = makeNcclCollective(group, milliseconds(20000));
-    ASSERT_TRUE(collective.isOk()) << collective.status().message();
-    ASSERT_TRUE((*device)->setCollective(collective->get()).isOk());
-    uint64_t whole = 256 * static_cast<uint64_t>(size), rank = static_cast<uint64_t>(group.rank());
-    Status allocated = (*device)->allocateArena((1 << 20) + more * rank, whole);
-    ASSERT_TRUE(allocated.isOk()) << allocated.message();
-    std::vector<std::byte> zeros(whole), all(whole);
-    ASSERT_TRUE((*device)->copyOut(0, all).isOk());
-    EXPECT_EQ(all, zeros);
-    auto data = makeData(DType::F32, group.rank(), whole / 4);
-    for (uint64_t offset : {0, 4096})
-      ASSERT_TRUE((*device)->copyIn(offset, data).isOk());
-    ASSERT_TRUE((*device)->copyIn(8192, makeData(DType::F64, group.rank(), whole / 8)).isOk());
-    auto entry = [&](CollectiveKind kind, DType type, uint64_t offset) {
-      return DeviceEntry{{}, DeviceCollective{kind, type, {{offset, whole}}}};
-    };
-    auto program = (*device)->addEntries({entry(CollectiveKind::ReduceScatter, DType::F32, 0),
-                                          entry(CollectiveKind::AllReduce, DType::F32, 4096),
-                                          entry(CollectiveKind::AllReduce, DType::F64, 8192),
-                                          entry(CollectiveKind::AllGather, DType::F32, 0)});
-    ASSERT_TRUE(program.isOk()) << program.status().message();
-    ASSERT_TRUE((*device)->run(*program).isOk());
-    for (uint64_t offset : {0, 4096, 8192}) {
-      ASSERT_TRUE((*device)->copyOut(offset, all).isOk());
-      DType type = offset == 8192 ? DType::F64 : DType::F32;
-      for (size_t i = 0; i < whole / dtypeBytes(type); ++i)
-        ASSERT_EQ(loadElement(type, all.data() + i * dtypeBytes(type)), sumOf(size, i)) << i;
-    }
-    EXPECT_TRUE((*collective)->check().isOk());
-    EXPECT_TRUE((*collective)->barrier().isOk()); // From memory outside.
-    (*device)->abandon();
-    group.leave();
-  });
-  return testing::internal::GetCapturedStderr();
-}
-
-TEST(NcclWindows, WhatGoesByThem) {
-  struct Case {
-    const char *use;
-    int engine, kernel; ///< Calls of a rank: two or four to try, and a program's three.
-  };
-  for (Case each :
-       {Case{"0", 0, 0}, {"gathers", 3, 0}, {"copies", 5, 0}, {"kernels", 0, 7}, {"all", 3, 4}})
-    for (int size : {1, 2, 3}) {
-      auto before = callsInWindows();
-      std::string notes = runInWindows(each.use, "", size);
-      auto after = callsInWindows();
-      int ranks = size == 1 ? 0 : size;
-      EXPECT_EQ(after.first - before.first, each.engine * ranks) << each.use << " " << size;
-      EXPECT_EQ(after.second - before.second, each.kernel * ranks) << each.use << " " << size;
-      bool isWindow = ranks && each.engine + each.kernel;
-      EXPECT_EQ(notes.find("NCCL: the arena (1 MiB) is a window of all ranks") != notes.npos,
-                isWindow)
-          << notes;
-    }
-  // Unless something is said, two ranks use copies.
-  for (int size : {2, 3}) {
-    auto before = callsInWindows();
-    runInWindows("", "", size);
-    EXPECT_EQ(callsInWindows().first - before.first, size == 2 ? 5 * size : 0);
-  }
-}
-
-/// Then the arena is memory as usual, everywhere, and everything works.
-TEST(NcclWindows, Refused) {
-  auto noteOf = [](const char *use, const char *fake, uint64_t more = 0) {
-    auto before = callsInWindows();
-    std::string notes = runInWindows(use, fake, 3, more);
-    if (std::string(fake) != "wrong windows")
-      EXPECT_EQ(callsInWindows(), before);
-    return notes;
-  };
-  EXPECT_NE(noteOf("all", "no windows").find("NCCL: no windows (rank "), std::string::npos);
-  EXPECT_NE(noteOf("all", "empty windows")
-                .find("rank 0: ncclCommWindowRegister: NCCL has no windows here"),
-            std::string::npos);
-  EXPECT_NE(
-      noteOf("gathers", "wrong windows").find("rank 0: the first gather in a window is wrong"),
-      std::string::npos);
-  EXPECT_NE(noteOf("all", "", 4096).find("rank 1 has another host or another arena than rank 0"),
-            std::string::npos);
-  EXPECT_NE(noteOf("some", "")
-                .find("SMELT_NCCL_WINDOWS=some does nothing: 0, gathers, copies, kernels or all"),
-            std::string::npos);
-}
 
 /// What two ranks say with a library in which `what` is wrong.
 std::string failureWith(const char *what, milliseconds patience) {

@@ -4,7 +4,7 @@
 // communication lane, an all_reduce and an all_gather that waits is captured once and replayed,
 // each time on other numbers; every result must be exact. Then the time of each kind by size. Then
 // what the record sends: every byte of it, its time, and what it adds to a kernel that keeps all
-// multiprocessors busy. SMELT_NCCL_WINDOWS says how NCCL does it.
+// multiprocessors busy. SMELT_COPIES says what goes by copy engines.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/base/Log.h"

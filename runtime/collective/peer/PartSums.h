@@ -1,6 +1,6 @@
-//===- PartSums.h - Sums of parts that lie one behind the other -*- C++ -*-===//
+//===- PartSums.h - Sums of all ranks' parts on one GPU ---------*- C++ -*-===//
 //
-// What a reduce-scatter by copy engines has left to do once all ranks' parts are on one GPU.
+// What a reduce-scatter by copy engines has left to do once all ranks' parts are there.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -8,7 +8,7 @@
 #include "runtime/base/DType.h"
 #include "runtime/device/cuda/Handles.h"
 
-namespace smelt::runtime::nccl {
+namespace smelt::runtime::peer {
 
 class PartSums {
 public:
@@ -19,10 +19,10 @@ public:
   /// The driver compiles the kernels (sm_80 or newer) for the GPU whose context is current.
   Status load(const cuda::Driver &driver);
   /// Puts into `stream` (perhaps under capture): element i of `sum`, of `bytes` in all, becomes
-  /// ((part 0)[i] + (part 1)[i]) + … in f32, rounded once. Parts are `count` times `bytes` at
-  /// `parts`.
-  Status add(DType type, cuda::DevicePointer parts, unsigned count, cuda::DevicePointer sum,
-             uint64_t bytes, cuda::Stream stream) const;
+  /// ((part 0)[i] + (part 1)[i]) + … in f32, rounded once. Of `count` parts `own` is `sum` as it
+  /// was; the others lie one behind the other at `others`.
+  Status add(DType type, cuda::DevicePointer others, unsigned count, unsigned own,
+             cuda::DevicePointer sum, uint64_t bytes, cuda::Stream stream) const;
 
 private:
   const cuda::Driver *driver_ = nullptr;
@@ -30,4 +30,4 @@ private:
   cuda::Function f32_ = nullptr, bf16_ = nullptr;
 };
 
-} // namespace smelt::runtime::nccl
+} // namespace smelt::runtime::peer
