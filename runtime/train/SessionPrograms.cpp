@@ -4,6 +4,7 @@
 // collectives stand and where launches wait; collectives of the communication lane run on a thread.
 //
 //===----------------------------------------------------------------------===//
+#include "runtime/train/JoinRanges.h"
 #include "runtime/train/Nvtx.h"
 #include "runtime/train/Session.h"
 
@@ -23,12 +24,12 @@ std::vector<DeviceEntry> Session::entries(const Program &program) const {
       entry.collective = {collective->kind, manifest().buffers[collective->buffers[0]].dtype, {}};
       entry.onLane = collective->onLane;
       entry.wait = collective->wait;
-      for (uint32_t index : collective->buffers) {
-        const Buffer &buffer = manifest().buffers[index];
-        bool isWhole = collective->kind != CollectiveKind::AllReduce; // With its padding.
-        entry.collective->buffers.push_back(
-            {buffer.offset, isWhole ? buffer.bytes : *shapeBytes(buffer.shape, buffer.dtype)});
-      }
+      if (collective->kind == CollectiveKind::AllReduce)
+        entry.collective->buffers = joinRanges(manifest(), collective->buffers);
+      else
+        for (uint32_t index : collective->buffers) // With their padding.
+          entry.collective->buffers.push_back(
+              {manifest().buffers[index].offset, manifest().buffers[index].bytes});
     }
   };
   std::vector<DeviceLaunch> launches = resolve(program);
