@@ -1,6 +1,6 @@
-"""namespaces.py BUNDLE RANKS DATA VALIDATION FOLDER HASH: the ranks in network namespaces of their own, on one bridge.
-With delay on every link they must end in HASH. With the link of one of them cut in the middle of training all must end within the timeout + 5 s
-with exit code 6, the others naming that rank and a phase."""
+"""namespaces.py BUNDLE RANKS DATA VALIDATION FOLDER HASH: the ranks in network namespaces of their own, on one switch that delays every frame
+(DELAY; seen in ping's times). So they must end in HASH. With the link of one of them cut in the middle of training all must end within the
+timeout + 5 s with exit code 6, the others naming that rank and a phase."""
 import os
 import re
 import subprocess
@@ -8,8 +8,10 @@ import sys
 import tempfile
 import time
 
+from delayed_switch import DelayedSwitch, open_tap
+
 bundle, ranks, data, validation, folder, final_hash = sys.argv[1:]
-ranks, TIMEOUT, CUT = int(ranks), 5, int(ranks) - 1
+ranks, TIMEOUT, CUT, DELAY = int(ranks), 5, int(ranks) - 1, 2e-3
 tag = f"smelt{os.getpid()}"
 
 
@@ -21,44 +23,66 @@ def name(rank):
     return f"{tag}n{rank}"
 
 
-def why_impossible():
-    """Namespaces, pairs of links and bridges need root and a kernel with them."""
-    try:
-        ip("netns", "add", f"{tag}hub")
-        ip("-n", f"{tag}hub", "link", "add", "name", "br0", "type", "bridge")
-        ip("-n", f"{tag}hub", "link", "add", "name", "a", "type", "veth", "peer", "name", "b")
-        ip("-n", f"{tag}hub", "link", "del", "dev", "a")
-    except FileNotFoundError:
-        return "there is no ip (package iproute2)"
-    except subprocess.CalledProcessError as error:
-        ip("netns", "del", f"{tag}hub", check=False)
-        return error.stderr.strip()
-    return ""
-
-
 def build():
-    ip("-n", f"{tag}hub", "link", "set", "dev", "br0", "up")
+    switch = DelayedSwitch(DELAY)
     for rank in range(ranks):
         ip("netns", "add", name(rank))
-        ip("-n", f"{tag}hub", "link", "add", "name", f"to{rank}", "type", "veth", "peer", "name", "link", "netns", name(rank))
-        ip("-n", f"{tag}hub", "link", "set", "dev", f"to{rank}", "master", "br0", "up")
+        switch.add_port(name(rank), "link")
         ip("-n", name(rank), "link", "set", "dev", "lo", "up")
         ip("-n", name(rank), "link", "set", "dev", "link", "up")
         ip("-n", name(rank), "address", "add", f"10.77.0.{rank + 1}/24", "dev", "link")
+    switch.start()
+    return switch
 
 
-def delay():
-    """What this kernel has to slow the links down."""
-    for words in (("netem", "delay", "3ms"), ("tbf", "rate", "200mbit", "burst", "32kb", "latency", "50ms")):
-        done = [subprocess.run(["tc", "-n", name(rank), "qdisc", "add", "dev", "link", "root", *words], capture_output=True) for rank in range(ranks)]
-        if all(each.returncode == 0 for each in done):
-            return " ".join(words)
-    return "none (this kernel has neither netem nor tbf)"
+def why_impossible():
+    """Namespaces need root, TAP devices a kernel with them."""
+    try:
+        ip("netns", "add", f"{tag}try")
+        os.close(open_tap(f"{tag}try", "link"))
+    except FileNotFoundError as error:
+        return f"there is no {error.filename or 'ip (package iproute2)'}"
+    except subprocess.CalledProcessError as error:
+        return error.stderr.strip()
+    except OSError as error:
+        return str(error)
+    finally:
+        try:
+            ip("netns", "del", f"{tag}try", check=False)
+        except FileNotFoundError:
+            pass
+    return ""
+
+
+def is_delayed():
+    """A message there and back takes twice the delay: what the ranks' connections see, by a TCP connection of its own."""
+    words = f"""
+import socket, time
+server = socket.create_server(("10.77.0.2", 29777))
+peer, _ = server.accept()
+while (word := peer.recv(1)): peer.sendall(word)"""
+    echo = subprocess.Popen(["ip", "netns", "exec", name(1), sys.executable, "-c", words])
+    words = """
+import socket, time
+for i in range(200):
+    try:
+        peer = socket.create_connection(("10.77.0.2", 29777)); break
+    except OSError: time.sleep(0.05)
+peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+times = []
+for i in range(20):
+    begin = time.monotonic(); peer.sendall(b"x"); peer.recv(1); times.append(time.monotonic() - begin)
+print(min(times))"""
+    done = subprocess.run(["ip", "netns", "exec", name(0), sys.executable, "-c", words], capture_output=True, text=True, timeout=60)
+    echo.wait(10)
+    least = float(done.stdout or "nan")
+    print(f"a byte there and back takes at least {least * 1e3:.1f} ms, with delays of {DELAY * 1e3:.0f} ms one way")
+    return least >= 2 * DELAY
 
 
 def destroy():
-    for each in [name(rank) for rank in range(ranks)] + [f"{tag}hub"]:
-        ip("netns", "del", each, check=False)
+    for rank in range(ranks):
+        ip("netns", "del", name(rank), check=False)
 
 
 def start(run, *more):
@@ -106,13 +130,13 @@ def finishes():
     return fine
 
 
-def is_cut():
+def is_cut(switch):
     run = os.path.join(folder, "cut")
     processes = start(run, "--steps", "100000", "--validate-every", "0", "--checkpoint-every", "0")
     log, deadline = os.path.join(run, "log.jsonl"), time.monotonic() + 60
     while time.monotonic() < deadline and not (os.path.exists(log) and len(open(log).readlines()) >= 4):
         time.sleep(0.05)
-    ip("-n", f"{tag}hub", "link", "set", "dev", f"to{CUT}", "down")
+    switch.drop_link(CUT)
     begun = time.monotonic()
     codes, ends = wait(processes, TIMEOUT + 15)
     slowest = max(ends.values(), default=begun) - begun
@@ -131,10 +155,11 @@ if why := why_impossible():
     sys.exit(0)
 fine = False
 try:
-    build()
-    print("delay:", delay())
-    fine = finishes()
-    fine &= is_cut()
+    switch = build()
+    fine = is_delayed()
+    fine &= finishes()
+    print(f"{switch.frames} frames came late")
+    fine &= is_cut(switch)
 finally:
     destroy()
 print("all ok" if fine else "FAILED")
