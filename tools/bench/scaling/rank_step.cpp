@@ -1,14 +1,17 @@
 //===- rank_step.cpp - What communication adds to a step ------------------===//
 //
 //   rank_step BUNDLE [--at 10,700] [--micro M] [--steps N] [--rounds N] [--warm-up SECONDS]
-//             [--seconds N] [--same-documents] [--trace FILE] [--json FILE]
+//             [--seconds N] [--meet PERCENT] [--same-documents] [--trace FILE] [--json FILE]
 //
 // Starts the ranks that the bundle was compiled for on this machine, on random weights and packed
 // documents of each rank's own (or of all ranks alike), M micro-batches a rank and step. At each of
 // the training steps that are named (their settings, their stage's program; unless named, near the
-// beginning of each stage) it times four modes:
+// beginning of each stage) it times six modes:
 //   micro     a rank's micro-batches alone
 //   alone     and its share of the updates, its launches without any communication
+//   placed    the same launches in the order that the step has for the sake of its collectives
+//   meeting   placed, and the ranks meet once (the program's smallest gather) when PERCENT [100] of
+//             its launches are done: what comes of GPUs that wait for each other
 //   overlap   the step, collectives beside launches
 //   in order  the step, collectives between programs
 // A round is a turn of each mode, an even number of steps on all ranks at once; every other round
@@ -16,9 +19,9 @@
 // not count come first, for as many seconds as named [2] and until one takes what the one before
 // took; the others, 12 or an even number that fits into --seconds [16], do.
 // Printed are rank 0's medians and between what 80 % of its rounds lie; then, from each round's own
-// times, weak scaling: alone / overlap, of rank 0 and of the rank that is slowest alone, and
-// alone / in order, the median and quartiles. Last, of two steps that are timed entry by entry, how
-// long each collective took and how long the launches waited for it.
+// times, weak scaling: alone / overlap, of rank 0 and of the rank that is slowest alone,
+// alone / in order and meeting / overlap, the median and quartiles. Last, of two steps that are
+// timed entry by entry, how long each collective took and how long the launches waited for it.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/base/Files.h"
@@ -26,6 +29,7 @@
 #include "runtime/collective/Launcher.h"
 #include "runtime/train/Profile.h"
 #include "tools/bench/gpu_step/Inputs.h"
+#include "tools/bench/scaling/RankStepOptions.h"
 #include "tools/bench/scaling/Rounds.h"
 
 #include <nlohmann/json.hpp>
@@ -33,7 +37,6 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <sstream>
 #include <thread>
 #include <utility>
 
@@ -43,54 +46,9 @@ using namespace smelt::runtime::bench;
 namespace {
 using Clock = std::chrono::steady_clock;
 
-struct Options {
-  std::string bundle, trace, json;
-  std::vector<int64_t> at;
-  int64_t micro = 1;
-  int steps = 4, rounds = 12;
-  double warmUp = 2, seconds = 16;
-  bool sameDocuments = false;
-};
-
-Options parse(int argc, char **argv) {
-  Options options;
-  for (int i = 1; i < argc; ++i) {
-    std::string word = argv[i];
-    bool hasValue = i + 1 < argc;
-    if (word == "--at" && hasValue) {
-      std::stringstream list(argv[++i]);
-      for (std::string step; std::getline(list, step, ',');)
-        options.at.push_back(std::max(std::atoll(step.c_str()), 0LL));
-    } else if (word == "--micro" && hasValue)
-      options.micro = std::max(std::atoi(argv[++i]), 1);
-    else if (word == "--steps" && hasValue)
-      options.steps = std::max(std::atoi(argv[++i]) / 2 * 2, 2);
-    else if (word == "--rounds" && hasValue)
-      options.rounds = std::max(std::atoi(argv[++i]) / 2 * 2, 2);
-    else if (word == "--warm-up" && hasValue)
-      options.warmUp = std::atof(argv[++i]);
-    else if (word == "--seconds" && hasValue)
-      options.seconds = std::atof(argv[++i]);
-    else if (word == "--same-documents")
-      options.sameDocuments = true;
-    else if (word == "--trace" && hasValue)
-      options.trace = argv[++i];
-    else if (word == "--json" && hasValue)
-      options.json = argv[++i];
-    else if (options.bundle.empty() && !word.starts_with("-"))
-      options.bundle = word;
-    else
-      fail("rank_step", "usage: rank_step BUNDLE [--at 10,700] [--micro M] [--steps N] "
-                        "[--rounds N] [--warm-up SECONDS] [--seconds N] [--same-documents] "
-                        "[--trace FILE] [--json FILE]");
-  }
-  if (options.bundle.empty())
-    fail("rank_step", "no bundle");
-  return options;
-}
-
-enum class Mode { Micro, Alone, Overlap, InOrder };
-constexpr std::array<const char *, 4> modeNames = {"micro", "alone", "overlap", "in_order"};
+enum class Mode { Micro, Alone, Placed, Meeting, Overlap, InOrder };
+constexpr std::array<const char *, 6> modeNames = {"micro",   "alone",   "placed",
+                                                   "meeting", "overlap", "in_order"};
 
 /// By mode: when its turn began, seconds, and how long a step of it took, milliseconds.
 struct Round {
@@ -104,20 +62,25 @@ struct Times {
 
 class Bench {
 public:
-  Bench(const Options &options, Session &session, Ranks &ranks)
+  Bench(const RankStepOptions &options, Session &session, Ranks &ranks)
       : options_(options), session_(session), ranks_(ranks), manifest_(session.manifest()) {
-    for (const Program &program : manifest_.programs)
-      if (program.role == "train" || program.role == "update")
-        launches_.push_back(take(session.device().addProgram(session.resolve(program))));
-      else
-        launches_.push_back({});
+    for (const Program &program : manifest_.programs) {
+      bool isTimed = program.role == "train" || program.role == "update";
+      launches_.push_back(isTimed ? take(session.device().addProgram(session.resolve(program)))
+                                  : DeviceProgram{});
+      meetings_.push_back(program.last && session.device().runsCollectives()
+                              ? take(session.device().addEntries(withoutLane(program)))
+                              : DeviceProgram{});
+    }
   }
 
   void run() {
     std::vector<ProgramTiming> profile;
     nlohmann::ordered_json rows;
-    print("%s",
-          " step    tokens     micro     alone   overlap  in order   ms a step, rank 0's rounds\n");
+    print(
+        "%s",
+        " step    tokens     micro     alone    placed   meeting   overlap  in order   ms a step, "
+        "rank 0's rounds\n");
     std::vector<int64_t> steps = options_.at;
     for (const Stage &stage : manifest_.training.stages)
       if (options_.at.empty())
@@ -171,16 +134,49 @@ private:
     batch_ = makeBatch(*program_, manifest_.data.vocabulary, 400, seed);
   }
 
+  /// The program's launches, and its smallest gather among them.
+  std::vector<DeviceEntry> withoutLane(const Program &program) const {
+    std::vector<DeviceEntry> launches;
+    std::optional<DeviceEntry> smallest;
+    auto bytes = [](const DeviceEntry &entry) {
+      uint64_t sum = 0;
+      for (const DeviceRange &range : entry.collective->buffers)
+        sum += range.bytes;
+      return sum;
+    };
+    for (DeviceEntry &entry : session_.entries(program)) {
+      entry.wait.clear();
+      entry.onLane = false;
+      if (!entry.collective)
+        launches.push_back(std::move(entry));
+      else if (entry.collective->kind == CollectiveKind::AllGather &&
+               (!smallest || bytes(entry) < bytes(*smallest)))
+        smallest = std::move(entry);
+    }
+    if (smallest)
+      launches.insert(launches.begin() +
+                          ptrdiff_t(launches.size() * static_cast<size_t>(options_.meet) / 100),
+                      std::move(*smallest));
+    return launches;
+  }
+
   void runProgram(const Program &program, Mode mode) {
     auto index = static_cast<size_t>(&program - manifest_.programs.data());
-    check(mode <= Mode::Alone ? session_.device().run(launches_[index]) : session_.run(program));
+    if (mode >= Mode::Overlap)
+      return check(session_.run(program));
+    bool meets = mode == Mode::Meeting && program.last;
+    if (meets && session_.device().runsCollectives())
+      return check(session_.device().run(meetings_[index]));
+    check(session_.device().run(launches_[index]));
+    if (meets)
+      meet();
   }
 
   /// `act` on the programs of a step.
   template <typename Act> void forStep(int64_t step, Mode mode, Act act) {
     check(session_.applySettings(step));
-    const Program *last =
-        mode == Mode::Overlap ? manifest_.findLastOfStep(*program_, step) : nullptr;
+    bool isPlaced = mode == Mode::Placed || mode == Mode::Meeting || mode == Mode::Overlap;
+    const Program *last = isPlaced ? manifest_.findLastOfStep(*program_, step) : nullptr;
     for (int64_t micro = 0; micro < options_.micro; ++micro) {
       const Program &program = last && micro + 1 == options_.micro ? *last : *program_;
       check(session_.applyAutomaticSettings(step, micro));
@@ -261,13 +257,20 @@ private:
       row[modeNames[mode]] = spreads[mode].middle;
     }
     row["alone"] = medians;
-    print("%5ld %9ld %9.3f %9.3f %9.3f %9.3f   medians of %zu\n", long(row["step"]),
-          long(row["tokens"]), spreads[0].middle, spreads[1].middle, spreads[2].middle,
-          spreads[3].middle, overlap.size());
-    print("%15s %9.3f %9.3f %9.3f %9.3f\n", "10 %", spreads[0].low, spreads[1].low, spreads[2].low,
-          spreads[3].low);
-    print("%15s %9.3f %9.3f %9.3f %9.3f\n", "90 %", spreads[0].high, spreads[1].high,
-          spreads[2].high, spreads[3].high);
+    auto printRow = [&](const std::string &head, const char *tail, double Spread::*number) {
+      std::string text = head;
+      for (const Spread &each : spreads) {
+        char word[32];
+        std::snprintf(word, sizeof word, " %9.3f", each.*number);
+        text += word;
+      }
+      print("%s%s\n", text.c_str(), tail);
+    };
+    char head[64];
+    std::snprintf(head, sizeof head, "%5ld %9ld", long(row["step"]), long(row["tokens"]));
+    printRow(head, ("   medians of " + std::to_string(overlap.size())).c_str(), &Spread::middle);
+    printRow("           10 %", "", &Spread::low);
+    printRow("           90 %", "", &Spread::high);
     auto scaling = [&](const char *name, const char *text, const std::vector<double> &numbers) {
       Spread all = spread(numbers, 0.25);
       row["scaling"][name] = {all.low, all.middle, all.high};
@@ -277,8 +280,11 @@ private:
     scaling("slowest", "the same, slowest rank alone", ratios(alone[slowest], overlap));
     scaling("in_order", "alone / in order           ",
             ratios(alone[0], times.step[size_t(Mode::InOrder)][0]));
+    scaling("meeting", "meeting / overlap          ",
+            ratios(times.step[size_t(Mode::Meeting)][0], overlap));
     print("      alone of all ranks %.2f-%.2f, the slowest is %zu\n", *least, *most, slowest);
     row["same_documents"] = options_.sameDocuments;
+    row["started"] = started_;
     row["steps_a_turn"] = options_.steps;
     for (size_t mode = 0; mode < modeNames.size(); ++mode)
       row["rounds"][modeNames[mode]] = times.step[mode];
@@ -303,18 +309,22 @@ private:
     return exposed / 2;
   }
 
-  const Options &options_;
+  const RankStepOptions &options_;
   Session &session_;
   Ranks &ranks_;
   const Manifest &manifest_;
   std::vector<DeviceProgram> launches_; ///< Of each program, without its collectives.
+  std::vector<DeviceProgram> meetings_; ///< Of a whole end of a step: they, and one small gather.
   const Program *program_ = nullptr;
   int64_t first_ = 0;
   Batch batch_;
   Clock::time_point begin_ = Clock::now();
+  double started_ = std::chrono::duration<double>( // Unix time of `begin_`.
+                        std::chrono::system_clock::now().time_since_epoch())
+                        .count();
 };
 
-int runRank(const Options &options, const RankEnvironment &environment) {
+int runRank(const RankStepOptions &options, const RankEnvironment &environment) {
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
   RankGroupOptions groupOptions;
   groupOptions.timeout = std::chrono::seconds(20);
@@ -337,7 +347,7 @@ int runRank(const Options &options, const RankEnvironment &environment) {
 } // namespace
 
 int main(int argc, char **argv) {
-  Options options = parse(argc, argv);
+  RankStepOptions options = parseRankStep(argc, argv);
   Bundle bundle = take(openBundle(options.bundle));
   auto ranks = static_cast<int>(bundle.manifest.training.ranks);
   if (ranks < 2)
