@@ -57,6 +57,14 @@ inline Manifest exampleManifest() {
   return m;
 }
 
+/// What is read of a manifest's text, which is written the same again.
+inline void readBack(const Manifest &m, StatusOr<Manifest> &parsed) {
+  std::string text = writeManifest(m);
+  parsed = parseManifest(text);
+  ASSERT_TRUE(parsed.isOk()) << parsed.status().message();
+  EXPECT_EQ(writeManifest(*parsed), text);
+}
+
 inline uint32_t gradientOf(const Manifest &m) {
   for (uint32_t i = 0; i < m.buffers.size(); ++i)
     if (m.buffers[i].kind == BufferKind::Gradient)

@@ -6,12 +6,11 @@
 using namespace smelt::runtime;
 using smelt::runtime::test::exampleManifest;
 using smelt::runtime::test::expectCorrupt;
+using smelt::runtime::test::readBack;
 
 TEST(ManifestTest, TextRoundTrips) {
-  std::string text = writeManifest(exampleManifest());
-  StatusOr<Manifest> parsed = parseManifest(text);
-  ASSERT_TRUE(parsed.isOk()) << parsed.status().message();
-  EXPECT_EQ(writeManifest(*parsed), text);
+  StatusOr<Manifest> parsed = Manifest();
+  ASSERT_NO_FATAL_FAILURE(readBack(exampleManifest(), parsed));
   EXPECT_EQ(parsed->training.seed, 18446744073709551615u);
   EXPECT_EQ(parsed->buffers[0].init->value, 0.5);
   EXPECT_EQ(parsed->settings[0].segments[1].slope, -0.01);
@@ -173,10 +172,8 @@ static Manifest manifestWithSchedules() {
 }
 
 TEST(ManifestTest, SchedulesRoundTrip) {
-  std::string text = writeManifest(manifestWithSchedules());
-  StatusOr<Manifest> parsed = parseManifest(text);
-  ASSERT_TRUE(parsed.isOk()) << parsed.status().message();
-  EXPECT_EQ(writeManifest(*parsed), text);
+  StatusOr<Manifest> parsed = Manifest();
+  ASSERT_NO_FATAL_FAILURE(readBack(manifestWithSchedules(), parsed));
   EXPECT_EQ(parsed->settings[2].pieces[1].values, (std::vector<double>{0.75, 0.25}));
   EXPECT_EQ(parsed->settings[3].power->base, 0.95);
   EXPECT_EQ(parsed->settings[3].power->period.offset, 1);

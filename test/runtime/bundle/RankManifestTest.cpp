@@ -7,6 +7,7 @@ using namespace smelt::runtime;
 using smelt::runtime::test::exampleManifest;
 using smelt::runtime::test::expectCorrupt;
 using smelt::runtime::test::gradientOf;
+using smelt::runtime::test::readBack;
 
 /// The example for two ranks, whose update sums two buffers.
 static Manifest manifestWithRanks() {
@@ -22,10 +23,8 @@ static Manifest manifestWithRanks() {
 }
 
 TEST(RankManifestTest, CollectivesRoundTrip) {
-  std::string text = writeManifest(manifestWithRanks());
-  StatusOr<Manifest> parsed = parseManifest(text);
-  ASSERT_TRUE(parsed.isOk()) << parsed.status().message();
-  EXPECT_EQ(writeManifest(*parsed), text);
+  StatusOr<Manifest> parsed = Manifest();
+  ASSERT_NO_FATAL_FAILURE(readBack(manifestWithRanks(), parsed));
   EXPECT_EQ(parsed->training.ranks, 2);
   const Program &update = *parsed->findProgramByRole("update");
   ASSERT_EQ(update.collectives.size(), 2u);
@@ -82,10 +81,8 @@ static Manifest manifestWithLanes() {
 
 TEST(RankManifestTest, LanesRoundTrip) {
   Manifest m = manifestWithLanes();
-  std::string text = writeManifest(m);
-  StatusOr<Manifest> parsed = parseManifest(text);
-  ASSERT_TRUE(parsed.isOk()) << parsed.status().message();
-  EXPECT_EQ(writeManifest(*parsed), text);
+  StatusOr<Manifest> parsed = Manifest();
+  ASSERT_NO_FATAL_FAILURE(readBack(m, parsed));
   const Program &train = *parsed->findProgramByRole("train");
   EXPECT_EQ(parsed->findLastOfStep(train, 0), nullptr); // No update is due.
   const Program *last = parsed->findLastOfStep(train, 1);
@@ -150,10 +147,8 @@ static Manifest manifestWithParts() {
 }
 
 TEST(RankManifestTest, PartsRoundTrip) {
-  std::string text = writeManifest(manifestWithParts());
-  StatusOr<Manifest> parsed = parseManifest(text);
-  ASSERT_TRUE(parsed.isOk()) << parsed.status().message();
-  EXPECT_EQ(writeManifest(*parsed), text);
+  StatusOr<Manifest> parsed = Manifest();
+  ASSERT_NO_FATAL_FAILURE(readBack(manifestWithParts(), parsed));
   EXPECT_EQ(parsed->buffers.back().rankStride, 256u);
   EXPECT_EQ(parsed->buffers[1].partOf[1].name, "adam.m.b");
   EXPECT_EQ(parsed->buffers[1].partOf[1].rows, 3);
@@ -180,11 +175,10 @@ static Manifest manifestWithMaster() {
 }
 
 TEST(RankManifestTest, MastersRoundTrip) {
-  std::string text = writeManifest(manifestWithMaster());
-  EXPECT_NE(text.find("\"init\":{\"master\":true}"), std::string::npos) << text;
-  StatusOr<Manifest> parsed = parseManifest(text);
-  ASSERT_TRUE(parsed.isOk()) << parsed.status().message();
-  EXPECT_EQ(writeManifest(*parsed), text);
+  EXPECT_NE(writeManifest(manifestWithMaster()).find("\"init\":{\"master\":true}"),
+            std::string::npos);
+  StatusOr<Manifest> parsed = Manifest();
+  ASSERT_NO_FATAL_FAILURE(readBack(manifestWithMaster(), parsed));
   EXPECT_TRUE(parsed->buffers.back().isMaster());
   EXPECT_FALSE(parsed->buffers[1].isMaster());
   ASSERT_EQ(parsed->findMasters().size(), 1u);
