@@ -3,6 +3,7 @@
 
   run_kernels.py FOLDER check|bench|both [MIB [REGEX]]   FOLDER holds kernels.cubin, kernels.ptx and kernels.json. MIB: only kernels
                  whose buffers take less (and whose name has REGEX), launched 3 times instead of 22, for compute-sanitizer
+  run_kernels.py FOLDER turns OTHER [REGEX]   kernels that both folders have: the same bits? and their times in turns, in random order
 
 Needs PyTorch and libcuda alone. What a kernel computes is told by its name: see cases.py.
 Outputs are poisoned with NaN before each check; a NaN left fails. Prints one line a kernel and a table last.
@@ -211,6 +212,45 @@ def bench(kernels, rounds=60):
         print(f"{(group + ' ' + name)[:70] if name == 'torch' else name:46s} {median:9.1f} {p10:8.1f} {p90:8.1f} {rate:8.1f} {ratio:22.3f}")
 
 
+def take_turns(folders, having, rounds=60):
+    """The same kernels of two folders: bits, medians and the mean of paired differences with its standard error."""
+    first, other = ({k.name: k for k in load(folder, math.inf, having)} for folder in folders)
+    good = True
+    print(f"{'kernel':46s} {'median µs':>9s} {'the other':>9s} {'paired difference':>20s}")
+    for name in sorted(first.keys() & other.keys()):
+        case, count = cases.find(name), first[name].spec["inputs"]
+        buffers = first[name].make_buffers()
+        torch.manual_seed(1)
+        case.fill(buffers[:count])
+        both = [buffers, buffers[:count] + [torch.empty_like(b) for b in buffers[count:]]]
+        runs = [kernels[name].bind(b) for kernels, b in zip((first, other), both)]
+        times = []
+        for r in range(rounds + 5):
+            order = random.sample((0, 1), 2)
+            events = [(torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)) for _ in order]
+            torch.cuda._sleep(2_000_000)
+            for which in order:
+                events[which][0].record()
+                runs[which]()
+                events[which][1].record()
+            torch.cuda.synchronize()
+            if r >= 5:
+                times.append([a.elapsed_time(b) * 1e3 for a, b in events])
+        for run, mine in zip(runs, both):
+            for output in mine[count:]:
+                poison(output)
+            run()
+        torch.cuda.synchronize()
+        same = all(torch.equal(a.reshape(-1).view(torch.uint8), b.reshape(-1).view(torch.uint8)) for a, b in zip(*(b[count:] for b in both)))
+        good &= same
+        differences = [b / a - 1 for a, b in times]
+        mean = sum(differences) / rounds
+        error = math.sqrt(sum((d - mean) ** 2 for d in differences) / rounds / (rounds - 1))
+        medians = [sorted(t[i] for t in times)[rounds // 2] for i in (0, 1)]
+        print(f"{name:46s} {medians[0]:9.1f} {medians[1]:9.1f} {100 * mean:+11.2f} % ± {100 * error:.2f} {'same bits' if same else 'OTHER BITS'}", flush=True)
+    return good
+
+
 def time_launches(kernels, rounds=20):
     """Medians of the single launches of kernels that take several, each kernel's launches in their order."""
     for kernel in kernels:
@@ -240,6 +280,8 @@ def time_launches(kernels, rounds=20):
 
 def main():
     folder, mode = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "both"
+    if mode == "turns":
+        return 0 if take_turns((folder, sys.argv[3]), sys.argv[4] if len(sys.argv) > 4 else "") else 1
     kernels, repeats = (load(folder, float(sys.argv[3]), *sys.argv[4:]), 1) if len(sys.argv) > 3 else (load(folder), 20)
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, {len(kernels)} kernels", flush=True)
     good = True
