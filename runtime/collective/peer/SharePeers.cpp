@@ -174,9 +174,11 @@ Status PeerCopies::map(std::span<const Offer> all, cuda::Stream stream) {
       continue;
     if (!reaches(all[rank].gpu))
       return internalError("its GPU cannot reach rank ", rank, "'s memory");
-    SMELT_RETURN_IF_ERROR(driver_.check(
-        driver_.ipcOpenMemHandle(&mapped_[rank], all[rank].memory, cuda::kIpcEnablePeers),
-        concat("cuIpcOpenMemHandle(rank ", rank, "'s arena)")));
+    cuda::DevicePointer memory = 0; // Where mapping fails, what it left here is none.
+    SMELT_RETURN_IF_ERROR(
+        driver_.check(driver_.ipcOpenMemHandle(&memory, all[rank].memory, cuda::kIpcEnablePeers),
+                      concat("cuIpcOpenMemHandle(rank ", rank, "'s arena)")));
+    mapped_[rank] = memory;
   }
   for (int i = 0; i + 1 < peers_.size(); ++i) {
     cuda::Stream side = nullptr;

@@ -117,7 +117,9 @@ TEST(PeerCopies, Replays) {
   ::setenv("FAKE_NCCL", "", 1);
   ::setenv("FAKE_CUDA", "", 1);
   ::setenv("SMELT_COPIES", "1", 1);
-  for (int ranks : {2, 3, 4})
+  constexpr int rounds = 60;
+  for (int ranks : {2, 3, 4, 8}) {
+    int before = countCopies();
     runRanks(ranks, [&](RankGroup &group) {
       auto device = makeCudaDevice();
       auto collective = makeNcclCollective(group, milliseconds(20000));
@@ -138,7 +140,7 @@ TEST(PeerCopies, Replays) {
                                  entry(CollectiveKind::AllGather, {one}, false, {0})});
       ASSERT_TRUE(program.isOk()) << program.status().message();
       std::vector<std::byte> all(whole);
-      for (int round = 0; round < 60; ++round) {
+      for (int round = 0; round < rounds; ++round) {
         auto data = makeData(DType::F32, group.rank() + round, whole / 4);
         for (DeviceRange range : {one, two, three, four})
           ASSERT_TRUE((*device)->copyIn(range.offset, std::span(data).first(range.bytes)).isOk());
@@ -160,6 +162,9 @@ TEST(PeerCopies, Replays) {
       collective->reset();
       group.leave();
     });
+    // To each peer: four to try, then six buffers a round.
+    EXPECT_EQ(countCopies() - before, (4 + 6 * rounds) * ranks * (ranks - 1)) << ranks;
+  }
 }
 
 /// Then the arena is memory as usual, everywhere, and everything works.

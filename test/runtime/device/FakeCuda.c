@@ -68,7 +68,7 @@ typedef struct {
   size_t bytes; // Whole pages, without the number's.
   int file;     // -1 for another's.
 } Range;
-enum { Ranges = 64, Page = 4096 };
+enum { Ranges = 256, Page = 4096 };
 static Range ranges[Ranges];
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static atomic_int opened, peerCopies;
@@ -92,10 +92,10 @@ static Result map(Pointer *pointer, size_t bytes, int file, int isOwn) {
   void *memory = mmap(NULL, bytes + Page, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
   if (memory == MAP_FAILED)
     return MapFailed;
-  *pointer = (Pointer)(uintptr_t)memory;
   pthread_mutex_lock(&mutex);
   for (int i = 0; i < Ranges; ++i)
     if (!ranges[i].bytes) {
+      *pointer = (Pointer)(uintptr_t)memory;
       ranges[i] = (Range){*pointer, bytes, isOwn ? file : -1};
       if (!isOwn)
         atomic_fetch_add(openingsOf(&ranges[i]), 1);
@@ -103,6 +103,7 @@ static Result map(Pointer *pointer, size_t bytes, int file, int isOwn) {
       return 0;
     }
   pthread_mutex_unlock(&mutex);
+  munmap(memory, bytes + Page);
   return OutOfMemory;
 }
 static Result unmap(Pointer pointer, int isOwn) {
