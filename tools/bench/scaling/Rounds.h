@@ -32,4 +32,26 @@ inline std::vector<double> ratios(const std::vector<double> &of, const std::vect
   return all;
 }
 
+/// The mean of the largest of one number from each list, whichever they are (as if drawn without
+/// regard to each other). No list is empty.
+inline double expectedLargest(std::vector<std::vector<double>> lists) {
+  std::vector<double> all;
+  for (std::vector<double> &list : lists) {
+    std::sort(list.begin(), list.end());
+    all.insert(all.end(), list.begin(), list.end());
+  }
+  std::sort(all.begin(), all.end());
+  double mean = 0, before = 0;
+  for (double number : all) {
+    double share = 1; // Of all choices, those in which no number is larger.
+    for (const std::vector<double> &list : lists)
+      share *=
+          static_cast<double>(std::upper_bound(list.begin(), list.end(), number) - list.begin()) /
+          static_cast<double>(list.size());
+    mean += number * (share - before);
+    before = share;
+  }
+  return mean;
+}
+
 } // namespace smelt::runtime::bench

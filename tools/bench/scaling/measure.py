@@ -87,7 +87,7 @@ pytorch = {name: start_pytorch(name) for name in records
 for name in records:
     subprocess.run([sys.executable, "prepare_data.py", f"{name}.1.smelt", f"{name}.bin", str(steps + 12)], check=True)
 if wanted != "steps":
-    fine &= wait(start("losses", [sys.executable, "check_ranks.py", ranks, str(steps), bound, *records]), 170) == 0
+    fine &= wait(start("losses", [sys.executable, "check_ranks.py", ranks, str(steps), bound, *records]), 330) == 0
     tell("losses", 30)
 while any(not (scratch / f"{name}.ready").exists() and process.poll() is None for name, process in pytorch.items()) and time.time() < begin + patience:
     time.sleep(0.2)

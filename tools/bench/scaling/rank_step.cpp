@@ -20,8 +20,10 @@
 // took; the others, 12 or an even number that fits into --seconds [16], do.
 // Printed are rank 0's medians and between what 80 % of its rounds lie; then, from each round's own
 // times, weak scaling: alone / overlap, of rank 0 and of the rank that is slowest alone,
-// alone / in order and meeting / overlap, the median and quartiles. Last, of two steps that are
-// timed entry by entry, how long each collective took and how long the launches waited for it.
+// alone / in order and meeting / overlap, the median and quartiles. Then 32 steps alone are timed
+// one by one on all ranks, and it is said what a meeting a step would cost if ranks did nothing
+// there but wait for the one whose step is longest this time. Last, of two steps that are timed
+// entry by entry, how long each collective took and how long the launches waited for it.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/base/Files.h"
@@ -37,6 +39,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <numeric>
 #include <thread>
 #include <utility>
 
@@ -89,6 +92,7 @@ public:
       choose(step);
       nlohmann::ordered_json row = {{"step", step}, {"tokens", program_->tokens * options_.micro}};
       report(takeRounds(), row);
+      reportJitter(row);
       row["exposed"] = timeEntries(profile);
       meet();
       rows.push_back(std::move(row));
@@ -292,6 +296,34 @@ private:
       row["began"][modeNames[mode]] = times.began[mode];
   }
 
+  /// Steps alone, each by itself: what it costs to wait for the slowest of each, over waiting for
+  /// the rank that is slowest on average.
+  void reportJitter(nlohmann::ordered_json &row) {
+    std::vector<std::vector<double>> steps(static_cast<size_t>(ranks_.size()));
+    std::vector<double> own;
+    meet();
+    for (int step = 0; step < jitterSteps; ++step) {
+      Clock::time_point start = Clock::now();
+      forStep(first_ + step % 2, Mode::Alone,
+              [&](const Program &program) { runProgram(program, Mode::Alone); });
+      check(session_.device().synchronize());
+      own.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
+    }
+    for (double each : own) {
+      std::vector<double> all = share(each);
+      for (size_t rank = 0; rank < all.size(); ++rank)
+        steps[rank].push_back(all[rank]);
+    }
+    double slowest = 0;
+    for (const std::vector<double> &rank : steps)
+      slowest = std::max(slowest, std::accumulate(rank.begin(), rank.end(), 0.0) / jitterSteps);
+    double waits = expectedLargest(steps) - slowest;
+    print(
+        "      %d steps alone, one by one: a meeting of each would cost %.3f ms by their jitter\n",
+        jitterSteps, waits);
+    row["jitter"] = {{"steps", steps}, {"waits", waits}};
+  }
+
   /// Two steps; how long their launches waited for collectives, the mean.
   double timeEntries(std::vector<ProgramTiming> &profile) {
     size_t known = profile.size();
@@ -308,6 +340,8 @@ private:
         exposed += each.exposed;
     return exposed / 2;
   }
+
+  static constexpr int jitterSteps = 32;
 
   const RankStepOptions &options_;
   Session &session_;

@@ -1,5 +1,6 @@
 """check_rounds.py FILE RANKS ROUNDS SAME: medians and ratios in rank_step's FILE are those of the rounds in it,
-and every other round went backward."""
+every other round went backward, and what jitter costs is the mean over all choices of a step of each rank."""
+import itertools
 import json
 import statistics
 import sys
@@ -35,5 +36,9 @@ for row in rows:
         ratios = [a / b for a, b in zip(times["meeting" if name == "meeting" else "alone"][rank], times[mode][0])]
         quartiles = statistics.quantiles(ratios, n=4, method="inclusive")
         check(f"scaling, {name}", all(near(a, b) for a, b in zip(row["scaling"][name], quartiles, strict=True)))
+    single = row["jitter"]["steps"]
+    check("single steps", [len(own) for own in single] == [32] * ranks)
+    largest = statistics.mean(max(choice) for choice in itertools.product(*single))
+    check("jitter", abs(row["jitter"]["waits"] - largest + max(map(statistics.mean, single))) <= 1e-9 * largest)
     check("same documents", row["same_documents"] == bool(same))
     check("steps", row["steps_a_turn"] == 2)
