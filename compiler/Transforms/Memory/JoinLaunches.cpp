@@ -68,21 +68,20 @@ private:
     both.launches.append(guest.launches);
     both.shapes = joinShapes(host.shapes, guest.shapes);
     auto between = llvm::seq(i + 1, j);
-    std::vector<Group> before = groups;
-    if (llvm::none_of(between, [&](size_t k) { return waitsFor(j, k); })) {
-      groups[i] = both;
-      groups.erase(groups.begin() + j);
-      if (getBytes() <= mostBytes)
-        return true;
-      groups = before;
-    }
-    if (llvm::none_of(between, [&](size_t k) { return waitsFor(k, i); })) {
-      groups[j] = both;
-      groups.erase(groups.begin() + i);
-      if (getBytes() <= mostBytes)
-        return true;
-      groups = std::move(before);
-    }
+    return (llvm::none_of(between, [&](size_t k) { return waitsFor(j, k); }) &&
+            tryReplace(i, j, both, mostBytes)) ||
+           (llvm::none_of(between, [&](size_t k) { return waitsFor(k, i); }) &&
+            tryReplace(j, i, both, mostBytes));
+  }
+
+  /// `both` instead of the group at `kept`, and none at `dropped`, unless that needs too much.
+  bool tryReplace(size_t kept, size_t dropped, const Group &both, int64_t mostBytes) {
+    Group before = std::exchange(groups[kept], both), gone = std::move(groups[dropped]);
+    groups.erase(groups.begin() + dropped);
+    if (getBytes() <= mostBytes)
+      return true;
+    groups.insert(groups.begin() + dropped, std::move(gone));
+    groups[kept] = std::move(before);
     return false;
   }
 
