@@ -8,12 +8,18 @@ include(AddMLIR)
 separate_arguments(LLVM_DEFINITIONS_LIST NATIVE_COMMAND ${LLVM_DEFINITIONS})
 
 # Two precompiled headers serve the MLIR targets: one the dialects, one all others (dialects/CMakeLists.txt).
+# OPTIMISED: SMELT_QUICK_BUILD too optimises this target; it is compiled as one source then, without a precompiled header (those are not optimised).
 function(smelt_mlir_target name)
+  cmake_parse_arguments(ARG "OPTIMISED" "" "" ${ARGN})
   target_include_directories(${name} SYSTEM PUBLIC ${LLVM_INCLUDE_DIRS} ${MLIR_INCLUDE_DIRS})
   target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
   target_compile_definitions(${name} PRIVATE ${LLVM_DEFINITIONS_LIST})
-  target_compile_options(${name} PRIVATE -fno-exceptions -Wno-unused-function
+  target_compile_options(${name} PRIVATE -fno-exceptions
     -fPIC) # Executables too (not -fPIE): the precompiled header is made once, with -fPIC.
+  if(SMELT_QUICK_BUILD AND ARG_OPTIMISED)
+    set_target_properties(${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 0)
+    return()
+  endif()
   if(SMELT_QUICK_BUILD)
     target_compile_options(${name} PRIVATE -O0)
   endif()
@@ -26,11 +32,15 @@ function(smelt_mlir_target name)
   endif()
 endfunction()
 
-# smelt_add_mlir_library(NAME sources… [LINK libs…] [DEPENDS targets…]): compiler code; the MLIR it needs comes from libMLIR.so.
+# smelt_add_mlir_library(NAME [OPTIMISED] sources… [LINK libs…] [DEPENDS targets…]): compiler code; the MLIR it needs comes from libMLIR.so.
 function(smelt_add_mlir_library name)
-  cmake_parse_arguments(ARG "" "" "LINK;DEPENDS" ${ARGN})
+  cmake_parse_arguments(ARG "OPTIMISED" "" "LINK;DEPENDS" ${ARGN})
   add_library(${name} STATIC ${ARG_UNPARSED_ARGUMENTS})
-  smelt_mlir_target(${name})
+  if(ARG_OPTIMISED)
+    smelt_mlir_target(${name} OPTIMISED)
+  else()
+    smelt_mlir_target(${name})
+  endif()
   if(ARG_DEPENDS)
     add_dependencies(${name} ${ARG_DEPENDS})
   endif()

@@ -2,7 +2,7 @@
 # smelt_fake_X in place of each that it fakes; SMELT_FAKE_X is the file.
 find_package(GTest REQUIRED)
 # As test/lit.cfg.py has it: waiting threads sleep, and tests share the kernels that they compile.
-set(SMELT_TEST_ENVIRONMENT OMP_WAIT_POLICY=passive SMELT_CACHE_DIR=${CMAKE_BINARY_DIR}/test/cache)
+set(SMELT_TEST_ENVIRONMENT KMP_BLOCKTIME=0 SMELT_CACHE_DIR=${CMAKE_BINARY_DIR}/test/cache)
 function(smelt_add_unittest name)
   cmake_parse_arguments(ARG "MLIR" "" "LINK;FAKES" ${ARGN})
   add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
@@ -24,5 +24,5 @@ function(smelt_add_unittest name)
     target_sources(${name} PRIVATE ${CMAKE_SOURCE_DIR}/test/runtime/fake/OpenFakes.cpp)
   endif()
   add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES TIMEOUT 300 ENVIRONMENT "${SMELT_TEST_ENVIRONMENT}")
+  set_tests_properties(${name} PROPERTIES TIMEOUT 900 ENVIRONMENT "${SMELT_TEST_ENVIRONMENT}")
 endfunction()

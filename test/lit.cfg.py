@@ -27,8 +27,9 @@ binaries = os.path.join(config.smelt_build, "bin")
 config.environment["PATH"] = os.pathsep.join([binaries, config.smelt_llvm_tools, os.environ.get("PATH", "")])
 # Two threads: what CI has, and enough for races to show.
 config.environment["OMP_NUM_THREADS"] = "2"
-# Several tests and ranks share the cores: a thread that waits at a barrier sleeps instead of taking them from one that works.
-config.environment["OMP_WAIT_POLICY"] = "passive"
+# Several tests and ranks share the cores: a thread that waits at a barrier sleeps instead of taking them from one that works. (OMP_WAIT_POLICY=passive
+# leaves libomp's threads 200 ms of yielding.)
+config.environment["KMP_BLOCKTIME"] = "0"
 # Kernels that many tests compile are compiled once.
 config.environment["SMELT_CACHE_DIR"] = os.path.join(config.smelt_build, "test", "cache")
 for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "HOME", "TMPDIR"):

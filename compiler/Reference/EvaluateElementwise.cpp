@@ -146,11 +146,9 @@ Evaluation smelt::reference::evaluateElementwise(Operation *op, Frame &frame) {
       })
       .Case([&](MixOp op) {
         Tensor &result = frame.define(op.getResult());
-        for (int64_t i = 0; i < result.getNumElements(); ++i) {
-          result(i) = 0;
-          for (auto [value, coefficient] : llvm::zip_equal(op.getValues(), op.getCoefficients()))
-            result(i) += frame[coefficient].item() * frame[value](i);
-        }
+        result = Tensor::filled(result.shape, 0.0);
+        for (auto [value, coefficient] : llvm::zip_equal(op.getValues(), op.getCoefficients()))
+          result = addScaled(result, 1.0, frame[value], frame[coefficient].item());
         return success();
       })
       .Case([&](ScaleOp op) {
@@ -179,16 +177,18 @@ Evaluation smelt::reference::evaluateElementwise(Operation *op, Frame &frame) {
       .Case([&](UnaryOp op) {
         const Tensor &x = frame[op.getX()];
         Tensor &result = frame.define(op.getResult());
+        UnaryKind kind = op.getKind();
         for (int64_t i = 0; i < result.getNumElements(); ++i)
-          result(i) = applyUnary(op.getKind(), x(i));
+          result(i) = applyUnary(kind, x(i));
         return success();
       })
       .Case([&](UnaryBackwardOp op) {
         const Tensor &x = frame[op.getX()], &dy = frame[op.getDy()];
         Tensor &dx = frame.define(op.getDx());
+        UnaryKind kind = op.getKind();
+        auto differentiate = op.getFromOutput() ? differentiateUnaryFromOutput : differentiateUnary;
         for (int64_t i = 0; i < dx.getNumElements(); ++i)
-          dx(i) = dy(i) * (op.getFromOutput() ? differentiateUnaryFromOutput(op.getKind(), x(i))
-                                              : differentiateUnary(op.getKind(), x(i)));
+          dx(i) = dy(i) * differentiate(kind, x(i));
         return success();
       })
       .Case([&](CastOp op) {

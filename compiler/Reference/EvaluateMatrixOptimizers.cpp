@@ -51,6 +51,7 @@ LogicalResult smelt::reference::scatterBank(Operation *op, train::BankOp bank, c
 
 //===- One matrix -----------------------------------------------------------===//
 
+/// a + t·(b − a)
 static double lerp(double a, double b, double t) { return a + t * (b - a); }
 
 /// Rows [first, first + count) of a tensor.
@@ -72,13 +73,6 @@ static double getNorm(const Tensor &x) {
   for (double value : x.values)
     squares += value * value;
   return std::sqrt(squares);
-}
-
-static Tensor addScaled(const Tensor &x, double a, const Tensor &y, double b) {
-  Tensor result = x;
-  for (int64_t i = 0; i < x.getNumElements(); ++i)
-    result(i) = a * x(i) + b * y(i);
-  return result;
 }
 
 /// Newton–Schulz: X = u/(‖u‖·normScale + normEps), then the polynomial of each coefficient triple.

@@ -9,16 +9,6 @@
 using namespace mlir;
 using namespace smelt::reference;
 
-/// a + t·(b − a)
-static double lerp(double a, double b, double t) { return a + t * (b - a); }
-
-static Tensor addScaled(const Tensor &x, double a, const Tensor &y, double b) {
-  Tensor result = x;
-  for (int64_t i = 0; i < x.getNumElements(); ++i)
-    result(i) = a * x(i) + b * y(i);
-  return result;
-}
-
 /// Replaces the whole tensor or rows of it; a state that was never written is zero.
 static LogicalResult evaluateWrite(train::WriteOp op, Frame &frame) {
   if (op.getRanks() != 1)

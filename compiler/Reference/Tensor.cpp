@@ -31,25 +31,52 @@ Tensor Tensor::poisoned(RankedTensorType type) {
   return filled(type.getShape(), std::numeric_limits<double>::quiet_NaN());
 }
 
-double smelt::reference::roundTo(Type elementType, double value) {
-  if (elementType.isF64())
-    return value;
-  if (elementType.isF32())
-    return float(value);
-  if (auto type = dyn_cast<FloatType>(elementType)) {
-    llvm::APFloat number(value);
-    if (type.getWidth() == 8 && !std::isnan(value)) {
-      double largest = llvm::APFloat::getLargest(type.getFloatSemantics()).convertToDouble();
-      number = llvm::APFloat(std::clamp(value, -largest, largest));
+Tensor smelt::reference::addScaled(const Tensor &x, double a, const Tensor &y, double b) {
+  Tensor result = x;
+  for (int64_t i = 0; i < x.getNumElements(); ++i)
+    result(i) = a * x(i) + b * y(i);
+  return result;
+}
+
+namespace {
+
+/// Rounds to the numbers of a type. What the type is, is asked once, not for every number.
+class Rounder {
+public:
+  explicit Rounder(Type elementType) {
+    if (auto type = dyn_cast<FloatType>(elementType)) {
+      semantics = &type.getFloatSemantics();
+      if (type.getWidth() == 8)
+        largest = llvm::APFloat::getLargest(*semantics).convertToDouble();
     }
+  }
+
+  double operator()(double value) const {
+    if (!semantics)
+      return std::nearbyint(value);
+    if (semantics == &llvm::APFloat::IEEEdouble())
+      return value;
+    if (semantics == &llvm::APFloat::IEEEsingle())
+      return float(value);
+    llvm::APFloat number(std::isnan(value) ? value : std::clamp(value, -largest, largest));
     bool losesInfo;
-    number.convert(type.getFloatSemantics(), llvm::APFloat::rmNearestTiesToEven, &losesInfo);
+    number.convert(*semantics, llvm::APFloat::rmNearestTiesToEven, &losesInfo);
     return number.convertToDouble();
   }
-  return std::nearbyint(value);
+
+private:
+  const llvm::fltSemantics *semantics = nullptr; ///< Null: integers.
+  double largest = std::numeric_limits<double>::infinity();
+};
+
+} // namespace
+
+double smelt::reference::roundTo(Type elementType, double value) {
+  return Rounder(elementType)(value);
 }
 
 void smelt::reference::roundTo(Type elementType, Tensor &tensor) {
+  Rounder round(elementType);
   for (double &value : tensor.values)
-    value = roundTo(elementType, value);
+    value = round(value);
 }

@@ -43,6 +43,9 @@ struct Tensor {
   }
 };
 
+/// a·x + b·y of two tensors of one shape.
+Tensor addScaled(const Tensor &x, double a, const Tensor &y, double b);
+
 /// `value` rounded to the nearest number of `elementType` (ties to even). Beyond its range:
 /// infinities, but in f8 the largest number.
 double roundTo(mlir::Type elementType, double value);

@@ -10,7 +10,6 @@ namespace {
 
 RankedTensorType tensorOf(Value value) { return dyn_cast<RankedTensorType>(value.getType()); }
 bool isRankZero(Value value) { return tensorOf(value).getRank() == 0; }
-bool isIndices(Value value) { return tensorOf(value).getElementType().isInteger(32); }
 
 int64_t featuresOf(RankedTensorType type) {
   int64_t features = 1;

@@ -81,11 +81,10 @@ public:
     std::vector<Buffer> buffers;
     for (size_t i = 0; i < inputs.size(); ++i) {
       Buffer &buffer = addBuffer(buffers, getBytes(inputTypes[i]));
-      mlir::Type element = mlir::getElementTypeOrSelf(inputTypes[i]);
-      size_t width = element.getIntOrFloatBitWidth() / 8;
+      Format format(inputTypes[i]);
       for (size_t j = 0; j < inputs[i].values.size(); ++j) {
-        uint64_t bits = encode(element, inputs[i].values[j]);
-        std::memcpy(&buffer[front + j * width], &bits, width);
+        uint64_t bits = format.encode(inputs[i].values[j]);
+        std::memcpy(&buffer[front + j * format.bytes], &bits, format.bytes);
       }
     }
     for (mlir::Type type : outputTypes)
@@ -107,13 +106,12 @@ public:
     std::vector<std::vector<float>> outputs;
     for (auto [type, buffer] :
          llvm::zip(outputTypes, llvm::ArrayRef(buffers).drop_front(inputs.size()))) {
-      mlir::Type element = mlir::getElementTypeOrSelf(type);
-      size_t width = element.getIntOrFloatBitWidth() / 8, count = getBytes(type) / width;
-      std::vector<float> &output = outputs.emplace_back(count);
-      for (size_t j = 0; j < count; ++j) {
+      Format format(type);
+      std::vector<float> &output = outputs.emplace_back(getBytes(type) / format.bytes);
+      for (size_t j = 0; j < output.size(); ++j) {
         uint64_t bits = 0;
-        std::memcpy(&bits, &buffer[front + j * width], width);
-        output[j] = decode(element, bits);
+        std::memcpy(&bits, &buffer[front + j * format.bytes], format.bytes);
+        output[j] = format.decode(bits);
       }
     }
     return outputs;
@@ -162,24 +160,32 @@ private:
     return buffers.emplace_back(bytes + 2 * front, poison);
   }
 
-  /// The bits of `value`, a number of type `element`.
-  static uint64_t encode(mlir::Type element, double value) {
-    auto type = mlir::dyn_cast<mlir::FloatType>(element);
-    if (!type)
-      return uint64_t(int64_t(value));
-    llvm::APFloat number(value);
-    bool losesInfo;
-    number.convert(type.getFloatSemantics(), llvm::APFloat::rmNearestTiesToEven, &losesInfo);
-    return number.bitcastToAPInt().getZExtValue();
-  }
-  /// i16 is 0 … 65535.
-  static float decode(mlir::Type element, uint64_t bits) {
-    if (auto type = mlir::dyn_cast<mlir::FloatType>(element)) {
-      llvm::APFloat number(type.getFloatSemantics(), llvm::APInt(type.getWidth(), bits));
-      return float(number.convertToDouble());
+  /// The bits of a tensor's elements. What the type is, is asked once, not for every element.
+  struct Format {
+    explicit Format(mlir::Type tensorType) {
+      mlir::Type element = mlir::getElementTypeOrSelf(tensorType);
+      bytes = element.getIntOrFloatBitWidth() / 8;
+      if (auto type = mlir::dyn_cast<mlir::FloatType>(element))
+        semantics = &type.getFloatSemantics();
     }
-    return element.isInteger(16) ? float(bits) : float(int32_t(bits));
-  }
+    uint64_t encode(double value) const {
+      if (!semantics)
+        return uint64_t(int64_t(value));
+      llvm::APFloat number(value);
+      bool losesInfo;
+      number.convert(*semantics, llvm::APFloat::rmNearestTiesToEven, &losesInfo);
+      return number.bitcastToAPInt().getZExtValue();
+    }
+    /// i16 is 0 … 65535.
+    float decode(uint64_t bits) const {
+      if (semantics)
+        return float(llvm::APFloat(*semantics, llvm::APInt(8 * bytes, bits)).convertToDouble());
+      return bytes == 2 ? float(bits) : float(int32_t(bits));
+    }
+
+    size_t bytes;
+    const llvm::fltSemantics *semantics = nullptr; ///< Null: integers.
+  };
 
   mlir::MLIRContext context;
   mlir::OwningOpRef<mlir::ModuleOp> module;
