@@ -32,4 +32,9 @@ ParseResult parseNumbers(OpAsmParser &parser, NumbersAttr &numbers);
 #define GET_OP_CLASSES
 #include "dialects/LM/LMOps.h.inc"
 
+namespace mlir::lm {
+/// The row op needs sums (or maxima) over a row before any element of its results can be computed.
+bool isRowReduction(Operation *op);
+} // namespace mlir::lm
+
 #endif

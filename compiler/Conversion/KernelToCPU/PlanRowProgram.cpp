@@ -1,5 +1,6 @@
 //===- PlanRowProgram.cpp - Totals, scratch and reach of a RowProgram -----===//
 #include "compiler/Conversion/KernelToCPU/RowProgram.h"
+#include "compiler/Conversion/RowOps.h"
 #include "llvm/ADT/SmallSet.h"
 
 using namespace mlir;
@@ -7,16 +8,6 @@ using namespace mlir::lm;
 
 namespace smelt {
 namespace {
-
-RankedTensorType tensorOf(Value value) { return dyn_cast<RankedTensorType>(value.getType()); }
-bool isRankZero(Value value) { return tensorOf(value).getRank() == 0; }
-
-int64_t featuresOf(RankedTensorType type) {
-  int64_t features = 1;
-  for (int64_t i = 1; i < type.getRank(); ++i)
-    features *= type.getDimSize(i);
-  return features;
-}
 
 /// The op sums up all rows, or all rows of each group; one number a block.
 bool isRowSum(Operation *op) { return isa<SumOp, DotOp, CountOp, GroupSumOp>(op); }
@@ -34,34 +25,27 @@ bool isExpensive(Operation *op) {
   return isa<SoftcapOp, SoftcapBackwardOp, CrossEntropyBackwardOp>(op);
 }
 
-/// Ops that need sums (or maxima) over a row, and so loops before the one that stores results.
-bool isRowReduction(Operation *op) {
-  return isa<RMSNormOp, RMSNormBackwardOp, RowDotOp, TokenShiftDotOp, GateOp, GateBackwardOp,
-             CrossEntropyOp>(op);
-}
-
 /// Widths such that a chunk must lie within one such piece of the row; 0: no such restriction.
 SmallVector<int64_t> pieceWidths(Operation *op) {
-  auto last = [](Value v) { return tensorOf(v).getRank() < 2 ? 1 : tensorOf(v).getShape().back(); };
-  auto heads = [&](Value v) { return featuresOf(tensorOf(v)) / last(v); };
+  auto heads = [](Value v) { return featuresOf(tensorOf(v)) / segmentOf(v); };
   SmallVector<int64_t> widths;
   if (isa<RopeOp>(op))
-    widths.push_back(last(op->getResult(0)) / 2);
+    widths.push_back(segmentOf(op->getResult(0)) / 2);
   if (isa<RMSNormOp, RMSNormBackwardOp>(op) && heads(op->getResult(0)) > 1)
-    widths.push_back(last(op->getResult(0)));
+    widths.push_back(segmentOf(op->getResult(0)));
   if (auto scale = dyn_cast<RowScaleOp>(op); scale && featuresOf(tensorOf(scale.getG())) > 1)
-    widths.push_back(last(scale.getX()));
+    widths.push_back(segmentOf(scale.getX()));
   if (auto broadcast = dyn_cast<BroadcastOp>(op);
       broadcast && !isRankZero(broadcast.getX()) && featuresOf(tensorOf(broadcast.getX())) > 1)
-    widths.push_back(last(broadcast.getResult()));
+    widths.push_back(segmentOf(broadcast.getResult()));
   if (isa<TokenShiftOp, TokenShiftAdjointOp>(op) && heads(op->getResult(0)) > 1)
-    widths.push_back(last(op->getResult(0)));
+    widths.push_back(segmentOf(op->getResult(0)));
   if (isa<SplitOp>(op))
     for (Value part : op->getResults())
-      widths.push_back(last(part));
+      widths.push_back(segmentOf(part));
   if (isa<ConcatOp>(op))
     for (Value part : op->getOperands())
-      widths.push_back(last(part));
+      widths.push_back(segmentOf(part));
   return widths;
 }
 

@@ -29,6 +29,17 @@ void RowEmitter::startRow() {
   scopes = {ownedScopes[0].get(), ownedScopes[1].get()};
 }
 
+void RowEmitter::enter(Operation *nest, Block *block) {
+  if (block->mightHaveTerminator())
+    b.setInsertionPoint(block->getTerminator());
+  else
+    b.setInsertionPointToEnd(block);
+  if (!rowLoop)
+    rowLoop = nest;
+  ownedScopes.push_back(std::make_unique<Scope>());
+  scopes.push_back(ownedScopes.back().get());
+}
+
 Value RowEmitter::get(Value value, Value row, const FeatureChunk &chunk) {
   auto type = cast<RankedTensorType>(value.getType());
   if (type.getRank() == 0)

@@ -78,6 +78,9 @@ private:
   /// row.
   template <typename F> auto atRowLevel(F &&emit);
   template <typename F> auto atMark(F &&emit);
+  struct Return;
+  /// Code goes into a block of `nest`, a chunk loop or a branch in one, until a Return goes back.
+  void enter(mlir::Operation *nest, mlir::Block *block);
 
   // Loops.
   void forChunks(int64_t features, llvm::ArrayRef<int64_t> cuts, int64_t period, ChunkBody body);

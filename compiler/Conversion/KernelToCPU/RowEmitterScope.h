@@ -18,40 +18,34 @@ struct RowEmitter::Scope {
   std::map<std::tuple<void *, int64_t, void *>, Neighbour> neighbours;
 };
 
+/// Remembers where code goes and what can be used there, and goes back at its end.
+struct RowEmitter::Return {
+  RowEmitter &emitter;
+  mlir::OpBuilder::InsertionGuard guard{emitter.b};
+  llvm::SmallVector<Scope *> scopes = emitter.scopes;
+  mlir::Operation *rowLoop = emitter.rowLoop;
+
+  ~Return() { emitter.scopes = scopes, emitter.rowLoop = rowLoop; }
+};
+
 /// Emits with the insertion point before the outermost chunk loop, so that the code runs once per
 /// row.
 template <typename F> auto RowEmitter::atRowLevel(F &&emit) {
-  mlir::OpBuilder::InsertionGuard guard(b);
-  llvm::SmallVector<Scope *> saved = scopes;
-  mlir::Operation *savedLoop = rowLoop;
+  Return back{*this};
   if (rowLoop) {
     b.setInsertionPoint(rowLoop);
     rowLoop = nullptr;
     scopes.resize(2);
   }
-  struct Restore {
-    RowEmitter &emitter;
-    llvm::SmallVector<Scope *> &scopes;
-    mlir::Operation *loop;
-    ~Restore() { emitter.scopes = scopes, emitter.rowLoop = loop; }
-  } restore{*this, saved, savedLoop};
   return emit();
 }
 
 /// Emits at the mark, so that the code runs once for all rows.
 template <typename F> auto RowEmitter::atMark(F &&emit) {
-  mlir::OpBuilder::InsertionGuard guard(b);
-  llvm::SmallVector<Scope *> saved = scopes;
-  mlir::Operation *savedLoop = rowLoop;
+  Return back{*this};
   b.setInsertionPoint(mark);
   rowLoop = nullptr;
   scopes.resize(1);
-  struct Restore {
-    RowEmitter &emitter;
-    llvm::SmallVector<Scope *> &scopes;
-    mlir::Operation *loop;
-    ~Restore() { emitter.scopes = scopes, emitter.rowLoop = loop; }
-  } restore{*this, saved, savedLoop};
   return emit();
 }
 

@@ -24,17 +24,10 @@ void RowEmitter::forChunks(int64_t features, ArrayRef<int64_t> cuts, int64_t per
       int64_t step = group * lanes;
       done = full / group * group;
       auto loop = scf::ForOp::create(b, loc, index(0), index(done * lanes), index(step));
-      OpBuilder::InsertionGuard guard(b);
-      b.setInsertionPoint(loop.getBody()->getTerminator());
-      Operation *outer = rowLoop;
-      if (!rowLoop)
-        rowLoop = loop;
-      ownedScopes.push_back(std::make_unique<Scope>());
-      scopes.push_back(ownedScopes.back().get());
+      Return back{*this};
+      enter(loop, loop.getBody());
       for (int64_t c = 0; c < group; ++c)
         body(FeatureChunk::at(loop.getInductionVar(), step, low + c * lanes, low, high, lanes));
-      scopes.pop_back();
-      rowLoop = outer;
     }
     for (; done < full; ++done)
       body(FeatureChunk::at(low + done * lanes, lanes));
@@ -68,19 +61,12 @@ void RowEmitter::forDomain(Value value, ChunkBody body) {
   llvm::sort(cuts);
   cuts.erase(std::unique(cuts.begin(), cuts.end()), cuts.end());
   auto loop = scf::ForOp::create(b, loc, index(0), index(features), index(width));
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPoint(loop.getBody()->getTerminator());
-  Operation *outer = rowLoop;
-  if (!rowLoop)
-    rowLoop = loop;
-  ownedScopes.push_back(std::make_unique<Scope>());
-  scopes.push_back(ownedScopes.back().get());
+  Return back{*this};
+  enter(loop, loop.getBody());
   for (size_t i = 0; i + 1 < cuts.size(); ++i)
     for (int64_t at = cuts[i]; at < cuts[i + 1]; at += lanes)
       body(FeatureChunk::at(loop.getInductionVar(), width, at, 0, features,
                             std::min<int64_t>(lanes, cuts[i + 1] - at)));
-  scopes.pop_back();
-  rowLoop = outer;
 }
 
 } // namespace smelt

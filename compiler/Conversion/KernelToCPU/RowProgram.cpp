@@ -1,6 +1,7 @@
 //===- RowProgram.cpp - What a region of row ops needs to run -------------===//
 #include "compiler/Conversion/KernelToCPU/RowProgram.h"
 #include "compiler/Conversion/KernelToCPU/NumberFormats.h"
+#include "compiler/Conversion/RowOps.h"
 #include "compiler/Conversion/RowTables.h"
 
 using namespace mlir;
@@ -9,28 +10,9 @@ using namespace mlir::lm;
 namespace smelt {
 namespace {
 
-RankedTensorType tensorOf(Value value) { return dyn_cast<RankedTensorType>(value.getType()); }
-bool isRankZero(Value value) { return tensorOf(value).getRank() == 0; }
-bool isIndices(Value value) { return tensorOf(value).getElementType().isInteger(32); }
-
 /// The operand is not read at the op's own row as numbers: uniform, or a list of indices.
 bool isNoRow(OpOperand &use) {
   return isUniformOperand(use) || isIndices(use.get()) || isTable(use.get());
-}
-
-/// Works element by element whatever the shape.
-bool isFlattenable(Operation *op) {
-  return isa<AddOp, MultiplyOp, MixOp, ScaleOp, UnaryOp, UnaryBackwardOp, CastOp, SoftcapOp,
-             SoftcapBackwardOp, SumOp, DotOp, QuantizeOp, JoinMasterOp, SplitMasterOp>(op) ||
-         (isa<ConstantOp>(op) && cast<ConstantOp>(op).getValue().isSplat()) ||
-         (isa<BroadcastOp>(op) && isRankZero(op->getOperand(0)));
-}
-
-int64_t featuresOf(RankedTensorType type) {
-  int64_t features = 1;
-  for (int64_t i = 1; i < type.getRank(); ++i)
-    features *= type.getDimSize(i);
-  return features;
 }
 
 } // namespace
@@ -71,7 +53,7 @@ int64_t RowProgram::getFeatures(Value value) const {
 int64_t RowProgram::getSegment(Value value) const {
   if (flatFeatures && !isRankZero(value))
     return flatFeatures;
-  return tensorOf(value).getRank() < 2 ? 1 : tensorOf(value).getShape().back();
+  return segmentOf(value);
 }
 
 void RowProgram::analyse(bool mayFlatten) {
@@ -155,27 +137,7 @@ RowReach RowProgram::getReach(unsigned argument) const {
 }
 
 bool RowProgram::isElementwiseIn(unsigned argument) const {
-  if (!chunkwise)
-    return false;
-  SmallVector<Value> work{block.getArgument(argument)};
-  llvm::DenseSet<Value> seen;
-  while (!work.empty()) {
-    Value value = work.pop_back_val();
-    if (!seen.insert(value).second)
-      continue;
-    for (OpOperand &use : value.getUses()) {
-      Operation *op = use.getOwner();
-      if (op == block.getTerminator())
-        continue;
-      bool plain = isa<AddOp, MultiplyOp, MixOp, ScaleOp, UnaryOp, UnaryBackwardOp, CastOp,
-                       SoftcapOp, SoftcapBackwardOp, ReshapeOp, QuantizeOp, JoinMasterOp>(op) ||
-                   (isa<RowScaleOp, CrossEntropyBackwardOp>(op) && use.getOperandNumber() == 0);
-      if (!plain || isNoRow(use))
-        return false;
-      work.push_back(op->getResult(0));
-    }
-  }
-  return true;
+  return chunkwise && isReadElementwise(block.getArgument(argument));
 }
 
 Value flattenMemRef(OpBuilder &builder, Location loc, Value memref) {

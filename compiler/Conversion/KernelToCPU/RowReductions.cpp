@@ -44,13 +44,8 @@ RowEmitter::reduce(Value dynamic, int64_t multipleOf, int64_t offset, int64_t wi
         init.push_back(number(neutral(fold), vectorType));
     auto loop =
         scf::ForOp::create(b, loc, index(0), index(done * lanes), index(group * lanes), init);
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToEnd(loop.getBody());
-    Operation *outer = rowLoop;
-    if (!rowLoop)
-      rowLoop = loop;
-    ownedScopes.push_back(std::make_unique<Scope>());
-    scopes.push_back(ownedScopes.back().get());
+    Return back{*this};
+    enter(loop, loop.getBody());
     SmallVector<Value> next;
     for (int64_t i = 0; i < group; ++i) {
       SmallVector<Value> x =
@@ -59,8 +54,6 @@ RowEmitter::reduce(Value dynamic, int64_t multipleOf, int64_t offset, int64_t wi
         next.push_back(combine(folds[j], loop.getRegionIterArg(i * n + j), x[j]));
     }
     scf::YieldOp::create(b, loc, next);
-    scopes.pop_back();
-    rowLoop = outer;
     accumulators.assign(loop.getResults().begin(), loop.getResults().end());
   }
   for (int64_t c = done; c < full; ++c) {
@@ -105,19 +98,12 @@ void RowEmitter::ensureSegments(Operation *op, Value row, int64_t segments, int6
       for (unsigned i = 0; i < values; ++i)
         made.push_back(getScratch(segments));
       auto loop = scf::ForOp::create(b, loc, index(0), index(segments), index(1));
-      OpBuilder::InsertionGuard guard(b);
-      b.setInsertionPoint(loop.getBody()->getTerminator());
-      Operation *outer = rowLoop;
-      if (!rowLoop)
-        rowLoop = loop;
-      ownedScopes.push_back(std::make_unique<Scope>());
-      scopes.push_back(ownedScopes.back().get());
+      Return back{*this};
+      enter(loop, loop.getBody());
       Value start = arith::MulIOp::create(b, loc, loop.getInductionVar(), index(width));
       SmallVector<Value> numbers = body(start, width, 0);
       for (unsigned i = 0; i < values; ++i)
         memref::StoreOp::create(b, loc, numbers[i], made[i], ValueRange{loop.getInductionVar()});
-      scopes.pop_back();
-      rowLoop = outer;
     }
     scopes.back()->segments[key] = made;
   });

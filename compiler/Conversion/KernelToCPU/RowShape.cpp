@@ -117,20 +117,13 @@ Value RowEmitter::computeConcat(ConcatOp op, Value row, const FeatureChunk &chun
                                        index(candidates[i + 1].second));
     auto branch = scf::IfOp::create(b, loc, TypeRange{typeOf(chunk)}, here, /*addThenBlock=*/true,
                                     /*addElseBlock=*/true);
-    OpBuilder::InsertionGuard guard(b);
-    Operation *outer = rowLoop;
-    if (!rowLoop)
-      rowLoop = branch;
     for (Block *side : {branch.thenBlock(), branch.elseBlock()}) {
-      b.setInsertionPointToEnd(side);
-      ownedScopes.push_back(std::make_unique<Scope>());
-      scopes.push_back(ownedScopes.back().get());
+      Return back{*this};
+      enter(branch, side);
       Value value = side == branch.thenBlock() ? pullPart(candidates[i].first, candidates[i].second)
                                                : choose(i + 1);
       scf::YieldOp::create(b, loc, ValueRange{value});
-      scopes.pop_back();
     }
-    rowLoop = outer;
     return branch.getResult(0);
   };
   return choose(0);

@@ -7,14 +7,13 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/Conversion/KernelToGPU/GPURowKernel.h"
 #include "compiler/Conversion/KernelToGPU/GPURowSlices.h"
+#include "compiler/Conversion/RowOps.h"
 
 using namespace mlir;
 using namespace mlir::lm;
 
 namespace smelt {
 namespace {
-
-RankedTensorType tensorOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
 /// How rows (or their slices) meet threads.
 struct Shape {

@@ -1,5 +1,6 @@
 //===- GPURowProgram.cpp - What a region of row ops needs to run ----------===//
 #include "compiler/Conversion/KernelToGPU/GPURowProgram.h"
+#include "compiler/Conversion/RowOps.h"
 #include "compiler/Conversion/RowTables.h"
 
 using namespace mlir;
@@ -7,25 +8,6 @@ using namespace mlir::lm;
 
 namespace smelt {
 namespace {
-
-RankedTensorType tensorOf(Value value) { return dyn_cast<RankedTensorType>(value.getType()); }
-bool isRankZero(Value value) { return tensorOf(value).getRank() == 0; }
-bool isIndices(Value value) { return tensorOf(value).getElementType().isInteger(32); }
-
-int64_t featuresOf(RankedTensorType type) {
-  int64_t features = 1;
-  for (int64_t i = 1; i < type.getRank(); ++i)
-    features *= type.getDimSize(i);
-  return features;
-}
-
-bool isFlattenable(Operation *op) {
-  return isa<AddOp, MultiplyOp, MixOp, ScaleOp, UnaryOp, UnaryBackwardOp, CastOp, SoftcapOp,
-             SoftcapBackwardOp, SumOp, DotOp, AtLeastOp, QuantizeOp, JoinMasterOp, SplitMasterOp>(
-             op) ||
-         (isa<ConstantOp>(op) && cast<ConstantOp>(op).getValue().isSplat()) ||
-         (isa<BroadcastOp>(op) && isRankZero(op->getOperand(0)));
-}
 
 bool isRowSum(Operation *op) { return isa<SumOp, DotOp, CountOp, GateBackwardOp, GroupSumOp>(op); }
 
@@ -36,28 +18,22 @@ bool isSumOfRows(Value value) {
   return value.getDefiningOp<GroupSumOp>() != nullptr;
 }
 
-bool isRowReduction(Operation *op) {
-  return isa<RMSNormOp, RMSNormBackwardOp, RowDotOp, TokenShiftDotOp, GateOp, GateBackwardOp,
-             CrossEntropyOp>(op);
-}
-
 /// A chunk must lie within one piece of such a width.
 void collectPieces(Operation *op, SmallVectorImpl<int64_t> &widths) {
-  auto last = [](Value v) { return tensorOf(v).getRank() < 2 ? 1 : tensorOf(v).getShape().back(); };
   for (Value value : op->getResults())
-    if (int64_t width = last(value); width > 1)
+    if (int64_t width = segmentOf(value); width > 1)
       widths.push_back(width);
   if (isa<RopeOp>(op))
-    widths.push_back(last(op->getResult(0)) / 2);
+    widths.push_back(segmentOf(op->getResult(0)) / 2);
   if (isa<SplitOp, ConcatOp>(op))
     for (Value part : llvm::concat<Value>(op->getOperands(), op->getResults()))
-      widths.push_back(last(part));
+      widths.push_back(segmentOf(part));
   if (isa<TokenShiftOp, TokenShiftAdjointOp, TokenShiftDotOp>(op))
     for (int64_t at : op->getAttrOfType<DenseI64ArrayAttr>("features").asArrayRef())
       if (at)
         widths.push_back(at);
   if (isa<GateOp, GateBackwardOp>(op))
-    widths.push_back(last(op->getOperand(1)));
+    widths.push_back(segmentOf(op->getOperand(1)));
 }
 
 } // namespace
@@ -96,7 +72,7 @@ int64_t GPURowProgram::getFeatures(Value value) const {
 int64_t GPURowProgram::getSegment(Value value) const {
   if (flatFeatures && !isRankZero(value))
     return flatFeatures;
-  return tensorOf(value).getRank() < 2 ? 1 : tensorOf(value).getShape().back();
+  return segmentOf(value);
 }
 
 bool GPURowProgram::hasRowResults() const {
@@ -200,28 +176,7 @@ void GPURowProgram::planVector() {
 }
 
 bool GPURowProgram::isElementwiseIn(unsigned argument) const {
-  if (!chunkwise)
-    return false;
-  SmallVector<Value> work{block.getArgument(argument)};
-  llvm::DenseSet<Value> seen;
-  while (!work.empty()) {
-    Value value = work.pop_back_val();
-    if (!seen.insert(value).second)
-      continue;
-    for (OpOperand &use : value.getUses()) {
-      Operation *op = use.getOwner();
-      if (op == block.getTerminator())
-        continue;
-      bool plain =
-          isa<AddOp, MultiplyOp, MixOp, ScaleOp, UnaryOp, UnaryBackwardOp, CastOp, SoftcapOp,
-              SoftcapBackwardOp, ReshapeOp, AtLeastOp, QuantizeOp, JoinMasterOp>(op) ||
-          (isa<RowScaleOp, CrossEntropyBackwardOp>(op) && use.getOperandNumber() == 0);
-      if (!plain || isUniformOperand(use))
-        return false;
-      work.push_back(op->getResult(0));
-    }
-  }
-  return true;
+  return chunkwise && isReadElementwise(block.getArgument(argument));
 }
 
 } // namespace smelt

@@ -86,11 +86,6 @@ static std::string whyNotGroups(Operation *host, RowwiseOp guest) {
   return counts.size() > 1 ? "it adds up other groups of rows" : "";
 }
 
-static bool isRowReduction(Operation *op) {
-  return isa<lm::RMSNormOp, lm::RMSNormBackwardOp, lm::RowDotOp, lm::TokenShiftDotOp, lm::GateOp,
-             lm::GateBackwardOp, lm::CrossEntropyOp>(op);
-}
-
 //===- Into a result region ----------------------------------------------------===//
 
 static std::optional<int64_t> getResultRows(Operation *host) {
@@ -137,7 +132,7 @@ static std::string whyNotFeedResultRegion(KernelOpInterface host, RowwiseOp gues
 /// Attention works head by head: rows across all heads are not in one place.
 static std::string whyNotPerHead(RowwiseOp guest) {
   for (Operation &op : guest.getBody().front().without_terminator())
-    if (isRowReduction(&op) || llvm::any_of(op.getResults(), isRowTotal))
+    if (lm::isRowReduction(&op) || llvm::any_of(op.getResults(), isRowTotal))
       return (op.getName().getStringRef() + " needs whole rows, attention works head by head")
           .str();
   return "";
@@ -257,7 +252,7 @@ static unsigned countReductionDepth(Value value) {
   unsigned depth = 0;
   for (Value operand : op->getOperands())
     depth = std::max(depth, countReductionDepth(operand));
-  return depth + isRowReduction(op);
+  return depth + lm::isRowReduction(op);
 }
 
 bool smelt::staysStored(RowwiseOp producer) {
