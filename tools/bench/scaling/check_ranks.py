@@ -120,7 +120,7 @@ def replace_tokens(name):
 
 
 def train_alone(keys, gpu, losses):
-    """One rank after the other, on one GPU."""
+    """One rank after the other, on one GPU; threads of other GPUs take from the same keys."""
     for name, what in keys:
         run = Run(name, 1, what, gpu)
         losses[name, what] = run.reach(steps)
@@ -149,8 +149,8 @@ begin = time.monotonic()
 for name in names:
     replace_tokens(name)
 losses = {}
-alone = [(name, what) for what in ("one", *OTHERS) for name in names]
-threads = [threading.Thread(target=train_alone, args=(alone[gpu::ranks], gpu, losses)) for gpu in range(ranks)]
+keys = iter([(name, what) for what in ("one", *OTHERS) for name in names])
+threads = [threading.Thread(target=train_alone, args=(keys, gpu, losses)) for gpu in range(ranks)]
 for thread in threads:
     thread.start()
 for thread in threads:
