@@ -20,6 +20,37 @@ int countCopies() {
   return copies();
 }
 
+/// What the fakes and the ranks of a test find in their environment.
+void setFakes(const char *fake, const char *use) {
+  ::setenv("FAKE_NCCL", "", 1);
+  ::setenv("FAKE_CUDA", fake, 1);
+  ::setenv("SMELT_COPIES", use, 1);
+}
+
+/// A rank's device, which has collectives.
+struct Rank {
+  std::unique_ptr<Device> device;
+  std::unique_ptr<StreamCollective> collective;
+
+  explicit Rank(RankGroup &group, milliseconds patience = milliseconds(20000)) {
+    auto madeDevice = makeCudaDevice();
+    auto madeCollective = makeNcclCollective(group, patience);
+    if (!madeDevice.isOk() || !madeCollective.isOk()) {
+      ADD_FAILURE() << madeDevice.status().message() << madeCollective.status().message();
+      return;
+    }
+    device = *std::move(madeDevice);
+    collective = *std::move(madeCollective);
+    EXPECT_TRUE(device->setCollective(collective.get()).isOk());
+  }
+  bool isWhole() const { return collective != nullptr; }
+  void end(RankGroup &group) {
+    device->abandon();
+    collective.reset(); // Meets the others.
+    group.leave();
+  }
+};
+
 struct Copies {
   const char *use = "1", *fake = "";
   int ranks = 2;
@@ -30,53 +61,47 @@ struct Copies {
 
 /// A program's collectives in an arena that the collectives have given; what it is, the notes say.
 std::string runCopies(Copies how) {
-  ::setenv("FAKE_NCCL", "", 1);
-  ::setenv("FAKE_CUDA", how.fake, 1);
-  ::setenv("SMELT_COPIES", how.use, 1);
+  setFakes(how.fake, how.use);
   testing::internal::CaptureStderr();
   runRanks(how.ranks, [&](RankGroup &group) {
-    auto device = makeCudaDevice();
-    auto collective = makeNcclCollective(group, milliseconds(20000));
-    ASSERT_TRUE(collective.isOk()) << collective.status().message();
-    ASSERT_TRUE((*device)->setCollective(collective->get()).isOk());
+    Rank own(group);
+    ASSERT_TRUE(own.isWhole());
     uint64_t whole = how.bytes * static_cast<uint64_t>(how.ranks);
     auto rank = static_cast<uint64_t>(group.rank());
-    Status allocated = (*device)->allocateArena((4 << 20) + how.more * rank,
-                                                how.largestSum ? how.largestSum : 2 * whole);
+    Status allocated = own.device->allocateArena((4 << 20) + how.more * rank,
+                                                 how.largestSum ? how.largestSum : 2 * whole);
     ASSERT_TRUE(allocated.isOk()) << allocated.message();
     std::vector<std::byte> zeros(whole), all(whole);
-    ASSERT_TRUE((*device)->copyOut(0, all).isOk());
+    ASSERT_TRUE(own.device->copyOut(0, all).isOk());
     EXPECT_EQ(all, zeros);
     // Sums of two buffers at 0 and 1, in f32; of one at 2 in f32 and one at 3 in f64.
     auto at = [](uint64_t index) { return index << 20; };
     auto data = makeData(DType::F32, group.rank(), whole / 4);
     for (uint64_t index : {0, 1, 2})
-      ASSERT_TRUE((*device)->copyIn(at(index), data).isOk());
-    ASSERT_TRUE((*device)->copyIn(at(3), makeData(DType::F64, group.rank(), whole / 8)).isOk());
+      ASSERT_TRUE(own.device->copyIn(at(index), data).isOk());
+    ASSERT_TRUE(own.device->copyIn(at(3), makeData(DType::F64, group.rank(), whole / 8)).isOk());
     auto entry = [&](CollectiveKind kind, DType type, std::vector<uint64_t> indices) {
       std::vector<DeviceRange> ranges;
       for (uint64_t index : indices)
         ranges.push_back({at(index), whole});
       return DeviceEntry{{}, DeviceCollective{kind, type, std::move(ranges)}};
     };
-    auto program = (*device)->addEntries({entry(CollectiveKind::ReduceScatter, DType::F32, {0, 1}),
-                                          entry(CollectiveKind::AllReduce, DType::F32, {2}),
-                                          entry(CollectiveKind::ReduceScatter, DType::F64, {3}),
-                                          entry(CollectiveKind::AllGather, DType::F64, {3}),
-                                          entry(CollectiveKind::AllGather, DType::F32, {0, 1})});
+    auto program = own.device->addEntries({entry(CollectiveKind::ReduceScatter, DType::F32, {0, 1}),
+                                           entry(CollectiveKind::AllReduce, DType::F32, {2}),
+                                           entry(CollectiveKind::ReduceScatter, DType::F64, {3}),
+                                           entry(CollectiveKind::AllGather, DType::F64, {3}),
+                                           entry(CollectiveKind::AllGather, DType::F32, {0, 1})});
     ASSERT_TRUE(program.isOk()) << program.status().message();
-    ASSERT_TRUE((*device)->run(*program).isOk());
+    ASSERT_TRUE(own.device->run(*program).isOk());
     for (uint64_t index : {0, 1, 2, 3}) {
-      ASSERT_TRUE((*device)->copyOut(at(index), all).isOk());
+      ASSERT_TRUE(own.device->copyOut(at(index), all).isOk());
       DType type = index == 3 ? DType::F64 : DType::F32;
       for (size_t i = 0; i < whole / dtypeBytes(type); ++i)
         ASSERT_EQ(loadElement(type, all.data() + i * dtypeBytes(type)), sumOf(how.ranks, i)) << i;
     }
-    EXPECT_TRUE((*collective)->check().isOk());
-    EXPECT_TRUE((*collective)->barrier().isOk()); // From memory outside.
-    (*device)->abandon();
-    collective->reset(); // Meets the others.
-    group.leave();
+    EXPECT_TRUE(own.collective->check().isOk());
+    EXPECT_TRUE(own.collective->barrier().isOk()); // From memory outside.
+    own.end(group);
   });
   return testing::internal::GetCapturedStderr();
 }
@@ -114,19 +139,15 @@ TEST(PeerCopies, WhatGoesByThem) {
 /// turns; between them one collective outside of any graph. The fake refuses a word that is written
 /// before the last one was taken.
 TEST(PeerCopies, Replays) {
-  ::setenv("FAKE_NCCL", "", 1);
-  ::setenv("FAKE_CUDA", "", 1);
-  ::setenv("SMELT_COPIES", "1", 1);
+  setFakes("", "1");
   constexpr int rounds = 60;
   for (int ranks : {2, 3, 4, 8}) {
     int before = countCopies();
     runRanks(ranks, [&](RankGroup &group) {
-      auto device = makeCudaDevice();
-      auto collective = makeNcclCollective(group, milliseconds(20000));
-      ASSERT_TRUE(collective.isOk()) << collective.status().message();
-      ASSERT_TRUE((*device)->setCollective(collective->get()).isOk());
+      Rank own(group);
+      ASSERT_TRUE(own.isWhole());
       uint64_t whole = 12 * 16 * 20, other = 1 << 16;
-      ASSERT_TRUE((*device)->allocateArena(1 << 20, 2 * whole).isOk());
+      ASSERT_TRUE(own.device->allocateArena(1 << 20, 2 * whole).isOk());
       auto entry = [&](CollectiveKind kind, std::vector<DeviceRange> ranges, bool onLane,
                        std::vector<uint32_t> wait) {
         return DeviceEntry{
@@ -135,21 +156,21 @@ TEST(PeerCopies, Replays) {
       DeviceRange one{0, whole}, two{other, whole}, three{2 * other, 16}, four{3 * other, 48};
       std::vector<DeviceEntry> single = {entry(CollectiveKind::AllGather, {two}, false, {})};
       auto program =
-          (*device)->addEntries({entry(CollectiveKind::ReduceScatter, {one, two}, true, {}),
-                                 entry(CollectiveKind::AllReduce, {three, four}, true, {}),
-                                 entry(CollectiveKind::AllGather, {one}, false, {0})});
+          own.device->addEntries({entry(CollectiveKind::ReduceScatter, {one, two}, true, {}),
+                                  entry(CollectiveKind::AllReduce, {three, four}, true, {}),
+                                  entry(CollectiveKind::AllGather, {one}, false, {0})});
       ASSERT_TRUE(program.isOk()) << program.status().message();
       std::vector<std::byte> all(whole);
       for (int round = 0; round < rounds; ++round) {
         auto data = makeData(DType::F32, group.rank() + round, whole / 4);
         for (DeviceRange range : {one, two, three, four})
-          ASSERT_TRUE((*device)->copyIn(range.offset, std::span(data).first(range.bytes)).isOk());
+          ASSERT_TRUE(own.device->copyIn(range.offset, std::span(data).first(range.bytes)).isOk());
         if (round % ranks == group.rank())
           std::this_thread::sleep_for(std::chrono::microseconds(round * 37 % 500));
-        ASSERT_TRUE((*device)->run(*program).isOk());
-        ASSERT_TRUE((*device)->runTimedEntries(single).isOk());
+        ASSERT_TRUE(own.device->run(*program).isOk());
+        ASSERT_TRUE(own.device->runTimedEntries(single).isOk());
         for (DeviceRange range : {one, two, three, four}) {
-          ASSERT_TRUE((*device)->copyOut(range.offset, std::span(all).first(range.bytes)).isOk());
+          ASSERT_TRUE(own.device->copyOut(range.offset, std::span(all).first(range.bytes)).isOk());
           for (size_t i = 0; i < range.bytes / 4; ++i) {
             double sum = 0;
             for (int rank = 0; rank < ranks; ++rank)
@@ -158,9 +179,7 @@ TEST(PeerCopies, Replays) {
           }
         }
       }
-      (*device)->abandon();
-      collective->reset();
-      group.leave();
+      own.end(group);
     });
     // To each peer: four to try, then six buffers a round.
     EXPECT_EQ(countCopies() - before, (4 + 6 * rounds) * ranks * (ranks - 1)) << ranks;
@@ -196,42 +215,32 @@ TEST(PeerCopies, Refused) {
 
 /// What does not end is not waited for longer than the ranks' patience.
 TEST(PeerCopies, Stuck) {
-  ::setenv("FAKE_NCCL", "", 1);
-  ::setenv("FAKE_CUDA", "stuck", 1);
-  ::setenv("SMELT_COPIES", "1", 1);
+  setFakes("stuck", "1");
   runRanks(2, [](RankGroup &group) {
-    auto device = makeCudaDevice();
-    auto collective = makeNcclCollective(group, milliseconds(500));
-    ASSERT_TRUE(collective.isOk()) << collective.status().message();
-    ASSERT_TRUE((*device)->setCollective(collective->get()).isOk());
-    Status status = (*device)->allocateArena(1 << 20, 1 << 20);
+    Rank own(group, milliseconds(500));
+    ASSERT_TRUE(own.isWhole());
+    Status status = own.device->allocateArena(1 << 20, 1 << 20);
     EXPECT_NE(status.message().find("copies between GPUs do not end on rank"), std::string::npos)
         << status.message();
     (void)group.meet("stuck");
-    (*device)->abandon();
-    collective->reset();
-    group.leave();
+    own.end(group);
   });
   ::setenv("FAKE_CUDA", "", 1);
 }
 
 /// A rank that ends alone does not wait for ever for the others, and leaves them its memory.
 TEST(PeerCopies, EndAlone) {
-  ::setenv("FAKE_NCCL", "", 1);
-  ::setenv("FAKE_CUDA", "", 1);
-  ::setenv("SMELT_COPIES", "1", 1);
+  setFakes("", "1");
   runRanks(2, [](RankGroup &group) {
-    auto device = makeCudaDevice();
-    auto collective = makeNcclCollective(group, milliseconds(20000));
-    ASSERT_TRUE(collective.isOk()) << collective.status().message();
-    ASSERT_TRUE((*device)->setCollective(collective->get()).isOk());
-    ASSERT_TRUE((*device)->allocateArena(1 << 20, 1 << 20).isOk());
+    Rank own(group);
+    ASSERT_TRUE(own.isWhole());
+    ASSERT_TRUE(own.device->allocateArena(1 << 20, 1 << 20).isOk());
     if (group.rank() == 1)
       ASSERT_TRUE(group.meet("alone").isOk());
     auto begin = std::chrono::steady_clock::now();
-    (*device)->abandon();
-    collective->reset();
-    device->reset(); // The fake refuses to free what another rank maps.
+    own.device->abandon();
+    own.collective.reset();
+    own.device.reset(); // The fake refuses to free what another rank maps.
     auto took = std::chrono::steady_clock::now() - begin;
     EXPECT_LT(took, milliseconds(9000));
     EXPECT_EQ(took > milliseconds(4900), group.rank() == 0);

@@ -1,5 +1,5 @@
 """namespaces.py BUNDLE RANKS DATA VALIDATION FOLDER HASH: the ranks in network namespaces of their own, on one switch that delays every frame
-(DELAY; seen in ping's times). So they must end in HASH. With the link of one of them cut in the middle of training all must end within the
+(DELAY; a byte sent there and back shows it). So they must end in HASH. With the link of one of them cut in the middle of training all must end within the
 timeout + 5 s with exit code 6, the others naming that rank and a phase."""
 import os
 import re
