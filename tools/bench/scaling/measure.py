@@ -1,6 +1,8 @@
-"""measure.py RANKS STEPS BOUND NAME=STEP,... [--no-pytorch] [--only=losses|steps] [--same-documents] [--rounds=N] [--patience=SECONDS]: what
-tools/bench/scaling/run prepared, on a machine with RANKS GPUs, in the folder of its bundles. NAME.log.txt is the record's log; without it the
-record's own program is left out. With --same-documents all ranks time the same packed documents, so that none has more to do than another.
+"""measure.py RANKS STEPS BOUND NAME=STEP,... [--no-pytorch] [--only=losses|steps] [--same-documents] [--links-awake] [--rounds=N] [--patience=SECONDS]:
+what tools/bench/scaling/run prepared, on a machine with RANKS GPUs, in the folder of its bundles. NAME.log.txt is the record's log; without it the
+record's own program is left out. With --same-documents all ranks time the same packed documents, so that none has more to do than another. With
+--links-awake Smelt's steps are timed once more while other copies keep all NVLinks awake, also in modes without communication (keep_links_awake.py):
+GPUs at their power limit lose speed to the links' power, whatever a step does with them.
 
 While PyTorch compiles (at most 210 seconds), losses are compared and ranks are lost; then, with nothing else on the machine, the steps of
 each record are timed, Smelt's and PyTorch's one after the other. No part can spoil another: each has a limit, and its output is a file of its own
@@ -99,12 +101,25 @@ for name, process in list(pytorch.items()):
         tell(f"{name}.pytorch", 3)
         del pytorch[name]
 print(f"{time.time() - begin:.0f} s; now the steps", flush=True)
-for name, at in records.items() if wanted != "losses" else ():
-    code = wait(start(f"{name}.smelt", ["./rank_step", f"{name}.{ranks}.smelt", "--at", at, "--trace", str(scratch / f"{name}.trace.json"),
-                                        "--json", str(scratch / f"{name}.smelt.json"), *OPTIONS, *ROUNDS.get(name, [])]), 90)
+
+
+def time_steps(name, at, kind):
+    global fine
+    code = wait(start(f"{name}.{kind}", ["./rank_step", f"{name}.{ranks}.smelt", "--at", at, "--trace", str(scratch / f"{name}.{kind}.trace.json"),
+                                         "--json", str(scratch / f"{name}.{kind}.json"), *OPTIONS, *ROUNDS.get(name, [])]), 90)
     fine &= code == 0
-    tell(f"{name}.smelt", 400)
-    print(f"rank_step, {name}: exit code {code}, {time.time() - begin:.0f} s", flush=True)
+    tell(f"{name}.{kind}", 400)
+    print(f"rank_step, {name}, {kind}: exit code {code}, {time.time() - begin:.0f} s", flush=True)
+
+
+for name, at in records.items() if wanted != "losses" else ():
+    time_steps(name, at, "smelt")
+    if "--links-awake" in given:
+        waker = start("waker", [sys.executable, "keep_links_awake.py"])
+        time_steps(name, at, "awake")
+        waker.terminate()
+        fine &= wait(waker, 20) == 0
+        tell("waker", 3)
     if name in pytorch:
         (scratch / f"{name}.go").touch()
         process = pytorch.pop(name)
@@ -122,14 +137,20 @@ def scaling(row):
     return f"{middle:.4f} ({low:.4f}-{high:.4f}), {row['scaling']['slowest'][1]:.4f}"
 
 
-print(f"\n{ranks} ranks{', the same documents' if OPTIONS else ''}, ms a step | Smelt: alone, step, alone / step (quartiles), of the slowest, exposed | PyTorch: the same | step, Smelt / PyTorch")
+def describe(name, row):
+    return f"{name:18} {row['tokens']:7d} | {row['micro']:6.2f} {row['alone'][0]:6.2f} {row['overlap']:6.2f} {scaling(row)} {row['exposed']:5.2f}"
+
+
+print(f"\n{ranks} ranks{', the same documents' if OPTIONS else ''}, ms a step | Smelt: micro-batch, alone, step, alone / step (quartiles), of the slowest, waited for | PyTorch: the same | step, Smelt / PyTorch")
 for name, at in records.items():
     theirs = read(f"{name}.pytorch") or {}
     for row in read(f"{name}.smelt"):
-        line = f"{name + ', step ' + str(row['step']):18} {row['tokens']:7d} | {row['alone'][0]:6.2f} {row['overlap']:6.2f} {scaling(row)} {row['exposed']:5.2f}"
+        line = describe(f"{name}, step {row['step']}", row)
         other = theirs.get(str(PLACES.get(name, {}).get(str(row["step"]))))
         if other:
-            line += f" | {other['alone'][0]:6.2f} {other['full'][0]:6.2f} {scaling(other)} | {row['overlap'] / other['full'][0]:.3f}"
+            line += f" | {other['model'][0]:6.2f} {other['alone'][0]:6.2f} {other['full'][0]:6.2f} {scaling(other)} | {row['overlap'] / other['full'][0]:.3f}"
         print(line)
+    for row in read(f"{name}.awake"):
+        print(describe(f"  links awake, {row['step']}", row))
 print(f"{'all ok' if fine else 'FAILED'}, {time.time() - begin:.0f} s")
 sys.exit(0 if fine else 1)
