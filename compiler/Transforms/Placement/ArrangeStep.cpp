@@ -11,14 +11,17 @@ namespace {
 /// Microseconds that a collective beside products may end later than the model says: another rank
 /// may be behind, and multiprocessors are taken (measured on two H200s: up to 2,100).
 constexpr double mostLate = 3000;
+/// Microseconds: collectives wait for others only over a gap so long, and for a gain so large by
+/// the model, which is no better than that.
+constexpr double leastGap = 10000, leastGain = 500;
 
 class Scheduler {
 public:
   /// Of launches that can begin at the same time the one with the larger `rank` comes next, of
-  /// equals the first.
+  /// equals the first. While the fixed ones run no collective begins before `hold`.
   Scheduler(llvm::ArrayRef<StepEntry> entries, unsigned fixed, llvm::ArrayRef<double> rank,
-            bool early)
-      : entries(entries), fixed(fixed), early(early), rank(rank),
+            bool early, double hold)
+      : entries(entries), fixed(fixed), early(early), rank(rank), hold(hold),
         firstUser(entries.size(), entries.size()) {
     result.begin.assign(entries.size(), 0);
     result.end.assign(entries.size(), 0);
@@ -44,6 +47,7 @@ public:
         startCollectives();
       startLaunch(launches[done]);
     }
+    hold = 0;
     while (result.order.size() < entries.size()) {
       startCollectives();
       if (result.order.size() < entries.size())
@@ -62,7 +66,7 @@ private:
   }
 
   void startCollectives() {
-    bool again = true;
+    bool again = main >= hold;
     while (again) {
       again = false;
       for (unsigned entry : collectives)
@@ -137,6 +141,7 @@ private:
   unsigned fixed;
   bool early;
   llvm::ArrayRef<double> rank;
+  double hold;
   llvm::SmallVector<unsigned> firstUser, launches, collectives;
   llvm::SmallVector<bool> issued, leads; ///< leads: a collective comes after it.
   Arrangement result;
@@ -212,14 +217,62 @@ llvm::SmallVector<double> findTurns(llvm::ArrayRef<StepEntry> entries, unsigned 
   return turns;
 }
 
-} // namespace
-
-Arrangement smelt::arrangeStep(llvm::ArrayRef<StepEntry> entries, unsigned fixed, bool early) {
+/// The shortest of three orders.
+Arrangement arrangeFrom(llvm::ArrayRef<StepEntry> entries, unsigned fixed, bool early,
+                        double hold) {
   llvm::SmallVector<double> none(entries.size(), 0);
-  Arrangement best = Scheduler(entries, fixed, none, early).run();
+  Arrangement best = Scheduler(entries, fixed, none, early, hold).run();
   for (const auto &rank : {findTails(entries), findTurns(entries, fixed)})
-    if (Arrangement other = Scheduler(entries, fixed, rank, early).run();
+    if (Arrangement other = Scheduler(entries, fixed, rank, early, hold).run();
         other.microseconds < best.microseconds)
       best = std::move(other);
+  return best;
+}
+
+llvm::SmallVector<unsigned> findCollectives(llvm::ArrayRef<StepEntry> entries,
+                                            const Arrangement &arrangement) {
+  return llvm::filter_to_vector(arrangement.order,
+                                [&](unsigned entry) { return entries[entry].isCollective; });
+}
+
+} // namespace
+
+double smelt::findAwake(llvm::ArrayRef<StepEntry> entries, const Arrangement &arrangement,
+                        const SleepingLinks &links) {
+  llvm::SmallVector<unsigned> lane = findCollectives(entries, arrangement);
+  if (lane.empty())
+    return 0;
+  double awake = 0, asleepFrom = 0;
+  auto wake = [&](double begin, double end) {
+    awake += std::max(0.0, end + links.microseconds - std::max(begin, asleepFrom));
+    asleepFrom = std::max(asleepFrom, end + links.microseconds);
+  };
+  for (unsigned entry : lane)
+    wake(arrangement.begin[entry], arrangement.end[entry]);
+  // What outlasts this step is awake in the next one, until that wakes them itself.
+  double over = std::max(0.0, asleepFrom - arrangement.microseconds);
+  awake -= std::max(0.0, over - arrangement.begin[lane.front()]);
+  return std::min(awake, arrangement.microseconds);
+}
+
+Arrangement smelt::arrangeStep(llvm::ArrayRef<StepEntry> entries, unsigned fixed, bool early,
+                               const SleepingLinks &links) {
+  Arrangement best = arrangeFrom(entries, fixed, early, 0);
+  if (links.cost == 0)
+    return best;
+  auto getCost = [&](const Arrangement &arrangement) {
+    return arrangement.microseconds + links.cost * findAwake(entries, arrangement, links);
+  };
+  llvm::SmallVector<unsigned> lane = findCollectives(entries, best);
+  llvm::SmallVector<double> holds;
+  for (size_t i = 1; i < lane.size(); ++i)
+    if (best.begin[lane[i]] - best.end[lane[i - 1]] >= leastGap)
+      holds.push_back(best.begin[lane[i]]);
+  double least = getCost(best) - leastGain;
+  for (double hold : holds)
+    if (Arrangement other = arrangeFrom(entries, fixed, early, hold); getCost(other) < least) {
+      least = getCost(other);
+      best = std::move(other);
+    }
   return best;
 }

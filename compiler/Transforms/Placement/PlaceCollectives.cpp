@@ -81,7 +81,7 @@ EndOfStep arrange(ProgramOp train, const Updates &updates, const ArenaAccess &ac
   for (ProgramOp update : updates)
     append(update);
   // On a GPU a step is one graph; elsewhere a non-finite loss must stop before the first update.
-  step.arrangement = arrangeStep(step.entries, step.fixed, costs.multiprocessors > 0);
+  step.arrangement = arrangeStep(step.entries, step.fixed, costs.multiprocessors > 0, costs.links);
   return step;
 }
 

@@ -7,6 +7,7 @@
 #define SMELT_COMPILER_TRANSFORMS_PLACEMENT_STEPCOSTS_H
 
 #include "compiler/Transforms/Placement/ArenaAccess.h"
+#include "compiler/Transforms/Placement/ArrangeStep.h"
 
 namespace smelt {
 
@@ -17,6 +18,7 @@ struct StepCosts {
   int64_t multiprocessors = 0;  ///< 0: not a GPU.
   int64_t collectiveBlocks = 0; ///< Multiprocessors that a collective takes.
   int64_t ranks = 2;
+  SleepingLinks links = {};
 
   /// Measured on H200s (docs of this folder); a CPU core or two with Gloo over loopback.
   static StepCosts get(llvm::StringRef gpu, int64_t ranks);

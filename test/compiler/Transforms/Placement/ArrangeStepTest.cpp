@@ -113,4 +113,43 @@ TEST(ArrangeStepTest, WhatNoCollectiveWaitsForStaysBehind) {
   EXPECT_EQ(arrangement.begin[2], 110);
 }
 
+/// A sum that may begin after 10 of 200 ms, another after 180; both are waited for at the end.
+llvm::SmallVector<StepEntry> sumFarFromTheNext(double scale) {
+  return {launch(10e3 * scale), collective(1e3, {0}), launch(170e3 * scale), launch(20e3 * scale),
+          collective(1e3, {2}), launch(100, {1}),     launch(100, {4})};
+}
+
+TEST(ArrangeStepTest, WhatWouldWakeLinksWaitsForTheNext) {
+  llvm::SmallVector<StepEntry> entries = sumFarFromTheNext(1);
+  SleepingLinks links{50e3, 0.018};
+  Arrangement soon = arrangeStep(entries, 3, false);
+  expectRight(entries, soon);
+  EXPECT_EQ(soon.begin[1], 10e3);
+  // 10 to 61 ms, 180 to 231, of which 30.8 are the next step's, until it wakes them at 10.
+  EXPECT_DOUBLE_EQ(findAwake(entries, soon, links), 51e3 + 51e3 - 20.8e3);
+  Arrangement held = arrangeStep(entries, 3, false, links);
+  expectRight(entries, held);
+  EXPECT_EQ(held.begin[1], 180e3);
+  EXPECT_EQ(held.microseconds, soon.microseconds);
+  EXPECT_DOUBLE_EQ(findAwake(entries, held, links), 52e3);
+}
+
+TEST(ArrangeStepTest, LinksOfShortStepsNeverSleep) {
+  llvm::SmallVector<StepEntry> entries = sumFarFromTheNext(0.2);
+  SleepingLinks links{50e3, 0.018};
+  Arrangement arrangement = arrangeStep(entries, 3, false, links);
+  EXPECT_EQ(arrangement.begin[1], 2e3);
+  EXPECT_EQ(findAwake(entries, arrangement, links), arrangement.microseconds);
+  EXPECT_EQ(findAwake({launch(100)}, arrangeStep({launch(100)}, 1, false), links), 0);
+}
+
+TEST(ArrangeStepTest, WhatCannotWaitWakesLinks) {
+  // The first sum is most of the step's end if it begins with the second.
+  llvm::SmallVector<StepEntry> entries = sumFarFromTheNext(1);
+  entries[1].microseconds = 30e3;
+  Arrangement arrangement = arrangeStep(entries, 3, false, {50e3, 0.018});
+  expectRight(entries, arrangement);
+  EXPECT_EQ(arrangement.begin[1], 10e3);
+}
+
 } // namespace
