@@ -21,6 +21,9 @@ def PlaceCollectivesPass : Pass<"smelt-place-collectives", "::mlir::ModuleOp"> {
     its gathers in the order in which it finishes the weights: a bucket that has `bucket-bytes`, or an eighth of all (but 64 KiB), takes no more.
     A weight that has so many bytes itself is gathered alone: it waits for no other one, and no other one for it.
 
+    On GPUs links that carry nothing for 50 ms sleep, and awake ones take power from kernels: collectives after which the lane would be idle for long wait
+    for the next one, where that pays (ArrangeStep.h, `SleepingLinks`; test/compiler/Transforms/Placement/sleeping_links.mlir).
+
     On a GPU a collective takes multiprocessors from the launches beside it: `exec.collective_blocks` on the module, which the communicator is told.
 
     ```mlir

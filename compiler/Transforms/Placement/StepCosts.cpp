@@ -7,13 +7,14 @@ using namespace smelt;
 StepCosts StepCosts::get(StringRef gpu, int64_t ranks) {
   if (gpu.empty())
     return {30e3, 8e3, 5, 0.8e3, 200, 0, 0, ranks};
-  int64_t multiprocessors = gpu.starts_with("sm_90") ? 132 : 108;
+  bool isHopper = gpu.starts_with("sm_90");
   // NVLink of two H200s, one way, by blocks: 4: 62 GB/s, 8: 117, 16: 179, 24: 230.
   constexpr int64_t blocks = 24;
-  // NVLinks of H200s at their power limit: `nvidia-smi nvlink -gLowPwrInfo`,
-  // tools/bench/RESULTS.md.
+  // H200s at their power limit (`nvidia-smi nvlink -gLowPwrInfo`; tools/bench/RESULTS.md).
   constexpr SleepingLinks links = {50e3, 0.018};
-  return {550e6, 3.4e6, 3, 240e3, 20, multiprocessors, blocks, ranks, links};
+  return {550e6,  3.4e6, 3,
+          240e3,  20,    isHopper ? 132 : 108,
+          blocks, ranks, isHopper ? links : SleepingLinks{}};
 }
 
 double StepCosts::getLaunch(exec::LaunchOp op) const {

@@ -1,6 +1,6 @@
 """keep_links_awake.py: copies 1 MiB from each GPU to each other one every 10 ms, until it is ended; prints how many NVLinks are awake before and meanwhile.
 
-A link that carries nothing for 50 ms (`nvidia-smi nvlink -gLowPwrInfo`) goes to sleep, and a waking one takes 1.6 W. GPUs at their power limit are slower
+A link that carries nothing for 50 ms (`nvidia-smi nvlink -gLowPwrInfo`) goes to sleep, and an awake one takes 1.6 W. GPUs at their power limit are slower
 for it, whoever sends. Beside rank_step this gives every mode the links' power, so that what is left of a step's loss is what its collectives cost."""
 import ctypes
 import itertools
@@ -21,7 +21,10 @@ def count_awake():
 
 
 def main():
-    cuda = ctypes.CDLL("libcuda.so.1")
+    try:
+        cuda = ctypes.CDLL("libcuda.so.1")
+    except OSError as error:
+        sys.exit(f"keep_links_awake: {error}")
 
     def call(name, *arguments):
         if code := getattr(cuda, name)(*arguments):

@@ -6,8 +6,7 @@ other GPU that nobody waits for, or a meeting once a step.
 
 A turn of a mode is 16 steps of PRODUCTS products; turns of all modes are taken in rounds, every other one backward. Prints, per mode, each GPU's median
 time of a step and what it is to the mode without any traffic in the same round (mean and standard error), clock and power, and how many of its NVLinks
-are awake near the end of a turn (mean). A tenth of a second without traffic comes before each turn: twice what
-puts links to sleep.
+are awake near the end of a turn (mean). A tenth of a second without traffic comes before each turn, twice what puts links to sleep.
 
 Modes: none      nothing between the GPUs
        seldom    a copy of 256 bytes each way once a step, on a stream of its own

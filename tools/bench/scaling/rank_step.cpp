@@ -11,7 +11,8 @@
 //   alone     and its share of the updates, its launches without any communication
 //   placed    the same launches in the order that the step has for the sake of its collectives
 //   meeting   placed, and the ranks meet once (the program's smallest gather) when PERCENT [100] of
-//             its launches are done: what comes of GPUs that wait for each other
+//             its launches are done: what comes of GPUs that wait for each other, and of links
+//             that wake up for it (keep_links_awake.py)
 //   overlap   the step, collectives beside launches
 //   in order  the step, collectives between programs
 // A round is a turn of each mode, an even number of steps on all ranks at once; every other round
