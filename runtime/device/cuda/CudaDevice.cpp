@@ -1,5 +1,6 @@
 #include "runtime/device/cuda/CudaDevice.h"
 #include "runtime/collective/StreamCollective.h"
+#include "runtime/device/cuda/EntryTimer.h"
 #include "runtime/device/cuda/KernelModule.h"
 #include "runtime/device/cuda/Lanes.h"
 #include "runtime/device/cuda/Readbacks.h"
@@ -21,6 +22,7 @@ class CudaDevice final : public Device {
 public:
   Status open(const Driver &driver, int ordinal) {
     driver_ = &driver;
+    entryTimer_ = EntryTimer(driver);
     ordinal_ = ordinal;
     DeviceHandle device = 0;
     SMELT_RETURN_IF_ERROR(
@@ -149,7 +151,7 @@ private:
   uint64_t bytes_ = 0;
   KernelModule module_;
   std::vector<OwnedGraphExec> programs_;
-  std::vector<OwnedEvent> timers_; ///< Of runTimed.
+  EntryTimer entryTimer_;
   StreamCollective *collective_ = nullptr;
   std::mutex running_; ///< While a graph is launched, or all are given back.
   std::atomic<bool> abandoned_ = false;
@@ -279,61 +281,9 @@ StatusOr<DeviceProgram> CudaDevice::addEntries(const std::vector<DeviceEntry> &e
 StatusOr<std::vector<LaunchTime>>
 CudaDevice::runTimedEntries(const std::vector<DeviceEntry> &entries) {
   SMELT_RETURN_IF_ERROR(checkEntries(entries));
-  // Everything is prepared first, so that the host keeps ahead of the GPU.
-  std::vector<PreparedLaunch> prepared;
-  std::vector<LaunchTime> times;
-  for (size_t i = 0; i < entries.size(); ++i) {
-    if (entries[i].collective) {
-      times.push_back({i, 0, 0, 0});
-      prepared.emplace_back();
-      continue;
-    }
-    const DeviceLaunch &launch = entries[i].launch;
-    for (size_t part = 0; part < module_.countParts(launch); ++part) {
-      SMELT_ASSIGN_OR_RETURN(PreparedLaunch each, module_.prepare(launch, part, arena_));
-      prepared.push_back(std::move(each));
-      times.push_back({i, part, 0, 0});
-    }
-  }
-  while (timers_.size() < 2 * times.size()) {
-    Event event = nullptr;
-    SMELT_RETURN_IF_ERROR(driver_->check(driver_->eventCreate(&event, 0), "cuEventCreate"));
-    timers_.emplace_back(driver_, event);
-  }
-  auto startTimed = [&](size_t i, Stream stream, auto start) -> Status {
-    SMELT_RETURN_IF_ERROR(
-        driver_->check(driver_->eventRecord(timers_[2 * i].get(), stream), "cuEventRecord"));
-    SMELT_RETURN_IF_ERROR(start());
-    return driver_->check(driver_->eventRecord(timers_[2 * i + 1].get(), stream), "cuEventRecord");
-  };
-  Lanes lanes(*driver_, stream_.get(), communication_.get());
-  for (size_t i = 0; i < times.size(); ++i) {
-    const DeviceEntry &entry = entries[times[i].launch];
-    if (times[i].part == 0)
-      SMELT_RETURN_IF_ERROR(lanes.wait(entry.wait));
-    if (!entry.collective) {
-      SMELT_RETURN_IF_ERROR(
-          startTimed(i, stream_.get(), [&] { return prepared[i].start(*driver_, stream_.get()); }));
-      continue;
-    }
-    SMELT_RETURN_IF_ERROR(lanes.startCollective(entry.onLane, [&](Stream stream) {
-      return startTimed(i, stream,
-                        [&] { return collective_->start(*entry.collective, arena_, stream); });
-    }));
-  }
-  SMELT_RETURN_IF_ERROR(lanes.join());
-  SMELT_RETURN_IF_ERROR(synchronize());
-  for (size_t i = 0; i < times.size(); ++i) {
-    float start = 0, length = 0;
-    SMELT_RETURN_IF_ERROR(
-        driver_->check(driver_->eventElapsedTime(&start, timers_[0].get(), timers_[2 * i].get()),
-                       "cuEventElapsedTime"));
-    SMELT_RETURN_IF_ERROR(driver_->check(
-        driver_->eventElapsedTime(&length, timers_[2 * i].get(), timers_[2 * i + 1].get()),
-        "cuEventElapsedTime"));
-    times[i].start = start;
-    times[i].milliseconds = length;
-  }
+  StatusOr<std::vector<LaunchTime>> times =
+      entryTimer_.run(entries, module_, arena_, collective_, stream_.get(), communication_.get());
+  SMELT_RETURN_IF_ERROR(checkWhole());
   return times;
 }
 
@@ -369,46 +319,6 @@ StatusOr<std::unique_ptr<Device>> makeCudaDevice(int ordinal) {
   auto device = std::make_unique<CudaDevice>();
   SMELT_RETURN_IF_ERROR(device->open(*driver, ordinal));
   return std::unique_ptr<Device>(std::move(device));
-}
-
-std::string whyNoCuda() {
-  auto driver = openDriver();
-  return driver.isOk() ? std::string() : driver.status().message();
-}
-
-StatusOr<int> countCudaDevices() {
-  SMELT_ASSIGN_OR_RETURN(const Driver *driver, openDriver());
-  int count = 0;
-  SMELT_RETURN_IF_ERROR(driver->check(driver->deviceGetCount(&count), "cuDeviceGetCount"));
-  return count;
-}
-
-StatusOr<CudaIdentity> cudaIdentity(int ordinal) {
-  SMELT_ASSIGN_OR_RETURN(const Driver *driver, openDriver());
-  DeviceHandle device = 0;
-  char name[256] = {};
-  DeviceUuid uuid;
-  SMELT_RETURN_IF_ERROR(driver->check(driver->deviceGet(&device, ordinal), "cuDeviceGet"));
-  SMELT_RETURN_IF_ERROR(
-      driver->check(driver->deviceGetName(name, sizeof(name) - 1, device), "cuDeviceGetName"));
-  SMELT_RETURN_IF_ERROR(driver->check(driver->deviceGetUuid(&uuid, device), "cuDeviceGetUuid"));
-  CudaIdentity identity{name, ""};
-  for (unsigned char byte : uuid.bytes)
-    for (unsigned digit : {byte / 16u, byte % 16u})
-      identity.uuid += "0123456789abcdef"[digit];
-  return identity;
-}
-
-StatusOr<int> cudaCapability(int ordinal) {
-  SMELT_ASSIGN_OR_RETURN(const Driver *driver, openDriver());
-  DeviceHandle device = 0;
-  int major = 0, minor = 0;
-  SMELT_RETURN_IF_ERROR(driver->check(driver->deviceGet(&device, ordinal), "cuDeviceGet"));
-  SMELT_RETURN_IF_ERROR(driver->check(driver->deviceGetAttribute(&major, kAttributeMajor, device),
-                                      "cuDeviceGetAttribute"));
-  SMELT_RETURN_IF_ERROR(driver->check(driver->deviceGetAttribute(&minor, kAttributeMinor, device),
-                                      "cuDeviceGetAttribute"));
-  return major * 10 + minor;
 }
 
 } // namespace smelt::runtime
