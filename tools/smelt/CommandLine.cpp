@@ -36,7 +36,7 @@ Examples:
   smelt compile models/tiny.json --compile-to lm              the model's steps, to standard output
   smelt compile models/tiny.json --dump-dir ir/               ir/1-lm.mlir ... beside the bundle
   smelt compile kernel.mlir --compile-from kernel -o x.smelt  go on from an edited dump
-CPU kernels that were compiled before come from SMELT_CACHE_DIR (~/.cache/smelt if it is not set, none if it is empty).)";
+Kernels that were compiled before come from SMELT_CACHE_DIR (~/.cache/smelt if it is not set, none if it is empty).)";
 
 constexpr const char *trainFooter =
     R"(SPEC may also be a bundle made by `smelt compile`; then nothing is compiled. The run folder is runs/NAME if none is given.

@@ -4,7 +4,7 @@
 #include "tools/smelt/Session.h"
 
 #include "compiler/Target/Bundle/EmitBundle.h"
-#include "compiler/Target/CPU/ObjectCache.h"
+#include "compiler/Target/ObjectCache.h"
 #include "dialects/LM/LMOps.h"
 
 #include "llvm/Support/FileSystem.h"

@@ -61,6 +61,7 @@ runtime::Status addGPU(ModuleOp module, const BundleOptions &options, runtime::M
   GPUEmissionOptions emission;
   emission.dumpPrefix = options.dumpPrefix;
   emission.ptxas = options.ptxas;
+  emission.cache = options.cache;
   if (failed(emitGPUCode(*kernels->module, *target, code, emission)))
     return runtime::internalError("the kernels' code could not be made");
   files["kernels.ptx"] = std::move(code.ptx);

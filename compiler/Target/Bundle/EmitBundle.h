@@ -17,7 +17,7 @@ struct BundleOptions {
   std::string ptxas = {};
   /// If not empty, the optimised LLVM IR and the assembly of the kernels are written to `<dumpPrefix>.ll` and `.s`.
   std::string dumpPrefix = {};
-  /// A folder with CPU kernels that were compiled before (compiler/Target/CPU/ObjectCache.h);
+  /// A folder with kernels that were compiled before (compiler/Target/ObjectCache.h);
   /// empty: all are compiled.
   std::string cache = {};
 };

@@ -10,7 +10,7 @@
 #include "compiler/Target/CPU/CompileModule.h"
 #include "compiler/Target/CPU/KernelUnits.h"
 #include "compiler/Target/CPU/LinkSharedObject.h"
-#include "compiler/Target/CPU/ObjectCache.h"
+#include "compiler/Target/ObjectCache.h"
 
 #include "mlir/Target/LLVMIR/Export.h"
 #include "llvm/IR/LLVMContext.h"

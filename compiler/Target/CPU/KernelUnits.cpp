@@ -1,12 +1,11 @@
 //===- KernelUnits.cpp - A module's kernels, one by one -------------------===//
 #include "compiler/Target/CPU/KernelUnits.h"
+#include "compiler/Target/ObjectCache.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "llvm/ADT/MapVector.h"
-#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringMap.h"
-#include "llvm/Support/SHA256.h"
 
 using namespace mlir;
 
@@ -66,10 +65,6 @@ std::string hashModule(ModuleOp module) {
 }
 
 } // namespace
-
-std::string hashText(llvm::StringRef text) {
-  return llvm::toHex(llvm::SHA256::hash(llvm::arrayRefFromStringRef(text)), /*LowerCase=*/true);
-}
 
 std::vector<KernelUnit> splitIntoUnits(ModuleOp module) {
   if (hasInternalCalls(module)) {

@@ -16,9 +16,6 @@ struct KernelUnit {
   std::vector<std::string> names; ///< The kernel's names in the module that was split.
 };
 
-/// The SHA-256 of `text`, in hexadecimal digits.
-std::string hashText(llvm::StringRef text);
-
 /// Leaves nothing in `module` but nested modules, one for each kernel; kernels that differ only in
 /// name are one unit. A unit's text does not depend on what else `module` holds. Functions that
 /// call each other stay together, as one unit without names that keeps its symbols.

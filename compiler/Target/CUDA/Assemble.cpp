@@ -37,11 +37,27 @@ int64_t numberBefore(StringRef line, StringRef what) {
   return value;
 }
 
+/// Runs it, with what it says in `said`. Empty, or why that failed.
+std::string runPtxas(ArrayRef<StringRef> arguments, std::string &said) {
+  TemporaryFile log("log");
+  if (log.path.empty())
+    return "cannot write a temporary file for ptxas";
+  std::string message;
+  int status =
+      sys::ExecuteAndWait(arguments.front(), arguments, std::nullopt,
+                          {std::nullopt, log.path.str(), log.path.str()}, 600, 0, &message);
+  auto text = MemoryBuffer::getFile(log.path);
+  said = text ? (*text)->getBuffer().str() : "";
+  return status == 0 ? "" : "ptxas failed: " + message + StringRef(said).take_front(2000).str();
+}
+
+} // namespace
+
 /// ptxas -v: "Compiling entry function 'f'", "… bytes stack frame, … bytes spill stores, …",
 /// "Used … registers, … bytes smem".
-void parseLog(StringRef log, GPUCode &code) {
+void parseLog(GPUCode &code) {
   SmallVector<StringRef> lines;
-  log.split(lines, '\n');
+  StringRef(code.log).split(lines, '\n');
   for (StringRef line : lines) {
     if (line.contains("Compiling entry function")) {
       code.resources.emplace_back();
@@ -59,8 +75,6 @@ void parseLog(StringRef log, GPUCode &code) {
   }
 }
 
-} // namespace
-
 std::string findPtxas() {
   if (auto path = sys::findProgramByName("ptxas"))
     return *path;
@@ -70,35 +84,32 @@ std::string findPtxas() {
   return "";
 }
 
+std::string identifyPtxas(const std::string &ptxas) {
+  std::string said;
+  return runPtxas({ptxas, "--version"}, said).empty() ? said : "";
+}
+
 bool assemble(const GPUTarget &target, const std::string &ptxas, GPUCode &code,
               std::string &error) {
-  TemporaryFile ptx("ptx"), cubin("cubin"), log("log");
+  TemporaryFile ptx("ptx"), cubin("cubin");
   std::error_code failed;
   {
     raw_fd_ostream out(ptx.path, failed);
     if (!failed)
       out << code.ptx;
   }
-  if (failed || cubin.path.empty() || log.path.empty()) {
+  if (failed || cubin.path.empty()) {
     error = "cannot write a temporary file for ptxas";
     return false;
   }
   std::string architecture = "-arch=" + target.chip;
-  SmallVector<StringRef> arguments = {ptxas,    "-v", architecture, "--split-compile=0",
-                                      ptx.path, "-o", cubin.path};
-  std::string message;
-  int status = sys::ExecuteAndWait(ptxas, arguments, std::nullopt,
-                                   {std::nullopt, log.path.str(), log.path.str()}, 600, 0,
-                                   &message);
-  auto logText = MemoryBuffer::getFile(log.path);
-  StringRef text = logText ? (*logText)->getBuffer() : StringRef();
-  if (status != 0) {
-    error = "ptxas failed: " + message + text.take_front(2000).str();
+  error = runPtxas({ptxas, "-v", architecture, "--split-compile=0", ptx.path, "-o", cubin.path},
+                   code.log);
+  if (!error.empty())
     return false;
-  }
-  parseLog(text, code);
+  parseLog(code);
   auto bytes = MemoryBuffer::getFile(cubin.path, /*IsText=*/false, /*RequiresNullTerminator=*/false);
-  if (!bytes) {
+  if (!bytes || (*bytes)->getBufferSize() == 0) {
     error = "ptxas wrote no cubin";
     return false;
   }

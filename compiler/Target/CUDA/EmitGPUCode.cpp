@@ -1,6 +1,7 @@
 //===- EmitGPUCode.cpp - GPU functions to PTX, in process -----------------===//
 #include "compiler/Target/CUDA/EmitGPUCode.h"
 #include "compiler/Target/CUDA/EmitPTX.h"
+#include "compiler/Target/CUDA/GPUCodeCache.h"
 
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
@@ -65,6 +66,13 @@ LogicalResult emitGPUCode(ModuleOp module, const GPUTarget &target, GPUCode &cod
                           const GPUEmissionOptions &options) {
   if (!options.dumpPrefix.empty())
     write(options.dumpPrefix + ".mlir", [&](auto &out) { module.print(out); });
+  std::string ptxas = options.ptxas.empty() ? findPtxas() : options.ptxas;
+  if (ptxas == "none")
+    ptxas.clear();
+  // A dump shows what is compiled, so it asks for all of it.
+  GPUCodeCache cache(options.dumpPrefix.empty() ? options.cache : "", module, target, ptxas);
+  if (cache.find(code))
+    return success();
   if (failed(lower(module)))
     return module.emitError("cannot lower the kernels to the llvm dialect");
   llvm::LLVMContext context;
@@ -84,11 +92,9 @@ LogicalResult emitGPUCode(ModuleOp module, const GPUTarget &target, GPUCode &cod
     return module.emitError(error);
   if (!options.dumpPrefix.empty())
     write(options.dumpPrefix + ".ptx", [&](auto &out) { out << code.ptx; });
-  std::string ptxas = options.ptxas.empty() ? findPtxas() : options.ptxas;
-  if (ptxas.empty() || ptxas == "none")
-    return success();
-  if (!assemble(target, ptxas, code, error))
+  if (!ptxas.empty() && !assemble(target, ptxas, code, error))
     return module.emitError(error);
+  cache.keep(code);
   return success();
 }
 

@@ -19,6 +19,7 @@ struct GPUKernelResources {
 struct GPUCode {
   std::string ptx;
   std::string cubin; ///< Empty where no ptxas was found: the driver compiles the PTX then.
+  std::string log;   ///< What ptxas -v said.
   std::vector<GPUKernelResources> resources; ///< Of the cubin.
   std::vector<std::string> notes;            ///< What else ptxas had to say (serialised wgmma …).
 };
@@ -28,6 +29,8 @@ struct GPUEmissionOptions {
   std::string dumpPrefix;
   /// The ptxas to run; empty: PATH, then CUDA's usual places. "none": make PTX only.
   std::string ptxas;
+  /// A folder with code that was made before (ObjectCache.h); empty, or with a dump: all is made.
+  std::string cache;
 };
 
 void registerGPUTargetDialects(mlir::DialectRegistry &registry);
@@ -40,6 +43,10 @@ mlir::LogicalResult emitGPUCode(mlir::ModuleOp module, const GPUTarget &target, 
 /// Runs ptxas on `code.ptx`; `error` says why there is no cubin.
 bool assemble(const GPUTarget &target, const std::string &ptxas, GPUCode &code,
               std::string &error);
+/// `code.log` to `code.resources` and `code.notes`.
+void parseLog(GPUCode &code);
+/// What ptxas --version says; empty if it says nothing.
+std::string identifyPtxas(const std::string &ptxas);
 /// The ptxas of this machine, or empty.
 std::string findPtxas();
 

@@ -9,7 +9,7 @@
 #include "compiler/Pipelines/Pipelines.h"
 #include "compiler/Reference/Interpreter.h"
 #include "compiler/Target/Bundle/EmitBundle.h"
-#include "compiler/Target/CPU/ObjectCache.h"
+#include "compiler/Target/ObjectCache.h"
 #include "compiler/Transforms/Autodiff/Passes.h"
 #include "dialects/LM/LMOps.h"
 #include "dialects/Train/TrainOps.h"

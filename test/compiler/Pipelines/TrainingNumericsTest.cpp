@@ -8,7 +8,7 @@
 #include "compiler/Pipelines/Pipelines.h"
 #include "compiler/Reference/Interpreter.h"
 #include "compiler/Target/Bundle/EmitBundle.h"
-#include "compiler/Target/CPU/ObjectCache.h"
+#include "compiler/Target/ObjectCache.h"
 #include "dialects/LM/LMOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "runtime/train/Session.h"

@@ -1,6 +1,6 @@
 // The toolchain alone: vector math against libm in double, NaN and infinities, no contraction, the
 // same bytes twice, from the cache or not.
-#include "compiler/Target/CPU/ObjectCache.h"
+#include "compiler/Target/ObjectCache.h"
 #include "test/compiler/Target/CPU/NativeModule.h"
 
 #include "mlir/IR/MLIRContext.h"

@@ -1,5 +1,5 @@
 //===- ObjectCache.cpp - Kernels compiled before --------------------------===//
-#include "compiler/Target/CPU/ObjectCache.h"
+#include "compiler/Target/ObjectCache.h"
 
 #include "llvm/ADT/SmallString.h"
 #include "llvm/ADT/StringExtras.h"
@@ -51,6 +51,10 @@ int addBuildID(dl_phdr_info *info, size_t, void *to) {
 }
 
 } // namespace
+
+std::string hashText(StringRef text) {
+  return toHex(SHA256::hash(arrayRefFromStringRef(text)), /*LowerCase=*/true);
+}
 
 std::string identifyCompiler() {
   std::string ids;

@@ -1,6 +1,6 @@
 //===- ObjectCache.h - Kernels compiled before ------------------*- C++ -*-===//
-#ifndef SMELT_COMPILER_TARGET_CPU_OBJECTCACHE_H
-#define SMELT_COMPILER_TARGET_CPU_OBJECTCACHE_H
+#ifndef SMELT_COMPILER_TARGET_OBJECTCACHE_H
+#define SMELT_COMPILER_TARGET_OBJECTCACHE_H
 
 #include "llvm/ADT/StringRef.h"
 #include <optional>
@@ -8,7 +8,7 @@
 
 namespace smelt {
 
-/// Objects of kernels, by a key, in a folder that all compilations of a user share. Any number of
+/// Code of kernels, by a key, in a folder that all compilations of a user share. Any number of
 /// processes and threads may use it at once. What cannot be read, written or is damaged is as if it
 /// were not there: a cache never makes a compilation fail.
 class ObjectCache {
@@ -29,6 +29,9 @@ private:
 
   std::string folder;
 };
+
+/// The SHA-256 of `text`, in hexadecimal digits: a key.
+std::string hashText(llvm::StringRef text);
 
 /// What tells this compiler from any other: the build IDs of the program and of the libraries that
 /// it has loaded. Empty if the program has none: then nothing that it makes may be kept.
