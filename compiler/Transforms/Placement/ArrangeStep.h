@@ -29,7 +29,8 @@ struct SleepingLinks {
   double cost = 0;         ///< The share of its speed that awake ones take from a GPU.
 };
 
-/// How long links are awake of an arrangement's time, µs, when such steps follow each other.
+/// How long links are awake of an arrangement's time, µs, when such steps follow each other at once
+/// (one micro-batch a step; with more they sleep longer between them).
 double findAwake(llvm::ArrayRef<StepEntry> entries, const Arrangement &arrangement,
                  const SleepingLinks &links);
 

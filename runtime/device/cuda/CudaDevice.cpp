@@ -312,8 +312,7 @@ void CudaDevice::abandon() {
 
 StatusOr<std::unique_ptr<Device>> makeCudaDevice(int ordinal) {
   SMELT_ASSIGN_OR_RETURN(const Driver *driver, openDriver());
-  int count = 0;
-  SMELT_RETURN_IF_ERROR(driver->check(driver->deviceGetCount(&count), "cuDeviceGetCount"));
+  SMELT_ASSIGN_OR_RETURN(int count, countCudaDevices());
   if (ordinal < 0 || ordinal >= count)
     return usageError("there is no GPU ", ordinal, "; this machine has ", count);
   auto device = std::make_unique<CudaDevice>();
